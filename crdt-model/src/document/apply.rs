@@ -1,0 +1,261 @@
+//! An edit: a patch, made on the newest or on an older version, becomes one change.
+//!
+//! Guarantees: a rejected patch leaves the document as it was; equal values make no operation,
+//! except where they settle a conflict. An edit on an older version is checked and made at that
+//! version, by the lowest branch of the actor whose last change it covers, and then merged.
+
+use automerge::transaction::Transactable as _;
+use automerge::{Automerge, ROOT, ReadDoc as _};
+use serde_json::Value;
+
+use super::codec::shown;
+use super::create::{options, too_large};
+use super::plan::{Part, Place, Plan};
+use super::write::Writer;
+use super::{Change, Document};
+use crate::command::{Operation, Patch, Stamp};
+use crate::gate::CHANGE_BYTES_MAX;
+use crate::passage;
+use crate::problem::{Problem, Rejected};
+use crate::rules::weigh;
+use crate::value::{ActorId, ChangeHash, Heads};
+
+/// From this weight on an edit might not fit a change, so the document is kept aside.
+const WEIGHT_SAFE: usize = 32 * 1024;
+
+pub(super) fn patch(
+    document: &mut Document,
+    patch: &Patch,
+    base: Option<&Heads>,
+    stamp: &Stamp,
+) -> Result<Option<Change>, Rejected> {
+    let weight = weight(patch)?;
+    let made = match base.filter(|base| **base != document.heads()) {
+        None => {
+            let actor = ActorId::new(stamp.origin, stamp.incarnation, 0);
+            let backup = (weight > WEIGHT_SAFE).then(|| document.automerge.clone());
+            let made = edit(document, None, actor, patch, stamp);
+            if let (Err(_), Some(backup)) = (&made, backup) {
+                document.automerge = backup;
+            }
+            made?
+        }
+        Some(base) => {
+            let hashes: Vec<_> = base
+                .iter()
+                .map(|hash| automerge::ChangeHash(*hash.as_bytes()))
+                .collect();
+            if hashes.is_empty() {
+                return Err(Rejected::UnknownVersion);
+            }
+            let fork = document.automerge.fork_at(&hashes);
+            let mut fork = fork.map_err(|_| Rejected::UnknownVersion)?;
+            let actor = branch(&document.automerge, &fork, stamp)?;
+            let made = edit(document, Some(&mut fork), actor, patch, stamp)?;
+            if let Some(change) = &made {
+                let applied = document.automerge.apply_changes([change.clone()]);
+                applied.expect("a change made on a known version applies");
+            }
+            made
+        }
+    };
+    Ok(made.map(|change| {
+        document.changed(1);
+        Change::new(&change, stamp)
+    }))
+}
+
+/// Carries the patch out on the fork, or on the document itself.
+fn edit(
+    document: &mut Document,
+    fork: Option<&mut Automerge>,
+    actor: ActorId,
+    patch: &Patch,
+    stamp: &Stamp,
+) -> Result<Option<automerge::Change>, Rejected> {
+    let kind = document.kind;
+    let local = document.local;
+    let target = fork.unwrap_or(&mut document.automerge);
+    let plan = Plan::read(target, kind, patch)?;
+    fixed(&plan, local)?;
+    if !stamp.imported {
+        rules(target, &plan)?;
+    }
+    target.set_actor(automerge::ActorId::from(actor.as_bytes()));
+    let mut transaction = target.transaction();
+    Writer::new(&mut transaction, &plan, stamp)
+        .write()
+        .map_err(|error| {
+            let detail = format!("the record's form does not allow this edit: {error}");
+            Rejected::Invalid(vec![Problem::new("", "path_not_found", detail)])
+        })?;
+    if transaction.pending_ops() > 0 {
+        transaction.commit_with(options(stamp));
+    } else {
+        transaction.rollback();
+        if stamp.line.is_none() {
+            return Ok(None);
+        }
+        target.empty_commit(options(stamp));
+    }
+    let change = target
+        .get_last_local_change()
+        .expect("a change was committed");
+    if change.raw_bytes().len() > CHANGE_BYTES_MAX {
+        return Err(too_large(change.raw_bytes().len()));
+    }
+    Ok(Some(change))
+}
+
+/// The actor for an edit at an older version.
+fn branch(document: &Automerge, fork: &Automerge, stamp: &Stamp) -> Result<ActorId, Rejected> {
+    let mut last = std::collections::BTreeMap::new();
+    for change in document.get_changes_meta(&[]) {
+        if let Some(actor) = ActorId::from_slice(change.actor.to_bytes())
+            && actor.origin() == stamp.origin
+            && actor.incarnation() == stamp.incarnation
+        {
+            let newest = last
+                .entry(actor.branch())
+                .or_insert((change.seq, change.hash));
+            *newest = (*newest).max((change.seq, change.hash));
+        }
+    }
+    (0..=u16::MAX)
+        .find(|branch| {
+            last.get(branch)
+                .is_none_or(|(_, hash)| fork.get_change_meta_by_hash(hash).is_some())
+        })
+        .map(|branch| ActorId::new(stamp.origin, stamp.incarnation, branch))
+        .ok_or(Rejected::UnknownVersion)
+}
+
+fn weight(patch: &Patch) -> Result<usize, Rejected> {
+    let mut weight = 0;
+    for (pointer, operation) in patch.steps() {
+        weight += pointer.tokens().iter().map(String::len).sum::<usize>();
+        if let Operation::Add(value) | Operation::Replace(value) | Operation::Test(value) =
+            operation
+        {
+            weight += weigh(value).map_err(|problem| {
+                let pointer = pointer.to_string();
+                Rejected::Invalid(vec![Problem { pointer, ..problem }])
+            })?;
+        }
+    }
+    Ok(weight)
+}
+
+/// Where a record goes is decided when it is made.
+fn fixed(plan: &Plan, local: bool) -> Result<(), Rejected> {
+    let now = if local { "local" } else { "shared" };
+    for part in &plan.parts {
+        let wanted = match part.place {
+            Place::Whole => part.at("/sharing").1,
+            Place::Field(field) if field.fixed => part.after.as_ref(),
+            _ => continue,
+        };
+        let wanted = wanted.and_then(Value::as_str).unwrap_or("shared");
+        if part.differs() && wanted != now {
+            let detail =
+                format!("sharing is {now} since the record was made and cannot be changed");
+            return Err(Rejected::Rule(Problem::new(
+                "/sharing",
+                "sharing_is_fixed",
+                detail,
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The rules that bind what people do here.
+fn rules(document: &Automerge, plan: &Plan) -> Result<(), Rejected> {
+    let state = touched(plan, "state");
+    let outcome = touched(plan, "outcome");
+    if let Some((before, Some(Value::String(to)))) = state {
+        let all = document.get_all(ROOT, "state").unwrap_or_default();
+        let shown = before.and_then(Value::as_str);
+        let rivals = all.iter().filter_map(|(value, _)| value.as_str());
+        let from: Vec<_> = shown.into_iter().chain(rivals).collect();
+        passage::state(&from, to).map_err(Rejected::Rule)?;
+    }
+    if state.is_some() || outcome.is_some() {
+        let now = |touched: Option<(Option<&Value>, Option<&Value>)>, name: &str| match touched {
+            Some((_, after)) => after.cloned().unwrap_or_default(),
+            None => register(document, name),
+        };
+        passage::closing(&now(state, "state"), &now(outcome, "outcome")).map_err(Rejected::Rule)?;
+    }
+    for part in plan.parts.iter().filter(|part| part.differs()) {
+        let before = dates(document, part, part.before.as_ref());
+        let after = dates(document, part, part.after.as_ref());
+        if let Some(problem) = after.into_iter().find(|problem| !before.contains(problem)) {
+            return Err(Rejected::Rule(problem));
+        }
+    }
+    Ok(())
+}
+
+/// The values before and after of a root field that the patch changes.
+fn touched<'a>(plan: &'a Plan, name: &str) -> Option<(Option<&'a Value>, Option<&'a Value>)> {
+    let pointer = format!("/{name}");
+    let part = plan
+        .parts
+        .iter()
+        .find(|part| part.way.is_empty() || (part.way.len() == 1 && part.way[0] == name))?;
+    let (before, after) = part.at(&pointer);
+    (before != after).then_some((before, after))
+}
+
+/// The value of a root register that the patch leaves alone; objects as an object.
+fn register(document: &Automerge, name: &str) -> Value {
+    match document.get(ROOT, name) {
+        Ok(Some((automerge::Value::Scalar(scalar), _))) => shown(None, &scalar),
+        Ok(Some((automerge::Value::Object(_), _))) => Value::Object(serde_json::Map::new()),
+        _ => Value::Null,
+    }
+}
+
+/// Dates out of order in a part that holds this value.
+fn dates(document: &Automerge, part: &Part, value: Option<&Value>) -> Vec<Problem> {
+    let Some(value) = value else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    let mut path = part.path();
+    match part.place {
+        Place::Whole => return passage::dates(value),
+        Place::Field(field) => passage::dates_in(&field.node, value, &mut path, &mut out),
+        Place::Entry(entity) => passage::dates_in_entity(entity, value, &mut path, &mut out),
+        Place::Unknown => {}
+    }
+    if let Some(name @ ("reviews" | "outcome")) = part.way.first().map(String::as_str)
+        && let Some(opened_on) = register(document, "opened_on").as_str()
+    {
+        match (name, part.way.len(), value) {
+            ("reviews", 1, Value::Object(reviews)) => {
+                for (id, review) in reviews {
+                    passage::since_opening(
+                        opened_on,
+                        review,
+                        &super::plan::below(&path, id),
+                        &mut out,
+                    );
+                }
+            }
+            _ => passage::since_opening(opened_on, value, &path, &mut out),
+        }
+    }
+    out
+}
+
+/// The heads of an Automerge document as a version.
+pub(super) fn heads(document: &Automerge) -> Heads {
+    Heads::from_hashes(
+        document
+            .get_heads()
+            .into_iter()
+            .map(|hash| ChangeHash::from_bytes(hash.0)),
+    )
+}

@@ -1,0 +1,144 @@
+//! The first change: all containers and values of a record, by one actor, in one change.
+//!
+//! Guarantees: the same fields, stamp and territory give the same bytes. No other change ever
+//! creates a container of the table: two nodes that did would hide each other's entries.
+
+use automerge::transaction::{CommitOptions, Transactable as _};
+use automerge::{Automerge, hydrate};
+use serde_json::{Map, Value};
+
+use super::codec::{put, stored_group};
+use super::{Change, Document, message};
+use crate::command::Stamp;
+use crate::gate::CHANGE_BYTES_MAX;
+use crate::problem::{Problem, Rejected};
+use crate::rules::{Findings, weigh};
+use crate::schema::{Field, Kind, Node, Rule, SCHEMA_VERSION};
+use crate::value::{ActorId, DocumentId};
+use crate::{lifecycle, passage};
+
+/// Root key of the home territory's path.
+pub(crate) const HOME: &str = "_home";
+/// Root key of the kind.
+pub(crate) const KIND: &str = "_kind";
+/// Root key of the table's version.
+pub(crate) const SCHEMA: &str = "_schema";
+
+pub(super) fn create(
+    id: DocumentId,
+    kind: Kind,
+    territory: &str,
+    fields: &Value,
+    stamp: &Stamp,
+) -> Result<(Document, Change), Rejected> {
+    let record = whole(kind, fields)?;
+    if !stamp.imported {
+        rules(&record).map_err(Rejected::Rule)?;
+    }
+    let mut root = match stored_group(kind.fields(), &record) {
+        hydrate::Value::Map(map) => map,
+        _ => hydrate::Map::default(),
+    };
+    put(&mut root, HOME, hydrate::Value::scalar(territory));
+    put(&mut root, KIND, hydrate::Value::scalar(kind.singular()));
+    put(&mut root, SCHEMA, hydrate::Value::scalar(SCHEMA_VERSION));
+
+    let actor = ActorId::new(stamp.origin, stamp.incarnation, 0);
+    let mut automerge = Automerge::new().with_actor(automerge::ActorId::from(actor.as_bytes()));
+    let mut transaction = automerge.transaction();
+    transaction
+        .init_root_from_hydrate(&root)
+        .expect("an empty root takes any map");
+    transaction.commit_with(options(stamp));
+    let change = automerge
+        .get_last_local_change()
+        .expect("a change was committed");
+    if change.raw_bytes().len() > CHANGE_BYTES_MAX {
+        return Err(too_large(change.raw_bytes().len()));
+    }
+    let change = Change::new(&change, stamp);
+    let local = record.get("sharing").and_then(Value::as_str) == Some("local");
+    let document = Document::from_parts(id, kind, territory.to_owned(), local, automerge);
+    Ok((document, change))
+}
+
+/// Time and message of a change.
+pub(super) fn options(stamp: &Stamp) -> CommitOptions {
+    let options = CommitOptions::default().with_time(stamp.at.0);
+    match message::write(stamp) {
+        Some(message) => options.with_message(message),
+        None => options,
+    }
+}
+
+/// The refusal of a command that would not fit a change.
+pub(super) fn too_large(bytes: usize) -> Rejected {
+    let detail = format!("a change of {bytes} bytes, at most {CHANGE_BYTES_MAX} allowed");
+    Rejected::Invalid(vec![Problem::new("", "too_large", detail)])
+}
+
+/// The record that the fields make: checked, with its containers and its first state.
+fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
+    weigh(fields).map_err(|problem| Rejected::Invalid(vec![problem]))?;
+    let mut record = fields.clone();
+    if let Value::Object(members) = &mut record {
+        add_containers(kind.fields(), members);
+        if members.get("state").is_none_or(Value::is_null) {
+            members.insert("state".to_owned(), Value::from(lifecycle::FIRST_STATES[0]));
+        }
+    }
+    let mut findings = Findings::default();
+    findings.record(kind.fields(), &record);
+    if findings.problems.is_empty() {
+        Ok(record)
+    } else {
+        Err(Rejected::Invalid(findings.problems))
+    }
+}
+
+/// Adds the containers of the table that are missing, empty.
+pub(super) fn add_containers(fields: &'static [Field], members: &mut Map<String, Value>) {
+    for field in fields {
+        match field.node {
+            Node::Group(inner) => {
+                let value = members
+                    .entry(field.name)
+                    .or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(members) = value {
+                    add_containers(inner, members);
+                }
+            }
+            Node::Keyed(_) => {
+                members
+                    .entry(field.name)
+                    .or_insert_with(|| Value::Object(Map::new()));
+            }
+            // A list at the root is a container of the record like any other.
+            Node::Leaf(Rule::Codes(_)) => {
+                let value = members.entry(field.name).or_insert(Value::Null);
+                if value.is_null() {
+                    *value = Value::Array(Vec::new());
+                }
+            }
+            Node::Leaf(_) => {}
+        }
+    }
+}
+
+fn rules(record: &Value) -> Result<(), Problem> {
+    let state = record
+        .get("state")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if !lifecycle::FIRST_STATES.contains(&state) {
+        let detail = format!(
+            "a record cannot begin as {state}, only as {}",
+            lifecycle::FIRST_STATES.join(", ")
+        );
+        return Err(Problem::new("/state", passage::STATE_CANNOT_FOLLOW, detail));
+    }
+    passage::dates(record)
+        .into_iter()
+        .next()
+        .map_or(Ok(()), Err)
+}

@@ -1,0 +1,342 @@
+//! What simultaneous edits become: one value shown for every field, the others kept beside it.
+//!
+//! Deciding fields keep all concurrent values as conflicts until a person chooses; other fields
+//! report a lost value as overwritten. A sub-entity removed here and edited there comes back,
+//! flagged. Of competing states the one shown is the first of the order in `lifecycle`; of other
+//! values Automerge's. The same changes give the same view on every node, in whatever order
+//! they arrived.
+
+use automerge::{Automerge, ObjId, ROOT, ReadDoc as _, hydrate};
+use serde_json::{Map, Value};
+
+use super::codec::{hydrated, plain, plain_entity, shown};
+use super::message;
+use super::{Conflict, Flag, Rival};
+use crate::lifecycle::precedence;
+use crate::rules::{REMOVED, within};
+use crate::schema::{Entity, Field, Kind, Node, find};
+use crate::value::UnixMillis;
+
+/// A removed sub-entity that a concurrent edit brought back.
+pub(crate) const REMOVAL_UNDONE: &str = "removal_undone";
+
+/// The way from the root to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Turns what the document holds into the record's JSON and notes what merging left open.
+pub(crate) struct View<'a> {
+    document: &'a Automerge,
+    /// Deciding fields with several values.
+    pub(crate) conflicts: Vec<Conflict>,
+    /// Other fields with several values.
+    pub(crate) overwritten: Vec<Conflict>,
+    /// Sub-entities that came back.
+    pub(crate) flags: Vec<Flag>,
+    way: Vec<Step>,
+}
+
+impl<'a> View<'a> {
+    /// A view of what stands at the keys `way` below the root.
+    pub(crate) fn new(document: &'a Automerge, way: &[String]) -> Self {
+        Self {
+            document,
+            conflicts: Vec::new(),
+            overwritten: Vec::new(),
+            flags: Vec::new(),
+            way: way.iter().cloned().map(Step::Key).collect(),
+        }
+    }
+
+    /// The JSON of a container or value; `None` as node for what the table does not know.
+    pub(crate) fn value(
+        &mut self,
+        node: Option<&'static Node>,
+        value: &hydrate::Value,
+        path: &mut String,
+    ) -> Value {
+        match (node, value) {
+            (_, hydrate::Value::Scalar(value)) => shown(node, value),
+            (_, hydrate::Value::Text(text)) => Value::String(text.to_string()),
+            (Some(Node::Keyed(entity)), hydrate::Value::Map(map)) => {
+                self.entries(entity, map, path)
+            }
+            (Some(Node::Group(fields)), hydrate::Value::Map(map)) => {
+                self.members(fields, map, path)
+            }
+            (_, hydrate::Value::Map(map)) => self.members(&[], map, path),
+            (_, hydrate::Value::List(list)) => self.items(list, path),
+        }
+    }
+
+    fn items(&mut self, list: &hydrate::List, path: &mut String) -> Value {
+        let mut items = Vec::with_capacity(list.len());
+        for (index, item) in list.iter().enumerate() {
+            self.way.push(Step::Index(index));
+            let shown = within(path, &index.to_string(), |path| {
+                let shown = self.value(None, &item.value, path);
+                if item.conflict {
+                    self.rivals(None, false, &shown, path);
+                }
+                shown
+            });
+            self.way.pop();
+            items.push(shown);
+        }
+        Value::Array(items)
+    }
+
+    fn members(
+        &mut self,
+        fields: &'static [Field],
+        map: &hydrate::Map,
+        path: &mut String,
+    ) -> Value {
+        let mut members = Map::new();
+        for (name, value) in map.iter() {
+            if path.is_empty() && name.starts_with('_') {
+                continue;
+            }
+            let shown = within(path, name, |path| self.member(fields, name, value, path));
+            members.insert(name.clone(), shown);
+        }
+        Value::Object(members)
+    }
+
+    /// The whole record.
+    pub(super) fn record(&mut self, kind: Kind) -> Value {
+        match self.document.hydrate(None) {
+            hydrate::Value::Map(map) => self.members(kind.fields(), &map, &mut String::new()),
+            _ => Value::Object(Map::new()),
+        }
+    }
+
+    /// One member of the container that the way leads to, with these fields.
+    pub(super) fn member(
+        &mut self,
+        fields: &'static [Field],
+        name: &str,
+        value: &hydrate::MapValue,
+        path: &mut String,
+    ) -> Value {
+        let field = find(fields, name);
+        let node = field.map(|field| &field.node);
+        self.way.push(Step::Key(name.to_owned()));
+        let mut shown = self.value(node, &value.value, path);
+        if value.conflict {
+            if path == "/state" {
+                shown = self.first_state(shown);
+            }
+            self.rivals(
+                node,
+                field.is_some_and(|field| field.deciding),
+                &shown,
+                path,
+            );
+        }
+        self.way.pop();
+        shown
+    }
+
+    fn entries(&mut self, entity: &'static Entity, map: &hydrate::Map, path: &mut String) -> Value {
+        let mut entries = Map::new();
+        for (id, value) in map.iter() {
+            let shown = within(path, id, |path| self.entry_at(entity, id, value, path));
+            if let Some(shown) = shown {
+                entries.insert(id.clone(), shown);
+            }
+        }
+        Value::Object(entries)
+    }
+
+    /// A sub-entity of the container that the way leads to, or `None` if it is removed.
+    pub(super) fn entry_at(
+        &mut self,
+        entity: &'static Entity,
+        id: &str,
+        value: &hydrate::MapValue,
+        path: &mut String,
+    ) -> Option<Value> {
+        self.way.push(Step::Key(id.to_owned()));
+        let shown = self.entry(entity, value, path);
+        self.way.pop();
+        shown
+    }
+
+    /// A sub-entity, or `None` if it is removed.
+    fn entry(
+        &mut self,
+        entity: &'static Entity,
+        value: &hydrate::MapValue,
+        path: &mut String,
+    ) -> Option<Value> {
+        let shown = match &value.value {
+            hydrate::Value::Map(map) if map.contains_key(REMOVED) => {
+                if !self.came_back() {
+                    return None;
+                }
+                self.flags.push(Flag {
+                    code: REMOVAL_UNDONE.to_owned(),
+                    path: path.clone(),
+                });
+                let mut shown = self.members(entity.fields, map, path);
+                if let Value::Object(members) = &mut shown {
+                    members.remove(REMOVED);
+                }
+                self.forget_mark(path);
+                shown
+            }
+            hydrate::Value::Map(map) => self.members(entity.fields, map, path),
+            other => self.value(None, other, path),
+        };
+        if value.conflict {
+            self.lost_entries(entity, &shown, path);
+        }
+        Some(shown)
+    }
+
+    /// Two removals at once are no field that lost a value.
+    fn forget_mark(&mut self, path: &str) {
+        let mark = format!("{path}/{REMOVED}");
+        self.overwritten.retain(|conflict| {
+            conflict.path != mark && !conflict.path.starts_with(&format!("{mark}/"))
+        });
+    }
+
+    /// Whether the sub-entity at hand is not as those who removed it saw it.
+    fn came_back(&self) -> bool {
+        let Some(object) = self.object(self.way.len()) else {
+            return false;
+        };
+        let marks = self.document.get_all(&object, REMOVED).unwrap_or_default();
+        let removals: Vec<_> = marks
+            .iter()
+            .filter_map(|(_, mark)| self.document.hash_for_opid(mark))
+            .collect();
+        let then = hydrated(self.document, &object, Some(&removals));
+        let now = hydrated(self.document, &object, None);
+        match (then, now) {
+            (Some(hydrate::Value::Map(mut then)), Some(hydrate::Value::Map(mut now))) => {
+                then.remove(REMOVED);
+                now.remove(REMOVED);
+                then != now
+            }
+            _ => false,
+        }
+    }
+
+    /// The state shown of several that compete.
+    fn first_state(&self, winner: Value) -> Value {
+        let Some((object, Step::Key(key))) = self.register() else {
+            return winner;
+        };
+        let values = self
+            .document
+            .get_all(&object, key.as_str())
+            .unwrap_or_default();
+        let mut best = winner;
+        // Automerge's own value is the last; an equal place leaves it shown.
+        for (value, _) in values.iter().rev() {
+            if let Some(text) = value.as_str()
+                && precedence(text) < best.as_str().map_or(usize::MAX, precedence)
+            {
+                best = Value::from(text);
+            }
+        }
+        best
+    }
+
+    /// Notes the values of the register at hand that are not shown.
+    fn rivals(&mut self, node: Option<&'static Node>, deciding: bool, shown: &Value, path: &str) {
+        let render = |value: &hydrate::Value| plain(node, value);
+        let rivals = self.values(&render, shown);
+        self.note(deciding, shown, rivals, path);
+    }
+
+    fn lost_entries(&mut self, entity: &'static Entity, shown: &Value, path: &str) {
+        let render = |value: &hydrate::Value| plain_entity(entity.fields, value);
+        let rivals = self.values(&render, shown);
+        self.note(false, shown, rivals, path);
+    }
+
+    fn note(&mut self, deciding: bool, shown: &Value, rivals: Vec<Rival>, path: &str) {
+        if rivals.is_empty() {
+            return;
+        }
+        let conflict = Conflict {
+            path: path.to_owned(),
+            shown: shown.clone(),
+            rivals,
+        };
+        if deciding {
+            self.conflicts.push(conflict);
+        } else {
+            self.overwritten.push(conflict);
+        }
+    }
+
+    fn values(&self, render: &dyn Fn(&hydrate::Value) -> Value, shown: &Value) -> Vec<Rival> {
+        let Some((object, step)) = self.register() else {
+            return Vec::new();
+        };
+        let all = match step {
+            Step::Key(key) => self.document.get_all(&object, key.as_str()),
+            Step::Index(index) => self.document.get_all(&object, *index),
+        };
+        let mut rivals = Vec::new();
+        for (value, op) in all.unwrap_or_default() {
+            let held = match value {
+                automerge::Value::Scalar(scalar) => hydrate::Value::Scalar(scalar.into_owned()),
+                automerge::Value::Object(_) => match hydrated(self.document, &op, None) {
+                    Some(held) => held,
+                    None => continue,
+                },
+            };
+            let value = render(&held);
+            if value == *shown {
+                continue;
+            }
+            let change = self
+                .document
+                .hash_for_opid(&op)
+                .and_then(|hash| self.document.get_change_meta_by_hash(&hash));
+            rivals.push(Rival {
+                value,
+                by: change
+                    .as_ref()
+                    .and_then(|change| message::read(change.message.as_deref()).by),
+                at: UnixMillis(change.map_or(0, |change| change.timestamp)),
+            });
+        }
+        rivals.sort_by(|left, right| {
+            (left.at, &left.by, left.value.to_string()).cmp(&(
+                right.at,
+                &right.by,
+                right.value.to_string(),
+            ))
+        });
+        rivals
+    }
+
+    /// The container and key at hand.
+    fn register(&self) -> Option<(ObjId, &Step)> {
+        let last = self.way.last()?;
+        self.object(self.way.len() - 1).map(|object| (object, last))
+    }
+
+    /// The container that the first `depth` steps of the way lead to.
+    fn object(&self, depth: usize) -> Option<ObjId> {
+        let mut object = ROOT;
+        for step in &self.way[..depth] {
+            let found = match step {
+                Step::Key(key) => self.document.get(&object, key.as_str()),
+                Step::Index(index) => self.document.get(&object, *index),
+            };
+            object = found.ok()??.1;
+        }
+        Some(object)
+    }
+}

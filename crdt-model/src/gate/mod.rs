@@ -1,0 +1,94 @@
+//! Foreign bytes become a change here or nowhere.
+//!
+//! The bytes are measured by `chunk` under hard limits, without Automerge; their hash must be the
+//! one that was signed and their actor one of the signer's. Only then Automerge decodes them,
+//! inside a catch of panics. Guarantees: bounded time and memory, no panic leaves this module.
+//! Does not know signatures or documents; whether a change fits one is checked on absorbing it.
+
+mod chunk;
+
+use std::panic::catch_unwind;
+
+use crate::value::{ActorId, ChangeHash};
+
+pub use chunk::{
+    ACTORS_MAX, CHANGE_BYTES_MAX, DEPENDENCIES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX,
+};
+
+/// Why foreign bytes were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("change {index} of the batch refused: {reason}")]
+pub struct Refused {
+    /// Place in the batch, from 0; 0 where a single change was checked.
+    pub index: usize,
+    /// What was seen and what is allowed.
+    pub reason: String,
+}
+
+/// A change that passed the gate; only [`check`] makes one.
+#[derive(Debug, Clone)]
+pub struct CheckedChange {
+    change: automerge::Change,
+    actor: ActorId,
+}
+
+impl CheckedChange {
+    /// The hash, equal to the signed one.
+    pub fn hash(&self) -> ChangeHash {
+        ChangeHash::from_bytes(self.change.hash().0)
+    }
+
+    /// The bytes as they arrived.
+    pub fn bytes(&self) -> &[u8] {
+        self.change.raw_bytes()
+    }
+
+    /// Who made it.
+    pub fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    /// The hashes of the changes that it comes after.
+    pub fn dependencies(&self) -> impl ExactSizeIterator<Item = ChangeHash> {
+        let deps = self.change.deps().iter();
+        deps.map(|hash| ChangeHash::from_bytes(hash.0))
+    }
+
+    pub(crate) fn decoded(&self) -> &automerge::Change {
+        &self.change
+    }
+}
+
+/// Lets a change through if its bytes are harmless, its hash the signed one and its actor of
+/// this origin and incarnation.
+pub fn check(
+    bytes: Vec<u8>,
+    signed_hash: &ChangeHash,
+    origin: [u8; 8],
+    incarnation: [u8; 8],
+) -> Result<CheckedChange, Refused> {
+    let refused = |reason: String| Refused { index: 0, reason };
+    let measured = chunk::measure(&bytes).map_err(|bad| refused(bad.to_string()))?;
+    if measured.hash != *signed_hash {
+        let reason = format!(
+            "the bytes hash to {}, signed was {signed_hash}",
+            measured.hash
+        );
+        return Err(refused(reason));
+    }
+    let actor = measured.actor;
+    if actor.origin() != origin || actor.incarnation() != incarnation {
+        let reason = format!("the actor {actor} is none of the one who signed");
+        return Err(refused(reason));
+    }
+    let decoded = catch_unwind(|| automerge::Change::try_from(bytes.as_slice()));
+    let change = match decoded {
+        Ok(Ok(change)) => change,
+        Ok(Err(error)) => return Err(refused(format!("the change cannot be decoded: {error}"))),
+        Err(_) => return Err(refused("the change makes the library fail".to_owned())),
+    };
+    if change.hash().0 != *signed_hash.as_bytes() || change.raw_bytes() != bytes {
+        return Err(refused("the change decodes to another one".to_owned()));
+    }
+    Ok(CheckedChange { change, actor })
+}

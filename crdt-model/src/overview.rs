@@ -1,0 +1,103 @@
+//! What indexes, list rows and the overview need of a record: codes, dates and counts.
+//!
+//! Knows a record's JSON. Does not know how it is stored, nor Automerge.
+
+use serde_json::Value;
+
+use crate::document::Record;
+use crate::schema::Kind;
+use crate::value::UnixMillis;
+
+/// A record in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Kind of record.
+    pub kind: Kind,
+    /// Home territory's path.
+    pub territory: String,
+    /// Whether it stays in its territory.
+    pub local: bool,
+    /// The office's own number (`ref`).
+    pub reference: Option<String>,
+    /// State shown; empty if a foreign record has none.
+    pub state: String,
+    /// Area of need.
+    pub need_area: String,
+    /// `person` or `household`.
+    pub subject_kind: String,
+    /// Pseudonym of the subject.
+    pub token: Option<String>,
+    /// ISO date.
+    pub opened_on: Option<String>,
+    /// ISO date.
+    pub next_review_on: Option<String>,
+    /// Time of the first change.
+    pub created_at: UnixMillis,
+    /// Time of the latest change.
+    pub updated_at: UnixMillis,
+    /// Who made the latest change.
+    pub updated_by: Option<String>,
+    /// Deciding fields that wait for a choice.
+    pub conflicts: u32,
+    /// Flags raised.
+    pub flags: u32,
+    /// Texts that a search matches, sorted, each once: `ref`, providers, hosts.
+    pub search: Vec<String>,
+}
+
+impl Summary {
+    /// Shortens a record.
+    pub(crate) fn of(kind: Kind, territory: &str, local: bool, record: &Record) -> Self {
+        let text = |pointer: &str| {
+            let value = record.fields.pointer(pointer).and_then(Value::as_str);
+            value.map(str::to_owned)
+        };
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        Self {
+            kind,
+            territory: territory.to_owned(),
+            local,
+            reference: text("/ref"),
+            state: text("/state").unwrap_or_default(),
+            need_area: text("/need_area").unwrap_or_default(),
+            subject_kind: text("/subject/kind").unwrap_or_default(),
+            token: text("/subject/token"),
+            opened_on: text("/opened_on"),
+            next_review_on: text("/next_review_on"),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            updated_by: record.updated_by.clone(),
+            conflicts: count(record.conflicts.len()),
+            flags: count(record.flags.len()),
+            search: search(&record.fields),
+        }
+    }
+}
+
+/// Most texts and longest text that a search row keeps.
+const SEARCH_MAX: usize = 64;
+const SEARCH_TEXT_MAX: usize = 128;
+
+fn search(fields: &Value) -> Vec<String> {
+    let mut texts: Vec<&str> = Vec::new();
+    texts.extend(fields.get("ref").and_then(Value::as_str));
+    if let Some(Value::Object(plans)) = fields.get("plans") {
+        for plan in plans.values() {
+            texts.extend(each(plan.get("interventions"), "provider"));
+        }
+    }
+    texts.extend(each(fields.get("instruments"), "host"));
+    texts.sort_unstable();
+    texts.dedup();
+    let short = |text: &str| text.chars().take(SEARCH_TEXT_MAX).collect();
+    texts.into_iter().take(SEARCH_MAX).map(short).collect()
+}
+
+fn each<'a>(entries: Option<&'a Value>, name: &'static str) -> impl Iterator<Item = &'a str> {
+    entries
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|entries| entries.values())
+        .filter_map(move |entry| entry.get(name)?.as_str())
+        .filter(|text| !text.is_empty())
+}

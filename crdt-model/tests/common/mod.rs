@@ -1,0 +1,163 @@
+//! Invented records and shorthands for the tests of this crate.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use raccordo_crdt_model::{
+    Change, Document, DocumentId, Heads, Kind, Patch, Record, Rejected, Stamp, UnixMillis, gate,
+};
+use serde_json::{Value, json};
+
+/// A whole record with every field of the table.
+pub fn full() -> Value {
+    json!({"ref":"FR-A-2026-000123","sharing":"shared",
+     "subject":{"kind":"person","token":"d2f1","birth_year":1988,"sex":"F","municipality":"060006","minors":0},
+     "need_area":"POV","sub_areas":["dipendenze"],"opened_on":"2026-03-04","state":"active",
+     "team":{"m1":{"body":"SSD","operator":"op-014","role":"case_manager","from":"2026-03-04"}},
+     "plans":{"social":{"body":"SSD",
+                "goals":{"g1":{"text":"Cercare una casa","horizon":"medium","due":"2026-12-31","reached":null}},
+                "interventions":{"i1":{"type":"assistenza_domiciliare","provider":"ente-012","start":"2026-04-01","end":"2026-09-30","state":"planned","hours":40}}},
+              "health":{"body":"DSM","goals":{},"interventions":{}},
+              "work":{"body":"CPI","goals":{},"interventions":{},"employability":55}},
+     "instruments":{"k1":{"kind":"TIS","purpose":"LAV","host":"ente-031","amount_eur":500.0,"hours":120,"from":"2026-05-01","until":"2026-10-31","state":"active","outcome":null}},
+     "reviews":{"r1":{"on":"2026-06-01","bodies":["SSD","CPI"],"decision":"continue","summary":"Prosegue","next_on":"2026-09-01"}},
+     "next_review_on":"2026-09-01","outcome":null})
+}
+
+/// The least that a record may be.
+pub fn least() -> Value {
+    json!({"subject":{"kind":"person"},"need_area":"FAM","opened_on":"2026-01-07"})
+}
+
+/// A stamp of the node `node` at a number of seconds after an invented start.
+pub fn stamp(node: u8, second: i64) -> Stamp {
+    Stamp {
+        origin: [node; 8],
+        incarnation: [0xee; 8],
+        at: UnixMillis(1_772_000_000_000 + second * 1000),
+        by: Some(format!("op-{node:03}")),
+        line: None,
+        imported: false,
+    }
+}
+
+pub fn imported(node: u8, second: i64) -> Stamp {
+    Stamp {
+        imported: true,
+        ..stamp(node, second)
+    }
+}
+
+pub fn id() -> DocumentId {
+    DocumentId::from_bytes([7; 16])
+}
+
+pub fn create(fields: &Value) -> Result<(Document, Change), Rejected> {
+    Document::create(id(), Kind::Project, "frosinone/a", fields, &stamp(1, 0))
+}
+
+pub fn made(fields: &Value) -> Document {
+    create(fields).expect("a valid record").0
+}
+
+pub fn patch_of(patch: Value) -> Patch {
+    Patch::parse(&patch).expect("a well-formed patch")
+}
+
+pub fn edit(
+    document: &mut Document,
+    patch: Value,
+    stamp: &Stamp,
+) -> Result<Option<Change>, Rejected> {
+    document.patch(&patch_of(patch), None, stamp)
+}
+
+/// Sets one path, which must succeed with a change.
+pub fn set(document: &mut Document, path: &str, value: Value, stamp: &Stamp) -> Change {
+    edit(
+        document,
+        json!([{"op":"add","path":path,"value":value}]),
+        stamp,
+    )
+    .expect("a valid edit")
+    .expect("an edit with an effect")
+}
+
+/// Sets one path on the version `base`.
+pub fn set_at(
+    document: &mut Document,
+    base: &Heads,
+    path: &str,
+    value: Value,
+    stamp: &Stamp,
+) -> Change {
+    let patch = patch_of(json!([{"op":"add","path":path,"value":value}]));
+    document
+        .patch(&patch, Some(base), stamp)
+        .expect("a valid edit")
+        .expect("an edit with an effect")
+}
+
+/// A change as it comes from the node that made it.
+pub fn checked(change: &Change, node: u8) -> raccordo_crdt_model::CheckedChange {
+    gate::check(change.bytes.clone(), &change.hash, [node; 8], [0xee; 8]).expect("a good change")
+}
+
+pub fn absorb(document: &mut Document, change: &Change, node: u8) {
+    *document = document
+        .absorb(&[checked(change, node)])
+        .expect("a fitting change");
+}
+
+/// Problems and refusals as text.
+pub fn shown<T>(result: Result<T, Rejected>) -> String {
+    match result {
+        Ok(_) => "accepted\n".to_owned(),
+        Err(Rejected::Invalid(problems)) => problems
+            .iter()
+            .map(|problem| format!("{problem}\n"))
+            .collect(),
+        Err(other) => format!("{other}\n"),
+    }
+}
+
+/// What merging left open, as text.
+pub fn open(record: &Record) -> String {
+    let mut out = String::new();
+    for (name, conflicts) in [
+        ("conflict", &record.conflicts),
+        ("overwritten", &record.overwritten),
+    ] {
+        for conflict in conflicts {
+            out += &format!("{name} {}: {}", conflict.path, conflict.shown);
+            for rival in &conflict.rivals {
+                out += &format!(
+                    " | {} by {}",
+                    rival.value,
+                    rival.by.as_deref().unwrap_or("-")
+                );
+            }
+            out.push('\n');
+        }
+    }
+    for flag in &record.flags {
+        out += &format!("flag {} {}\n", flag.code, flag.path);
+    }
+    out
+}
+
+/// A pseudo-random sequence that is the same on every machine.
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn next(&mut self) -> u64 {
+        // splitmix64 (Steele, Lea, Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("below a usize")
+    }
+}
