@@ -1,0 +1,299 @@
+//! Pumps one session over the streams of one connection.
+//!
+//! Guarantees: nothing waits on a timer but what the session asked a timer for; a stream that does not
+//! move holds up only itself; when the session closes, the peer is told and the host hears it last.
+//! Decides nothing: every choice is the session's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{ConnectionError, VarInt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::delivery::{self, Work};
+use super::registry::{Live, Seat};
+use super::streams::{DataReader, DataWriter, FrameReader, FrameWriter, StreamEnded};
+use crate::entry::SignedEntry;
+use crate::host::{Host, HostFailed};
+use crate::identity::AuthenticatedPeer;
+use crate::link::{CloseReason, LinkEvent, Versions};
+use crate::log::LogId;
+use crate::session::{HELLO_DEADLINE_MS, Input, Opening, Output, Report, Session};
+use crate::wire::data::{DATA_BODIES_BYTES, DATA_ENTRIES_MAX};
+use crate::wire::decode_refusal;
+use crate::wire::frame::CONTROL_FRAME_BYTES_MAX;
+
+/// TLS alert `no_application_protocol`.
+const ALERT_NO_PROTOCOL: u64 = 120;
+
+/// QUIC's error codes for TLS alerts start here (RFC 9001, 4.8).
+const CRYPTO_ERRORS: u64 = 0x100;
+
+/// A connection on which a session is to run.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) seat: Seat,
+    pub(super) peer: AuthenticatedPeer,
+    pub(super) outgoing: bool,
+    pub(super) versions: Versions,
+}
+
+/// Runs the session to its end, tells the host, and says why it ended.
+pub(super) async fn run(link: Link, host: Arc<dyn Host>) -> CloseReason {
+    let live = link.seat.live.clone();
+    let peer = link.peer.id();
+    let reason = match talk(&link, &host).await {
+        Ok(reason) => reason,
+        Err(ended) => live
+            .closing()
+            .unwrap_or_else(|| reason_of_end(&live, &ended, link.versions)),
+    };
+    live.close(reason.clone());
+    host.event(&peer, LinkEvent::Stats(live.statistics()));
+    host.event(
+        &peer,
+        LinkEvent::Closed {
+            reason: reason.clone(),
+        },
+    );
+    drop(link);
+    reason
+}
+
+/// What a lost connection means.
+pub(super) fn reason_of_loss(lost: &ConnectionError, ours: Versions) -> CloseReason {
+    match lost {
+        ConnectionError::ApplicationClosed(close) => {
+            decode_refusal(close.error_code.into_inner(), &close.reason, ours)
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            reason_of_code(close.error_code.into(), &lost.to_string(), ours)
+        }
+        ConnectionError::TransportError(error) => {
+            reason_of_code(error.code.into(), &lost.to_string(), ours)
+        }
+        other => CloseReason::Unreachable {
+            detail: other.to_string(),
+        },
+    }
+}
+
+fn reason_of_code(code: u64, detail: &str, ours: Versions) -> CloseReason {
+    let detail = detail.to_owned();
+    match code.checked_sub(CRYPTO_ERRORS) {
+        Some(ALERT_NO_PROTOCOL) => CloseReason::Version { ours, theirs: None },
+        Some(0..=0xff) => CloseReason::Refused { detail },
+        _ => CloseReason::Unreachable { detail },
+    }
+}
+
+fn reason_of_end(live: &Live, ended: &StreamEnded, ours: Versions) -> CloseReason {
+    match (ended, live.connection.close_reason()) {
+        (StreamEnded::Connection(lost), _) => reason_of_loss(lost, ours),
+        // A stream may notice before the connection does; the connection knows why.
+        (StreamEnded::Ended(_), Some(lost)) => reason_of_loss(&lost, ours),
+        (StreamEnded::Ended(_) | StreamEnded::Malformed(_), _) => CloseReason::Protocol {
+            detail: ended.to_string(),
+        },
+    }
+}
+
+async fn talk(link: &Link, host: &Arc<dyn Host>) -> Result<CloseReason, StreamEnded> {
+    let connection = &link.seat.live.connection;
+    let streams = if link.outgoing {
+        connection.open_bi().await
+    } else {
+        let deadline = Duration::from_millis(HELLO_DEADLINE_MS);
+        match timeout(deadline, connection.accept_bi()).await {
+            Ok(accepted) => accepted,
+            Err(_) => {
+                return Ok(CloseReason::Unreachable {
+                    detail: format!("no hello within {HELLO_DEADLINE_MS} ms"),
+                });
+            }
+        }
+    };
+    let (send, receive) = streams.map_err(StreamEnded::Connection)?;
+    // Acknowledgements go before entries; a stream just opened takes a priority.
+    send.set_priority(1).unwrap_or_default();
+    let (work, works) = mpsc::channel(WORKS_MAX);
+    let (results, delivered) = mpsc::channel(WORKS_MAX);
+    let worker = tokio::spawn(delivery::run(host.clone(), link.peer.id(), works, results));
+    let mut pump = Pump {
+        link,
+        host,
+        started: Instant::now(),
+        ticks: host.ticks(),
+        control_in: FrameReader::new(receive, "control", CONTROL_FRAME_BYTES_MAX),
+        control_out: FrameWriter::new(send, "control"),
+        data_in: DataReader::default(),
+        data_out: DataWriter::default(),
+        reading: None,
+        work,
+        delivered,
+        wake: None,
+    };
+    let result = pump.run().await;
+    worker.abort();
+    result
+}
+
+/// Frames between arrival and delivery; the session allows fewer.
+const WORKS_MAX: usize = 16;
+
+struct Pump<'a> {
+    link: &'a Link,
+    host: &'a Arc<dyn Host>,
+    started: Instant,
+    ticks: watch::Receiver<u64>,
+    control_in: FrameReader,
+    control_out: FrameWriter,
+    data_in: DataReader,
+    data_out: DataWriter,
+    reading: Option<JoinHandle<Result<Vec<SignedEntry>, HostFailed>>>,
+    work: mpsc::Sender<Work>,
+    delivered: mpsc::Receiver<Result<(), crate::session::DeliveryFault>>,
+    wake: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pump<'_> {
+    async fn run(&mut self) -> Result<CloseReason, StreamEnded> {
+        let peer = self.link.peer.id();
+        self.ticks.mark_unchanged();
+        let opening = Opening {
+            peer: self.link.peer,
+            dialled: self.link.outgoing,
+            versions: self.link.versions,
+            local: self.host.local_hello(),
+            standing: self.host.standing(&peer),
+            positions: self.host.positions(&peer),
+        };
+        let mut outputs = Vec::new();
+        let mut session = Session::open(self.now_ms(), opening, &mut outputs);
+        loop {
+            for output in outputs.drain(..) {
+                if let Some(reason) = self.perform(output) {
+                    return Ok(reason);
+                }
+            }
+            let input = self.next_input(session.wants_data()).await?;
+            if let Some(input) = input {
+                session.step(self.now_ms(), input, &mut outputs);
+            }
+        }
+    }
+
+    /// Waits for whatever happens next; `None` when only bytes moved.
+    async fn next_input(&mut self, wants_data: bool) -> Result<Option<Input>, StreamEnded> {
+        let live = &self.link.seat.live;
+        let (connection, counters) = (&live.connection, &live.counters);
+        tokio::select! {
+            flushed = self.control_out.flush(counters), if self.control_out.has_unwritten() => {
+                flushed.map(|()| None)
+            }
+            flushed = self.data_out.flush(connection, counters), if self.data_out.has_unwritten() => {
+                flushed?;
+                Ok((!self.data_out.has_unwritten()).then_some(Input::DataWritten))
+            }
+            frame = self.control_in.next(counters) => Ok(Some(Input::Control(frame?))),
+            frame = self.data_in.next(connection, counters), if wants_data => {
+                Ok(Some(Input::Data(frame?)))
+            }
+            Some(result) = self.delivered.recv() => Ok(Some(Input::Delivered(result))),
+            entries = finished(&mut self.reading) => Ok(Some(Input::Read(entries))),
+            Ok(()) = self.ticks.changed() => {
+                let peer = self.link.peer.id();
+                Ok(Some(Input::Local {
+                    standing: self.host.standing(&peer),
+                    positions: self.host.positions(&peer),
+                }))
+            }
+            () = rung(&mut self.wake) => {
+                self.wake = None;
+                let clock_ms = self.host.local_hello().clock_ms;
+                Ok(Some(Input::Deadline { clock_ms }))
+            }
+            lost = connection.closed() => Err(StreamEnded::Connection(lost)),
+        }
+    }
+
+    fn perform(&mut self, output: Output) -> Option<CloseReason> {
+        match output {
+            Output::SendControl(frame) => self.control_out.push(&frame),
+            Output::SendData(frame) => self.data_out.push(frame),
+            Output::AllowData => {
+                let connection = &self.link.seat.live.connection;
+                connection.set_max_concurrent_uni_streams(VarInt::from_u32(1));
+            }
+            Output::Read { log, after } => self.reading = Some(self.read(log, after)),
+            Output::Deliver { log, entries } => {
+                let work = delivery::start(self.host, log, entries);
+                if self.work.try_send(work).is_err() {
+                    return Some(CloseReason::HostFailed {
+                        detail: "the delivery of entries was interrupted".to_owned(),
+                    });
+                }
+            }
+            Output::Connected(remote) => self.tell(LinkEvent::Connected {
+                remote: *remote,
+                address: self.link.seat.live.connection.remote_address(),
+                outgoing: self.link.outgoing,
+            }),
+            Output::Report(report) => self.report(report),
+            Output::WakeAt { deadline_ms, why } => {
+                tracing::trace!(deadline_ms, ?why, "deadline set");
+                let at = self.started + Duration::from_millis(deadline_ms);
+                self.wake = Some(Box::pin(sleep_until(at)));
+            }
+            Output::Close(reason) => return Some(reason),
+        }
+        None
+    }
+
+    fn report(&self, report: Report) {
+        self.tell(match report {
+            Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
+            Report::Regarded(standing) => LinkEvent::Regarded { standing },
+            Report::Announced(heads) => LinkEvent::Announced { heads },
+            Report::Acked(cursors) => LinkEvent::Acked { cursors },
+            Report::Compared { equal } => LinkEvent::Compared { equal },
+            Report::Pinged => LinkEvent::Stats(self.link.seat.live.statistics()),
+        });
+    }
+
+    fn read(&self, log: LogId, after: u64) -> JoinHandle<Result<Vec<SignedEntry>, HostFailed>> {
+        let host = self.host.clone();
+        let peer = self.link.peer.id();
+        spawn_blocking(move || host.read(&peer, log, after, DATA_ENTRIES_MAX, DATA_BODIES_BYTES))
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        self.host.event(&self.link.peer.id(), event);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The read under way, when it is done; never, if there is none.
+async fn finished(
+    reading: &mut Option<JoinHandle<Result<Vec<SignedEntry>, HostFailed>>>,
+) -> Result<Vec<SignedEntry>, HostFailed> {
+    let Some(task) = reading else {
+        return std::future::pending().await;
+    };
+    let result = task.await;
+    *reading = None;
+    result.unwrap_or_else(|_| Err(HostFailed::new("the reading of entries was interrupted")))
+}
+
+async fn rung(wake: &mut Option<Pin<Box<Sleep>>>) {
+    match wake {
+        Some(sleep) => sleep.as_mut().await,
+        None => std::future::pending().await,
+    }
+}

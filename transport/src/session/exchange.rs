@@ -1,0 +1,139 @@
+//! What goes into a session and what comes out: plain data, closed lists.
+//!
+//! A list of inputs with their times is a whole conversation: a test's script, a fault's report.
+
+use bytes::Bytes;
+
+use crate::entry::{BadEntry, SignedEntry};
+use crate::host::{HostFailed, LocalHello, Positions, Standing};
+use crate::identity::AuthenticatedPeer;
+use crate::link::{CloseReason, RemoteHello, Versions};
+use crate::log::{Cursor, LogId};
+use crate::wire::frame::Frame;
+
+/// What a session is opened with.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Who is at the other end, proven.
+    pub peer: AuthenticatedPeer,
+    /// Whether this side dialled; the dialler greets first.
+    pub dialled: bool,
+    /// What this side speaks.
+    pub versions: Versions,
+    /// What this side says of itself.
+    pub local: LocalHello,
+    /// How this side regards the peer.
+    pub standing: Standing,
+    /// Where this side stands towards the peer.
+    pub positions: Positions,
+}
+
+/// Everything that can happen to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// A frame came on the control stream.
+    Control(Frame),
+    /// A frame came on the peer's data stream.
+    Data(Frame),
+    /// What the host says now: after a tick.
+    Local {
+        /// How it regards the peer.
+        standing: Standing,
+        /// Where it stands.
+        positions: Positions,
+    },
+    /// The read asked for last is done.
+    Read(Result<Vec<SignedEntry>, HostFailed>),
+    /// The data frame handed over last is on its stream.
+    DataWritten,
+    /// The oldest delivery not yet reported is done: the host took it, or somebody refused it.
+    Delivered(Result<(), DeliveryFault>),
+    /// The deadline asked for has come.
+    Deadline {
+        /// Wall clock now, unix milliseconds.
+        clock_ms: u64,
+    },
+}
+
+/// Why entries were not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryFault {
+    /// One of them is bad.
+    Entry(BadEntry),
+    /// The host failed.
+    Host(HostFailed),
+}
+
+/// Everything a session may want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Write this frame to the control stream.
+    SendControl(Bytes),
+    /// Write this frame to our data stream, and say so ([`Input::DataWritten`]) when done.
+    SendData(Bytes),
+    /// From now on the peer may open its data stream.
+    AllowData,
+    /// Read entries from disk; one at a time.
+    Read {
+        /// The log.
+        log: LogId,
+        /// Entries above this number.
+        after: u64,
+    },
+    /// Verify these consecutive entries of one log and deliver them to the host, in order.
+    Deliver {
+        /// The log.
+        log: LogId,
+        /// The entries, chained and unverified.
+        entries: Vec<SignedEntry>,
+    },
+    /// Tell the host that both hellos were accepted.
+    Connected(Box<RemoteHello>),
+    /// Tell the host.
+    Report(Report),
+    /// Give [`Input::Deadline`] at this time.
+    WakeAt {
+        /// On the scale of `now_ms`.
+        deadline_ms: u64,
+        /// What it is for.
+        why: Wake,
+    },
+    /// Close the connection and tell the peer; nothing follows.
+    Close(CloseReason),
+}
+
+/// What a session tells its host, besides that it is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The peer was heard.
+    Contact {
+        /// Its wall clock, where it said it.
+        clock_ms: Option<u64>,
+    },
+    /// How the peer regards us changed.
+    Regarded(Standing),
+    /// Ends of the peer's logs.
+    Announced(Vec<Cursor>),
+    /// What the peer durably holds of ours.
+    Acked(Vec<Cursor>),
+    /// Digests at equal positions were compared.
+    Compared {
+        /// Whether they were equal.
+        equal: bool,
+    },
+    /// A ping went out: time to tell the counters.
+    Pinged,
+}
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The peer's hello is due.
+    HelloDue,
+    /// The peer would have been silent for too long.
+    PeerSilent,
+    /// Our ping is due.
+    PingDue,
+    /// Acknowledgements held back are due.
+    AckDue,
+}

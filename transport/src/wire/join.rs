@@ -1,0 +1,191 @@
+//! The two frames of an invitation's redemption.
+//!
+//! The request carries the node's real key and its signature over this very connection (the TLS
+//! exporter) and over everything it asks for, so that neither can be moved elsewhere.
+
+use super::frame::{self, Frame, Malformed, Reader, put_text};
+use super::message::standing;
+use super::{TEXT_BYTES_MAX, kind};
+use crate::host::{JoinAccepted, JoinRefused, JoinRequest};
+use crate::identity::{NodeKey, PeerId, verify_signature};
+
+/// Longest body of a join frame, in bytes.
+pub(crate) const JOIN_FRAME_BYTES_MAX: usize = 1024;
+
+const JOIN_LABEL: &[u8] = b"raccordo-join-1\0";
+
+/// A request and the proof that its sender holds the key it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinProof {
+    request: JoinRequest,
+    signature: [u8; 64],
+}
+
+impl JoinProof {
+    /// Signs a request for the connection whose exported keying material is `exporter`.
+    pub(crate) fn sign(
+        real: &NodeKey,
+        name: &str,
+        territory: &str,
+        role: u8,
+        exporter: &[u8; 32],
+    ) -> Self {
+        let request = JoinRequest {
+            real: real.public(),
+            name: name.to_owned(),
+            territory: territory.to_owned(),
+            role,
+        };
+        let signature = real.sign(&signed_bytes(&request, exporter));
+        Self { request, signature }
+    }
+
+    /// The request, if its signature holds on this connection.
+    pub(crate) fn verified(self, exporter: &[u8; 32]) -> Result<JoinRequest, JoinRefused> {
+        let message = signed_bytes(&self.request, exporter);
+        if verify_signature(&self.request.real, &message, &self.signature) {
+            Ok(self.request)
+        } else {
+            Err(JoinRefused::Proof)
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut body = request_bytes(&self.request);
+        body.extend_from_slice(&self.signature);
+        frame::encode(kind::JOIN, &body)
+    }
+
+    pub(crate) fn parse(frame: &Frame) -> Result<Self, Malformed> {
+        expect_kind(frame, kind::JOIN)?;
+        let mut reader = Reader::new(&frame.body);
+        let proof = Self {
+            request: JoinRequest {
+                real: PeerId::from_bytes(reader.array("the node's key")?),
+                role: reader.byte("the role")?,
+                territory: reader.text(TEXT_BYTES_MAX, "the territory")?,
+                name: reader.text(TEXT_BYTES_MAX, "the name")?,
+            },
+            signature: reader.array("the signature")?,
+        };
+        reader.end()?;
+        Ok(proof)
+    }
+}
+
+/// What the coordination answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinAnswer(pub(crate) Result<JoinAccepted, JoinRefused>);
+
+impl JoinAnswer {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match &self.0 {
+            Ok(accepted) => {
+                let mut body = vec![accepted.standing.code()];
+                put_text(&mut body, &accepted.territory, TEXT_BYTES_MAX);
+                put_text(&mut body, &accepted.name, TEXT_BYTES_MAX);
+                frame::encode(kind::JOINED, &body)
+            }
+            Err(refused) => frame::encode(kind::JOIN_REFUSED, &[refused.code()]),
+        }
+    }
+
+    pub(crate) fn parse(frame: &Frame) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(&frame.body);
+        if frame.kind == kind::JOIN_REFUSED {
+            let code = reader.byte("the refusal")?;
+            return Ok(Self(Err(JoinRefused::from_code(code))));
+        }
+        expect_kind(frame, kind::JOINED)?;
+        Ok(Self(Ok(JoinAccepted {
+            standing: standing(&mut reader)?,
+            territory: reader.text(TEXT_BYTES_MAX, "the territory")?,
+            name: reader.text(TEXT_BYTES_MAX, "the name")?,
+        })))
+    }
+}
+
+fn expect_kind(frame: &Frame, expected: u8) -> Result<(), Malformed> {
+    if frame.kind == expected {
+        Ok(())
+    } else {
+        Err(Malformed::Meaningless {
+            field: "the frame type",
+            seen: u64::from(frame.kind),
+        })
+    }
+}
+
+fn request_bytes(request: &JoinRequest) -> Vec<u8> {
+    let mut bytes = request.real.as_bytes().to_vec();
+    bytes.push(request.role);
+    put_text(&mut bytes, &request.territory, TEXT_BYTES_MAX);
+    put_text(&mut bytes, &request.name, TEXT_BYTES_MAX);
+    bytes
+}
+
+fn signed_bytes(request: &JoinRequest, exporter: &[u8; 32]) -> Vec<u8> {
+    [JOIN_LABEL, exporter, &request_bytes(request)].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::FrameBuffer;
+    use super::*;
+    use crate::host::Standing;
+
+    fn only_frame(bytes: &[u8]) -> Frame {
+        let mut buffer = FrameBuffer::new(JOIN_FRAME_BYTES_MAX);
+        buffer.push(bytes);
+        buffer.next_frame().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_request_proves_its_key_on_its_own_connection_only() {
+        let key = NodeKey::from_seed([3; 32]);
+        let sent = JoinProof::sign(&key, "Alatri", "frosinone/a", 0, &[5; 32]);
+        let bytes = sent.encode();
+        assert_eq!(bytes.len(), 2 + 1 + 32 + 1 + 12 + 7 + 64 - 1);
+        let seen = JoinProof::parse(&only_frame(&bytes)).unwrap();
+        assert_eq!(seen, sent);
+        assert_eq!(
+            seen.clone().verified(&[5; 32]).unwrap().territory,
+            "frosinone/a"
+        );
+        assert_eq!(seen.clone().verified(&[6; 32]), Err(JoinRefused::Proof));
+        let mut moved = seen;
+        moved.request.territory = "frosinone/b".to_owned();
+        assert_eq!(moved.verified(&[5; 32]), Err(JoinRefused::Proof));
+    }
+
+    #[test]
+    fn both_answers_survive() {
+        let accepted = JoinAnswer(Ok(JoinAccepted {
+            name: "Frosinone".to_owned(),
+            territory: "frosinone".to_owned(),
+            standing: Standing::Pending,
+        }));
+        let bytes = accepted.encode();
+        assert_eq!(&bytes[..4], &[21, 0x21, 1, 9]);
+        assert_eq!(JoinAnswer::parse(&only_frame(&bytes)), Ok(accepted));
+        let refused = JoinAnswer(Err(JoinRefused::Expired));
+        assert_eq!(refused.encode(), [1, 0x22, 2]);
+        assert_eq!(
+            JoinAnswer::parse(&only_frame(&refused.encode())),
+            Ok(refused)
+        );
+    }
+
+    #[test]
+    fn every_truncation_of_a_request_is_refused() {
+        let key = NodeKey::from_seed([3; 32]);
+        let whole = only_frame(&JoinProof::sign(&key, "n", "t", 0, &[5; 32]).encode());
+        for length in 0..whole.body.len() {
+            let cut = Frame {
+                kind: whole.kind,
+                body: whole.body.slice(..length),
+            };
+            assert!(JoinProof::parse(&cut).is_err());
+        }
+    }
+}
