@@ -1,0 +1,278 @@
+# Raccordo, English. The same keys as it.ftl; the tests hold them together.
+skip = Skip to the main content
+tools = Language and sign-in
+sign-out = Sign out
+footer-hours = Times are those of Italy
+footer-api = Description for programs (OpenAPI)
+back-home = Back to the first page
+
+sign-in = Sign in
+sign-in-how = This node shows confidential data. Sign in with the token that its administrator gave you.
+sign-in-do = Sign in
+sign-in-failed = The token is not valid. Check that you copied all of it, or ask the node’s administrator for a new one.
+sign-in-wait = { $n ->
+    [one] Too many attempts from this address: try again in a second.
+   *[other] Too many attempts from this address: try again in { $shown } seconds.
+  }
+token = Token
+token-hint = The node’s administrator makes one with
+token-name-example = NAME
+
+error-not-found = There is nothing here
+error-store = The node cannot do this at the moment
+error-other = The request was refused
+
+live-ended = The session has ended: reload the page to sign in again. What you see is no longer updated.
+live-lost = The node does not answer: what you see may be out of date. Trying again by itself.
+updated-at = Updated at
+
+projects = Projects
+projects-shared = Shared projects
+projects-local = Local projects only
+projects-caption = Projects, latest change first
+persons = Persons
+persons-distinct = Distinct persons
+households = Households
+households-distinct = Distinct households
+to-choose = With values to choose
+waiting-to-go = Changes to deliver
+search = Search
+search-hint = Number, provider or host
+search-do = Search
+search-clear = Clear the filters
+all-states = All states
+no-projects = There is no project yet. They can be imported from a file or created by the office’s programs.
+nothing-found = No project matches the search.
+reference = Number
+no-reference = No number
+state = State
+need-area = Need area
+next-review = Next review
+none-set = Not set
+updated = Changed
+delivery = Delivery
+territory = Territory
+pages = Pages
+first-page = First page
+next-page = Next page
+back-territories = Back to the state of the territories
+back-projects = Back to the projects
+all-projects = All projects
+conflicts = { $n ->
+    [one] one value to choose
+   *[other] { $shown } values to choose
+  }
+
+delivery-saved = Saved here
+delivery-queued = Queued ({ $shown })
+delivery-delivered = Delivered { $when }
+delivery-delivered-undated = Delivered
+delivery-seen = Seen by { $who }
+
+link-none = Not linked to a coordination: this node works alone. Everything is kept here.
+link-connected = Linked to { $who }.
+link-sending = { $n ->
+    [one] One change is leaving.
+   *[other] { $shown } changes are leaving.
+  }
+link-receiving = { $n ->
+    [one] One change is arriving.
+   *[other] { $shown } changes are arriving.
+  }
+link-pending = Waiting for { $who } to approve this node: meanwhile you work as usual.
+link-alone = Isolated for { $span }: you work as usual;
+link-never = Coordination not reached yet: you work as usual;
+link-waits = { $n ->
+    [one] one change will leave by itself.
+   *[other] { $shown } changes will leave by themselves.
+  }
+link-nothing-waits = no change is waiting.
+link-suspended = { $who } has paused the exchange with this node: you work as usual, changes stay queued.
+link-revoked = { $who } has revoked this node: the data stay here and no longer leave.
+link-refused = The exchange with { $who } has stopped and needs a person.
+
+span-moments = a few moments
+span-minutes = { $n ->
+    [one] a minute
+   *[other] { $shown } minutes
+  }
+span-hours = { $n ->
+    [one] 1 hour
+   *[other] { $shown } hours
+  }
+span-days = { $n ->
+    [one] 1 day
+   *[other] { $shown } days
+  }
+
+territories = State of the territories
+territories-caption = For each territory: how recent what you see is, and the main figures
+no-territories = No territory takes part yet. Invite one with
+freshness = Freshness
+freshness-current = Current
+freshness-catching_up = Catching up
+freshness-stale = Not reached
+freshness-never_seen = Never seen
+as-of = as of { $when }
+as-of-never = no data
+behind = { $n ->
+    [one] one change missing
+   *[other] { $shown } changes missing
+  }
+member-pending = to approve
+member-approved = member
+member-suspended = suspended
+member-revoked = revoked
+pending-peers = { $n ->
+    [one] One node waits for approval:
+   *[other] { $shown } nodes wait for approval:
+  }
+totals-cover = The totals cover { $current } of { $all } territories up to date;
+totals-oldest = oldest part: { $when }.
+totals-never = at least one territory was never seen.
+totals-none = No territory takes part yet.
+by-state = By state
+by-state-caption = Projects by state and territory
+by-area-caption = Projects by need area and territory
+digest = Digest
+total = Total
+legend = Colours of the bar
+tone-early = Intake and assessment
+tone-planned = Planning
+tone-running = Active
+tone-attention = In review, suspended or in transfer
+tone-ended = Ended
+
+state-reported = Reported
+state-taken_in_charge = Taken in charge
+state-assessment = In assessment
+state-planning = In planning
+state-approval = In approval
+state-active = Active
+state-review = In review
+state-suspended = Suspended
+state-closed = Closed
+state-reopened = Reopened
+state-transferring = In transfer
+state-transferred = Transferred
+state-archived = Archived
+state-planned = Planned
+state-done = Done
+state-cancelled = Cancelled
+state-extended = Extended
+state-concluded = Concluded
+
+area-FAM = Family and minors
+area-DIS = Disability and dependency
+area-POV = Poverty and exclusion
+subject-person = Person
+subject-household = Household
+kind-person = Person
+kind-household = Household
+sharing-shared = Shared
+sharing-local = Only in this territory
+sex-F = Female
+sex-M = Male
+sex-X = Other
+horizon-short = Short
+horizon-medium = Medium
+horizon-long = Long
+decision-continue = Continue
+decision-revise = Revise
+decision-suspend = Suspend
+decision-close = Close
+role-case_manager = Case manager
+reached-1 = No
+reached-2 = In part
+reached-3 = Yes
+body-SSD = District social service
+body-DSM = Mental health department
+body-D3D = Addiction department
+body-DISS = Health and social integration
+body-CPI = Employment centre
+body-SIL = SIL
+body-ETS = Third sector
+kind-TIS = Inclusion traineeship
+kind-TIR = Training placement
+kind-VOU = Voucher
+purpose-PRO = Preparatory
+purpose-OSS = Observation and assessment
+purpose-SOC = Social integration
+purpose-LAV = Job placement
+yes = yes
+no = no
+somebody = author not given
+
+section-project = Project
+field-ref = Number
+field-sharing = Sharing
+field-subject = Subject
+field-kind = Kind
+field-token = Subject code
+field-birth_year = Year of birth
+field-sex = Sex
+field-municipality = Municipality (ISTAT code)
+field-minors = Minors
+field-need_area = Need area
+field-sub_areas = Specific areas
+field-opened_on = Opened on
+field-state = State
+field-team = Team
+field-body = Service
+field-operator = Operator
+field-role = Role
+field-from = From
+field-until = Until
+field-plans = Plans
+field-plans-social = Social plan
+field-plans-health = Health plan
+field-plans-work = Work and training plan
+field-goals = Goals
+field-text = Text
+field-horizon = Horizon
+field-due = Due
+field-reached = Reached
+field-interventions = Interventions
+field-type = Type
+field-provider = Provider
+field-start = Start
+field-end = End
+field-hours = Hours
+field-employability = Employability
+field-instruments = Instruments
+field-purpose = Purpose
+field-host = Host
+field-amount_eur = Amount
+field-outcome = Outcome
+field-code = Code
+field-reviews = Reviews
+field-on = On
+field-bodies = Services present
+field-decision = Decision
+field-summary = Summary
+field-next_on = Next
+field-next_review_on = Next review
+
+conflicts-title = To choose: several people wrote at the same time
+conflicts-explain = No value was lost. All stay until a person chooses.
+overwritten-title = Values written at the same time and not shown
+flags-title = To look at
+value-shown = Value shown
+value-other = Other value
+value-lost = Value not shown
+flag-unknown_code = code not in the list
+flag-ref_in_use_twice = number used twice in the territory
+flag-passage_not_allowed = passage of state outside the rules
+flag-dates_out_of_order = dates out of order
+flag-removed_and_edited = removed and edited at the same time
+history = History
+history-left = { $n ->
+    [one] One older item can be read by the office’s programs.
+   *[other] { $shown } older items can be read by the office’s programs.
+  }
+node = node
+operation-add = adds
+operation-replace = changes
+operation-remove = removes
+operation-create = creates
+as-json = This project for programs (JSON)

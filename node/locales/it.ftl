@@ -1,0 +1,278 @@
+# Raccordo, italiano. Stesse chiavi di en.ftl; le prove lo controllano.
+skip = Vai al contenuto principale
+tools = Lingua e accesso
+sign-out = Esci
+footer-hours = Gli orari sono quelli italiani
+footer-api = Descrizione per i programmi (OpenAPI)
+back-home = Torna alla pagina iniziale
+
+sign-in = Accesso
+sign-in-how = Questo nodo mostra dati riservati. Accedi con il codice che ti ha dato chi lo amministra.
+sign-in-do = Entra
+sign-in-failed = Il codice non è valido. Controlla di averlo copiato per intero, oppure chiedine uno nuovo a chi amministra il nodo.
+sign-in-wait = { $n ->
+    [one] Troppi tentativi da questo indirizzo: riprova tra un secondo.
+   *[other] Troppi tentativi da questo indirizzo: riprova tra { $shown } secondi.
+  }
+token = Codice di accesso
+token-hint = Chi amministra il nodo lo crea con
+token-name-example = NOME
+
+error-not-found = Qui non c’è nulla
+error-store = In questo momento il nodo non può farlo
+error-other = La richiesta non è stata accolta
+
+live-ended = La sessione è scaduta: ricarica la pagina per accedere di nuovo. Quello che vedi non si aggiorna più.
+live-lost = Il nodo non risponde: quello che vedi può non essere aggiornato. Riprovo da solo.
+updated-at = Aggiornato alle
+
+projects = Progetti
+projects-shared = Progetti condivisi
+projects-local = Progetti solo locali
+projects-caption = Progetti, dal modificato più di recente
+persons = Persone
+persons-distinct = Persone distinte
+households = Nuclei
+households-distinct = Nuclei distinti
+to-choose = Con valori da scegliere
+waiting-to-go = Modifiche da consegnare
+search = Cerca
+search-hint = Numero, ente o sede
+search-do = Cerca
+search-clear = Togli i filtri
+all-states = Tutti gli stati
+no-projects = Non c’è ancora nessun progetto. Si possono importare da un file o creare dai programmi dell’ufficio.
+nothing-found = Nessun progetto corrisponde alla ricerca.
+reference = Numero
+no-reference = Senza numero
+state = Stato
+need-area = Area di bisogno
+next-review = Prossima verifica
+none-set = Non fissata
+updated = Modificato
+delivery = Consegna
+territory = Territorio
+pages = Pagine
+first-page = Prima pagina
+next-page = Pagina successiva
+back-territories = Torna allo stato dei territori
+back-projects = Torna ai progetti
+all-projects = Tutti i progetti
+conflicts = { $n ->
+    [one] un valore da scegliere
+   *[other] { $shown } valori da scegliere
+  }
+
+delivery-saved = Salvato qui
+delivery-queued = In coda ({ $shown })
+delivery-delivered = Consegnato il { $when }
+delivery-delivered-undated = Consegnato
+delivery-seen = Visto da { $who }
+
+link-none = Nessun collegamento con una coordinazione: questo nodo lavora da solo. Tutto resta salvato qui.
+link-connected = Collegato a { $who }.
+link-sending = { $n ->
+    [one] Una modifica sta partendo.
+   *[other] { $shown } modifiche stanno partendo.
+  }
+link-receiving = { $n ->
+    [one] Una novità sta arrivando.
+   *[other] { $shown } novità stanno arrivando.
+  }
+link-pending = In attesa che { $who } approvi questo nodo: intanto lavori normalmente.
+link-alone = Isolato da { $span }: lavori normalmente;
+link-never = Coordinazione non ancora raggiunta: lavori normalmente;
+link-waits = { $n ->
+    [one] una modifica partirà da sola.
+   *[other] { $shown } modifiche partiranno da sole.
+  }
+link-nothing-waits = nessuna modifica in attesa.
+link-suspended = { $who } ha sospeso lo scambio con questo nodo: lavori normalmente, le modifiche restano in coda.
+link-revoked = { $who } ha revocato questo nodo: i dati restano qui e non partono più.
+link-refused = Lo scambio con { $who } è fermo e serve una persona.
+
+span-moments = pochi istanti
+span-minutes = { $n ->
+    [one] un minuto
+   *[other] { $shown } minuti
+  }
+span-hours = { $n ->
+    [one] 1 ora
+   *[other] { $shown } ore
+  }
+span-days = { $n ->
+    [one] 1 giorno
+   *[other] { $shown } giorni
+  }
+
+territories = Stato dei territori
+territories-caption = Per ogni territorio: quanto è recente quello che si vede, e le cifre principali
+no-territories = Nessun territorio partecipa ancora. Si invita con
+freshness = Aggiornamento
+freshness-current = Aggiornato
+freshness-catching_up = In allineamento
+freshness-stale = Non raggiunto
+freshness-never_seen = Mai visto
+as-of = dati al { $when }
+as-of-never = nessun dato
+behind = { $n ->
+    [one] manca una modifica
+   *[other] mancano { $shown } modifiche
+  }
+member-pending = da approvare
+member-approved = membro
+member-suspended = sospeso
+member-revoked = revocato
+pending-peers = { $n ->
+    [one] Un nodo attende l’approvazione:
+   *[other] { $shown } nodi attendono l’approvazione:
+  }
+totals-cover = Il totale copre { $current } di { $all } territori aggiornati;
+totals-oldest = parte più vecchia: { $when }.
+totals-never = almeno un territorio non si è mai visto.
+totals-none = Nessun territorio partecipa ancora.
+by-state = Per stato
+by-state-caption = Progetti per stato e territorio
+by-area-caption = Progetti per area di bisogno e territorio
+digest = Impronta
+total = Totale
+legend = Colori della barra
+tone-early = Accoglienza e valutazione
+tone-planned = Progettazione
+tone-running = Attivo
+tone-attention = In verifica, sospeso o in trasferimento
+tone-ended = Concluso
+
+state-reported = Segnalato
+state-taken_in_charge = Preso in carico
+state-assessment = In valutazione
+state-planning = In progettazione
+state-approval = In approvazione
+state-active = Attivo
+state-review = In verifica
+state-suspended = Sospeso
+state-closed = Chiuso
+state-reopened = Riaperto
+state-transferring = In trasferimento
+state-transferred = Trasferito
+state-archived = Archiviato
+state-planned = Previsto
+state-done = Svolto
+state-cancelled = Annullato
+state-extended = Prorogato
+state-concluded = Concluso
+
+area-FAM = Famiglia e minori
+area-DIS = Disabilità e non autosufficienza
+area-POV = Povertà ed esclusione
+subject-person = Persona
+subject-household = Nucleo familiare
+kind-person = Persona
+kind-household = Nucleo familiare
+sharing-shared = Condiviso
+sharing-local = Solo in questo territorio
+sex-F = Femmina
+sex-M = Maschio
+sex-X = Altro
+horizon-short = Breve
+horizon-medium = Medio
+horizon-long = Lungo
+decision-continue = Prosegue
+decision-revise = Da rivedere
+decision-suspend = Sospende
+decision-close = Chiude
+role-case_manager = Responsabile del caso
+reached-1 = No
+reached-2 = In parte
+reached-3 = Sì
+body-SSD = Servizio sociale distrettuale
+body-DSM = Dip. Salute Mentale
+body-D3D = Dip. Dipendenze
+body-DISS = Integrazione socio-sanitaria
+body-CPI = Centro per l’impiego
+body-SIL = SIL
+body-ETS = Terzo settore
+kind-TIS = Tirocinio di inclusione
+kind-TIR = Tirocinio formativo
+kind-VOU = Voucher
+purpose-PRO = Propedeutica
+purpose-OSS = Osservazione e valutazione
+purpose-SOC = Integrazione sociale
+purpose-LAV = Inserimento lavorativo
+yes = sì
+no = no
+somebody = autore non indicato
+
+section-project = Progetto
+field-ref = Numero
+field-sharing = Condivisione
+field-subject = Soggetto
+field-kind = Tipo
+field-token = Codice soggetto
+field-birth_year = Anno di nascita
+field-sex = Sesso
+field-municipality = Comune (codice ISTAT)
+field-minors = Minori
+field-need_area = Area di bisogno
+field-sub_areas = Aree specifiche
+field-opened_on = Aperto il
+field-state = Stato
+field-team = Équipe
+field-body = Servizio
+field-operator = Operatore
+field-role = Ruolo
+field-from = Dal
+field-until = Al
+field-plans = Piani
+field-plans-social = Piano sociale
+field-plans-health = Piano sanitario
+field-plans-work = Piano lavoro e formazione
+field-goals = Obiettivi
+field-text = Testo
+field-horizon = Orizzonte
+field-due = Scadenza
+field-reached = Raggiunto
+field-interventions = Interventi
+field-type = Tipo
+field-provider = Ente
+field-start = Inizio
+field-end = Fine
+field-hours = Ore
+field-employability = Occupabilità
+field-instruments = Strumenti
+field-purpose = Finalità
+field-host = Sede ospitante
+field-amount_eur = Importo
+field-outcome = Esito
+field-code = Codice
+field-reviews = Verifiche
+field-on = Il
+field-bodies = Servizi presenti
+field-decision = Decisione
+field-summary = Sintesi
+field-next_on = Prossima
+field-next_review_on = Prossima verifica
+
+conflicts-title = Da scegliere: più persone hanno scritto insieme
+conflicts-explain = Nessun valore è andato perso. Resta tutto finché una persona sceglie.
+overwritten-title = Valori scritti insieme e non mostrati
+flags-title = Da guardare
+value-shown = Valore mostrato
+value-other = Altro valore
+value-lost = Valore non mostrato
+flag-unknown_code = codice non in elenco
+flag-ref_in_use_twice = numero usato due volte nel territorio
+flag-passage_not_allowed = passaggio di stato fuori dalle regole
+flag-dates_out_of_order = date non in ordine
+flag-removed_and_edited = tolto e modificato insieme
+history = Storia
+history-left = { $n ->
+    [one] Un’altra voce più vecchia si legge dai programmi dell’ufficio.
+   *[other] Altre { $shown } voci più vecchie si leggono dai programmi dell’ufficio.
+  }
+node = nodo
+operation-add = aggiunge
+operation-replace = cambia
+operation-remove = toglie
+operation-create = crea
+as-json = Questo progetto per i programmi (JSON)

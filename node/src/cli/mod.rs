@@ -1,0 +1,357 @@
+//! The command line as typed: clap types and nothing else.
+//!
+//! `meant` turns words into values (territories, durations, kinds), `dispatch` chooses the
+//! command, and each command's file does it through the HTTP interface of the node, so that a
+//! command on a running node and one on a node at rest are the same code.
+
+mod api;
+mod config;
+mod demo;
+pub mod dispatch;
+mod export;
+mod import;
+mod init;
+mod meant;
+mod overview;
+mod peer;
+mod print;
+mod record;
+mod run;
+mod socket;
+mod status;
+mod table;
+mod token;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use raccordo_config::{Role, StoreEngine, Territory};
+use raccordo_crdt_model::Kind;
+
+/// One district's records, on its own disk, replicated to its peers.
+#[derive(Debug, Parser)]
+#[command(name = "raccordo", version, propagate_version = true)]
+pub struct Arguments {
+    /// The node's folder [default: ./raccordo-data; for the demo ./raccordo-demo]
+    #[arg(long, global = true, value_name = "DIR", env = "RACCORDO_DATA")]
+    pub data: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole federation on this machine: a coordination and four districts
+    Demo(DemoArguments),
+    /// Found a new node: folder, key, raccordo.toml
+    Init(InitArguments),
+    /// Run the node in the foreground
+    Run(RunArguments),
+    /// Print the node's id
+    Id(Format),
+    /// On the coordination: print one invitation, for one use
+    Invite(InviteArguments),
+    /// On a district: redeem an invitation
+    Join(JoinArguments),
+    /// See and administer the node's peers, live
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Take records in, one JSON operation a line
+    Import(ImportArguments),
+    /// Write out what this node may show
+    Export(ExportArguments),
+    /// Read single records
+    #[command(subcommand)]
+    Record(RecordCommand),
+    /// Show the merged view, with the age of every part
+    Overview(OverviewArguments),
+    /// Show the node, its store and its peers
+    Status(Format),
+    /// Print the node's measurements (Prometheus text)
+    Metrics(Format),
+    /// Programs that may use this node
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How to print what was read.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Format {
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Projects a district
+    #[arg(long, value_name = "N", default_value_t = 250)]
+    pub records: u32,
+    /// First of five HTTP ports in a row; 0 takes free ones [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub http_base: Option<u16>,
+    /// First of five QUIC ports in a row; 0 takes free ones [default: 7440]
+    #[arg(long, value_name = "PORT")]
+    pub listen_base: Option<u16>,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// The territory it keeps, for example frosinone/a
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Territory,
+    /// district or coordination
+    #[arg(long, value_parser = meant::role)]
+    pub role: Role,
+    /// The name that people read, for example "Distretto A"
+    #[arg(long)]
+    pub name: String,
+    /// Where peers reach it (UDP); port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:7440")]
+    pub listen: SocketAddr,
+    /// Where people and programs reach it; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// What invitations carry, where that differs from the listen address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Storage engine: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value = "sled", value_parser = meant::store_engine)]
+    pub store: StoreEngine,
+    /// How to print the new node's id.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Also stop when standard input closes, so that no child outlives its parent
+    #[arg(long, hide = true)]
+    pub stop_with_stdin: bool,
+}
+
+/// `invite`
+#[derive(Debug, Args)]
+pub struct InviteArguments {
+    /// For which territory
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Territory,
+    /// For which role
+    #[arg(long, value_parser = meant::role, default_value = "district")]
+    pub role: Role,
+    /// Good for how long, at most 7d
+    #[arg(long, value_name = "DURATION", default_value = "72h", value_parser = meant::expiry)]
+    pub expires: u64,
+    /// Spare the second step: whoever redeems it is approved at once (for scripts)
+    #[arg(long)]
+    pub approved: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `join`
+#[derive(Debug, Args)]
+pub struct JoinArguments {
+    /// The text that the coordination handed over
+    pub invitation: String,
+    /// How to print the new peer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `peer …`
+#[derive(Debug, Subcommand)]
+pub enum PeerCommand {
+    /// All peers and how they are
+    List(Format),
+    /// Peers that wait for approval
+    Pending(Format),
+    /// Let a pending peer in
+    Approve(PeerArguments),
+    /// Turn a pending peer away
+    Reject(PeerArguments),
+    /// Pause a peer: nothing goes either way until it is resumed
+    Suspend(PeerArguments),
+    /// End a pause
+    Resume(PeerArguments),
+    /// End a membership for good
+    Revoke {
+        /// Which peer, and how to print it.
+        #[command(flatten)]
+        peer: PeerArguments,
+        /// Why; kept in the signed roster
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Say in words how a peer is, why, and whose move it is
+    Explain(PeerArguments),
+}
+
+/// One peer.
+#[derive(Debug, Args)]
+pub struct PeerArguments {
+    /// Its id, or a unique beginning of at least 8 digits
+    #[arg(value_parser = meant::id_prefix)]
+    pub id: String,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Report every problem of a configuration at once
+    Check {
+        /// The file [default: the node's own raccordo.toml]
+        file: Option<PathBuf>,
+        /// How to print the problems.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show the configuration in force
+    Show(Format),
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// JSON Lines, UTF-8; - reads standard input
+    pub file: PathBuf,
+    /// Check everything, keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the refused lines there as they came, each with the reasons
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// How to print the counts.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Which kind of record
+    #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
+    pub kind: Kind,
+    /// File format
+    #[arg(long, default_value = "jsonl", value_parser = ["jsonl"])]
+    pub format: String,
+    /// Write there instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `record …`
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// One record as it stands
+    Show(RecordArguments),
+    /// Many records, newest change first
+    List(RecordListArguments),
+    /// Who changed what, when; oldest first
+    History(RecordArguments),
+}
+
+/// One record.
+#[derive(Debug, Args)]
+pub struct RecordArguments {
+    /// Its kind, for example project
+    #[arg(value_parser = meant::kind)]
+    pub kind: Kind,
+    /// The document's id (or a unique beginning of at least 8 digits), or the office's ref
+    pub id: String,
+    /// Decides when several territories use the same ref
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Option<Territory>,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `record list`
+#[derive(Debug, Args)]
+pub struct RecordListArguments {
+    /// Which kind, for example project
+    #[arg(value_parser = meant::kind)]
+    pub kind: Kind,
+    /// Only this territory
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Option<Territory>,
+    /// Only this state, for example active
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Matches ref, provider and host
+    #[arg(long, value_name = "TEXT")]
+    pub q: Option<String>,
+    /// Only what changed at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub updated_since: Option<String>,
+    /// Items a page, 1 to 500
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub limit: u32,
+    /// `next` of the page before
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// How to print the page.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `overview`
+#[derive(Debug, Args)]
+pub struct OverviewArguments {
+    /// Only this territory
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Option<Territory>,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it alone; it is shown only this once
+    Create {
+        /// Whose it is: shown as the author of changes
+        #[arg(long)]
+        name: String,
+        /// How to print it.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// The names of all tokens
+    List(Format),
+    /// End a token
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,209 @@
+//! `invite`, `join` and `peer …`: who belongs to the federation, live.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::api::{Api, escape};
+use super::status::peer_table;
+use super::table::cell;
+use super::{Format, InviteArguments, JoinArguments, PeerArguments, PeerCommand, print};
+
+/// `invite`
+pub(super) async fn invite(data: &Path, arguments: InviteArguments) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let asked = json!({
+        "territory": arguments.territory.to_string(),
+        "role": arguments.role.name(),
+        "expires_in_s": arguments.expires,
+        "approved": arguments.approved,
+    });
+    let answer = api.post("/api/v1/local/invite", &asked).await;
+    api.close().await;
+    let invitation = answer?;
+    if arguments.format.json {
+        print::json(&invitation)
+    } else {
+        print::line(&cell(&invitation["invitation"]))
+    }
+}
+
+/// `join`
+pub(super) async fn join(data: &Path, arguments: JoinArguments) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api
+        .post(
+            "/api/v1/local/join",
+            &json!({"invitation": arguments.invitation}),
+        )
+        .await;
+    api.close().await;
+    let peer = answer?;
+    if arguments.format.json {
+        return print::json(&peer);
+    }
+    let next = match peer["state"].as_str() {
+        Some("pending") => "waits for approval there (`raccordo peer approve` on the coordination)",
+        _ => "member; `raccordo status` shows the link",
+    };
+    print::line(&format!(
+        "joined {} ({}): {next}",
+        cell(&peer["territory"]),
+        cell(&peer["name"])
+    ))
+}
+
+/// `peer …`
+pub(super) async fn peer(data: &Path, command: PeerCommand) -> anyhow::Result<()> {
+    match command {
+        PeerCommand::List(format) => list(data, "/api/v1/peers", format).await,
+        PeerCommand::Pending(format) => list(data, "/api/v1/peers/pending", format).await,
+        PeerCommand::Approve(peer) => decide(data, &peer, "approve", json!({})).await,
+        PeerCommand::Reject(peer) => decide(data, &peer, "reject", json!({})).await,
+        PeerCommand::Suspend(peer) => decide(data, &peer, "suspend", json!({})).await,
+        PeerCommand::Resume(peer) => decide(data, &peer, "resume", json!({})).await,
+        PeerCommand::Revoke { peer, reason } => {
+            decide(data, &peer, "revoke", json!({"reason": reason})).await
+        }
+        PeerCommand::Explain(peer) => explain(data, &peer).await,
+    }
+}
+
+async fn list(data: &Path, path: &str, format: Format) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api.read(path).await;
+    api.close().await;
+    let peers = answer?;
+    if format.json {
+        return print::json(&peers);
+    }
+    print::line(&peer_table(&peers["items"]))
+}
+
+async fn decide(data: &Path, peer: &PeerArguments, verb: &str, body: Value) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api
+        .post(&format!("/api/v1/peers/{}/{verb}", escape(&peer.id)), &body)
+        .await;
+    api.close().await;
+    let changed = answer?;
+    if peer.format.json {
+        return print::json(&changed);
+    }
+    print::line(&format!(
+        "{} ({}): {}",
+        cell(&changed["territory"]),
+        cell(&changed["name"]),
+        cell(&changed["state"])
+    ))
+}
+
+async fn explain(data: &Path, wanted: &PeerArguments) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api.read("/api/v1/peers").await;
+    api.close().await;
+    let peers = answer?;
+    let peer = find(&peers["items"], &wanted.id)?;
+    let text = words(peer);
+    if wanted.format.json {
+        return print::json(&json!({"peer": peer, "explanation": text}));
+    }
+    print::line(&text)
+}
+
+fn find<'a>(peers: &'a Value, prefix: &str) -> anyhow::Result<&'a Value> {
+    let fits = |peer: &&Value| peer["id"].as_str().is_some_and(|id| id.starts_with(prefix));
+    let found: Vec<&Value> = peers
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(fits)
+        .collect();
+    match found.as_slice() {
+        [only] => Ok(only),
+        [] => bail!("no peer has an id that begins with {prefix}: `raccordo peer list` shows all"),
+        _ => bail!(
+            "{} peers have an id that begins with {prefix}: give more digits",
+            found.len()
+        ),
+    }
+}
+
+/// The state, its cause and whose move it is.
+fn words(peer: &Value) -> String {
+    let name = format!("{} ({})", cell(&peer["territory"]), cell(&peer["name"]));
+    let contact = match peer["last_contact"].as_str() {
+        Some(at) => format!("last heard of at {at}"),
+        None => "never heard of".to_owned(),
+    };
+    let (send, receive) = (cell(&peer["to_send"]), cell(&peer["to_receive"]));
+    let state = peer["state"].as_str().unwrap_or_default();
+    let meaning = match state {
+        "connected" => "is connected and nothing is missing on either side; nobody needs to do anything".to_owned(),
+        "catching_up" => {
+            format!("is connected and catching up ({send} entries to send, {receive} to receive); just wait")
+        }
+        "unreachable" => format!(
+            "does not answer, {contact}; {send} entries wait and leave by themselves when it is back: its \
+             administrator should see whether it runs and the network lets UDP through"
+        ),
+        "pending" => "waits for approval: the coordination's administrator compares the id by telephone and runs \
+                      `raccordo peer approve` or `peer reject`"
+            .to_owned(),
+        "suspended" => "is paused by an administrator; `raccordo peer resume` on the coordination ends it".to_owned(),
+        "revoked" => "was revoked for good; it comes back only as a new member, with a new key and an invitation"
+            .to_owned(),
+        "refused" => "was refused at the handshake: the keys do not match what the roster says; the coordination's \
+                      administrator compares the ids"
+            .to_owned(),
+        "quarantined" => "sent something that failed a check; its log stops there and the rest goes on: its \
+                          administrator restores it or joins it anew"
+            .to_owned(),
+        other => format!("is {other}"),
+    };
+    let problem = peer["problem"]
+        .as_str()
+        .map(|problem| format!(" Last problem: {problem}"))
+        .unwrap_or_default();
+    format!("{name} {meaning}.{problem}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_explained_in_words() {
+        let states = [
+            "connected",
+            "catching_up",
+            "unreachable",
+            "pending",
+            "suspended",
+            "revoked",
+            "refused",
+            "quarantined",
+        ];
+        for state in states {
+            let text = words(&json!({"territory": "frosinone/a", "name": "A", "state": state}));
+            assert!(
+                !text.contains(&format!("is {state}.")),
+                "{state} has no words: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_prefix_names_exactly_one_peer() {
+        let peers = json!([{"id": "aabbccdd11"}, {"id": "aabbccdd22"}]);
+        assert_eq!(find(&peers, "aabbccdd1").unwrap()["id"], "aabbccdd11");
+        assert!(
+            find(&peers, "aabbccdd")
+                .unwrap_err()
+                .to_string()
+                .contains("2 peers")
+        );
+        assert!(find(&peers, "ffffffff").is_err());
+    }
+}

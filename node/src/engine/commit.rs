@@ -1,0 +1,129 @@
+//! The one door to the disk: what a draft holds is stored whole, then shown, or not at all.
+//!
+//! Published (resident state, document cache, ticks, events) only after the store has returned;
+//! if it fails, memory stays where the disk is.
+
+use std::sync::{Arc, PoisonError};
+
+use raccordo_transport::{Cursor, PeerId};
+
+use crate::store::Table;
+
+use super::core::ReadFailed;
+use super::draft::{Draft, Finished};
+use super::rows;
+use super::task::Note;
+use super::view::{CommandFailed, Event};
+
+/// Nothing was kept, and why.
+#[derive(Debug)]
+pub(crate) struct Store503 {
+    pub(crate) reason: String,
+}
+
+/// Stores a draft durably, then publishes it.
+pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
+    let core = draft.core;
+    let finished = draft.finish().map_err(|failed| store_503(&failed))?;
+    let Finished {
+        batch,
+        ledger,
+        documents,
+        events,
+    } = finished;
+    let moved = !events.is_empty();
+    if let Err(failed) = core.store.commit(batch) {
+        tracing::error!(error = %chain(&failed), "a commit was not stored");
+        return Err(Store503 {
+            reason: chain(&failed),
+        });
+    }
+    core.remember(documents.into_iter());
+    *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
+    core.ticks.send_modify(|tick| *tick += 1);
+    for event in events {
+        announce(core, event);
+    }
+    if moved {
+        announce(core, Event::Overview);
+    }
+    Ok(())
+}
+
+/// Adds acknowledgements and contacts to a draft.
+pub(crate) fn notes(draft: &mut Draft<'_>, notes: &[Note]) {
+    for note in notes {
+        match note {
+            Note::Acknowledged {
+                peer,
+                cursor,
+                at_ms,
+            } => {
+                draft.batch.put(
+                    Table::Acknowledgements,
+                    acknowledgement_key(peer, cursor),
+                    at_ms.to_be_bytes(),
+                );
+            }
+            Note::Contact { peer, at_ms } => {
+                draft
+                    .batch
+                    .put(Table::Meta, contact_key(peer), at_ms.to_be_bytes());
+            }
+        }
+    }
+}
+
+/// Key of one acknowledgement: peer, log, number.
+pub(crate) fn acknowledgement_key(peer: &PeerId, cursor: &Cursor) -> Vec<u8> {
+    [
+        peer.as_bytes().as_slice(),
+        &rows::log_key(cursor.log),
+        &cursor.seq.to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// Meta key of a peer's last contact.
+pub(crate) fn contact_key(peer: &PeerId) -> Vec<u8> {
+    [b"contact/".as_slice(), peer.as_bytes()].concat()
+}
+
+/// Tells whoever listens; nobody listening is no fault.
+pub(crate) fn announce(core: &super::core::Core, event: Event) {
+    drop(core.events.send(event));
+}
+
+/// An error and what lies under it, in one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+fn store_503(failed: &ReadFailed) -> Store503 {
+    tracing::error!(error = %chain(failed), "a commit could not be prepared");
+    Store503 {
+        reason: chain(failed),
+    }
+}
+
+impl From<&Store503> for CommandFailed {
+    fn from(failed: &Store503) -> Self {
+        Self::StoreCannotWrite {
+            reason: failed.reason.clone(),
+        }
+    }
+}
+
+impl From<ReadFailed> for CommandFailed {
+    fn from(failed: ReadFailed) -> Self {
+        Self::StoreCannotWrite {
+            reason: chain(&failed),
+        }
+    }
+}

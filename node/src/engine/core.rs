@@ -1,0 +1,220 @@
+//! What the writer, the readers and the links share: store, keys, identity, resident state.
+//!
+//! Only the writer commits (`commit.rs`); everybody may read. The document cache holds what is
+//! on disk, never what is about to be.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use lru::LruCache;
+use raccordo_config::Config;
+use raccordo_crdt_model::{Document, DocumentId};
+use raccordo_transport::{Endpoint, LogId, NodeKey, PeerId};
+use thiserror::Error;
+use tokio::sync::{broadcast, watch};
+
+use crate::clock::{Clock, Entropy};
+use crate::store::seal::{SealFailed, SealKey, Vault};
+use crate::store::{Store, StoreFailed, Table};
+
+use super::fields::BadRow;
+use super::ledger::Ledger;
+use super::links::LinkBoard;
+use super::rows::{ChangeRow, DocumentRow};
+use super::view::Event;
+
+/// The lane whose entries may leave the territory.
+pub(crate) const LANE_SHARED: u8 = 0;
+/// The lane that stays among the territory's nodes.
+pub(crate) const LANE_TERRITORY: u8 = 1;
+
+/// Document id of the key that seals what belongs to no document: audit log, token names.
+pub(crate) const NODE_DOCUMENT: [u8; 16] = [0; 16];
+
+/// What all parts of a running engine share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: RwLock<Arc<Config>>,
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) node_key: NodeKey,
+    /// Seals what belongs to no document.
+    pub(crate) node_seal: SealKey,
+    pub(crate) id: PeerId,
+    pub(crate) lineage: [u8; 8],
+    pub(crate) incarnation: [u8; 8],
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) documents: Mutex<LruCache<DocumentId, Arc<Document>>>,
+    pub(crate) ledger: RwLock<Arc<Ledger>>,
+    pub(crate) links: LinkBoard,
+    pub(crate) ticks: watch::Sender<u64>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Set once the node is online.
+    pub(crate) endpoint: OnceLock<Endpoint>,
+    /// Addresses really bound: QUIC, HTTP.
+    pub(crate) bound: RwLock<(String, String)>,
+}
+
+/// Stored bytes could not be turned back into what they were.
+#[derive(Debug, Error)]
+pub enum ReadFailed {
+    /// The store answered with an error.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreFailed),
+    /// A row has another layout.
+    #[error("a stored row is damaged")]
+    Row(#[from] BadRow),
+    /// A body does not open under its key.
+    #[error("a stored body does not open under its key")]
+    Seal(#[from] SealFailed),
+    /// A document's changes do not make a document.
+    #[error("document {document} cannot be opened: {reason}")]
+    Document {
+        /// Which one.
+        document: DocumentId,
+        /// What the model says.
+        reason: String,
+    },
+}
+
+/// A document with all that a commit needs about it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) document: Arc<Document>,
+    pub(crate) row: DocumentRow,
+    pub(crate) key: SealKey,
+}
+
+impl Core {
+    pub(crate) fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn territory(&self) -> String {
+        self.config().node.territory.to_string()
+    }
+
+    /// This node's log of a lane.
+    pub(crate) fn own_log(&self, lane: u8) -> LogId {
+        LogId {
+            origin: self.id.origin(),
+            lane,
+        }
+    }
+
+    pub(crate) fn document_row(&self, id: DocumentId) -> Result<Option<DocumentRow>, ReadFailed> {
+        let bytes = self.store.get(Table::Documents, id.as_bytes())?;
+        Ok(bytes.as_deref().map(DocumentRow::decode).transpose()?)
+    }
+
+    /// The document as it is on disk, with its row and key; none if it is not here.
+    pub(crate) fn load(&self, id: DocumentId) -> Result<Option<Loaded>, ReadFailed> {
+        let Some(row) = self.document_row(id)? else {
+            return Ok(None);
+        };
+        let key = self.document_key(id)?;
+        if let Some(document) = self
+            .cached(id)
+            .filter(|cached| cached.heads() == row.version())
+        {
+            return Ok(Some(Loaded { document, row, key }));
+        }
+        let document = Arc::new(self.open_document(id, &key)?);
+        Ok(Some(Loaded { document, row, key }))
+    }
+
+    /// As [`Core::load`], for a reader who only looks: a row is not read if the cache has it.
+    pub(crate) fn look(&self, id: DocumentId) -> Result<Option<Arc<Document>>, ReadFailed> {
+        if let Some(document) = self.cached(id) {
+            return Ok(Some(document));
+        }
+        if self.document_row(id)?.is_none() {
+            return Ok(None);
+        }
+        let key = self.document_key(id)?;
+        self.open_document(id, &key)
+            .map(|document| Some(Arc::new(document)))
+    }
+
+    pub(crate) fn document_key(&self, id: DocumentId) -> Result<SealKey, ReadFailed> {
+        let wrapped = self.store.get(Table::Keys, id.as_bytes())?;
+        let wrapped = wrapped.ok_or(BadRow { row: "key", at: 0 })?;
+        Ok(self.vault.unwrap(*id.as_bytes(), &wrapped)?)
+    }
+
+    /// Every stored change row of a document, in order of number.
+    pub(crate) fn change_rows(&self, id: DocumentId) -> Result<Vec<ChangeRow>, ReadFailed> {
+        let mut rows = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = self
+                .store
+                .scan(Table::Changes, id.as_bytes(), after.as_deref(), 1_000)?;
+            for (_, value) in &page {
+                rows.push(ChangeRow::decode(value)?);
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == 1_000 => after = Some(key.clone()),
+                _ => return Ok(rows),
+            }
+        }
+    }
+
+    pub(crate) fn unseal(
+        &self,
+        id: DocumentId,
+        key: &SealKey,
+        row: &ChangeRow,
+    ) -> Result<Vec<u8>, ReadFailed> {
+        Ok(key.open(Table::Changes, *id.as_bytes(), &row.hash, &row.sealed)?)
+    }
+
+    /// Puts documents whose newest state is now on disk into the cache.
+    pub(crate) fn remember(&self, documents: impl Iterator<Item = (DocumentId, Arc<Document>)>) {
+        let mut cache = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (id, document) in documents {
+            cache.put(id, document);
+        }
+    }
+
+    /// Forgets a document, so that its single holder may change it in place.
+    pub(crate) fn forget(&self, id: DocumentId) {
+        self.documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop(&id);
+    }
+
+    fn cached(&self, id: DocumentId) -> Option<Arc<Document>> {
+        self.documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    fn open_document(&self, id: DocumentId, key: &SealKey) -> Result<Document, ReadFailed> {
+        let rows = self.change_rows(id)?;
+        let bodies: Result<Vec<_>, _> = rows.iter().map(|row| self.unseal(id, key, row)).collect();
+        Document::open(id, &bodies?).map_err(|reason| ReadFailed::Document {
+            document: id,
+            reason: reason.to_string(),
+        })
+    }
+}
+
+/// A cache for so many documents (at least one).
+pub(crate) fn document_cache(documents: u32) -> Mutex<LruCache<DocumentId, Arc<Document>>> {
+    let size = usize::try_from(documents.max(1)).expect("u32 fits usize here");
+    Mutex::new(LruCache::new(
+        NonZeroUsize::new(size).expect("at least one"),
+    ))
+}

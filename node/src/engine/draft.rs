@@ -1,0 +1,563 @@
+//! What one commit will write: built in memory, published only when the store has it.
+//!
+//! Local commands and remote entries meet here: the same rows, indexes, counts and audit events
+//! come from the same code. A draft that is dropped leaves no trace; documents that it touched
+//! leave the cache first, so that nothing undone can be read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raccordo_crdt_model::{ChangeHash, Document, DocumentId, LineId, Summary, UnixMillis};
+use raccordo_transport::{EntryHeader, EntryKind, LogId, SignedHeader};
+
+use crate::clock::draw;
+use crate::store::seal::SealKey;
+use crate::store::{Batch, Table};
+
+use super::audit::{self, AuditEvent};
+use super::core::{Core, LANE_SHARED, Loaded, ReadFailed};
+use super::ledger::{Ledger, LogEnd};
+use super::overview;
+use super::rows::{self, BodyPlace, Card, ChangeRow, DocumentRow, EntryRow, Indexed, ListRow};
+use super::view::Event;
+
+/// One commit in the making.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) batch: Batch,
+    pub(crate) ledger: Ledger,
+    pub(crate) now_ms: i64,
+    working: BTreeMap<DocumentId, Working>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// A document that this commit touches.
+#[derive(Debug)]
+struct Working {
+    document: Arc<Document>,
+    row: DocumentRow,
+    key: SealKey,
+    /// Of the newest state, if somebody has taken it already.
+    summary: Option<Summary>,
+}
+
+/// A change on its way into the log.
+#[derive(Debug)]
+pub(crate) struct NewChange<'a> {
+    pub(crate) hash: ChangeHash,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) line: Option<LineId>,
+}
+
+/// The group that an entry belongs to: its first number and how many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(core: &'a Core) -> Self {
+        let ledger = Ledger::clone(&core.ledger());
+        let now_ms = core.clock.unix_millis();
+        Self {
+            core,
+            batch: Batch::new(),
+            ledger,
+            now_ms,
+            working: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// A value as this commit would leave it.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadFailed> {
+        match self.batch.pending(table, key) {
+            Some(pending) => Ok(pending.map(<[u8]>::to_vec)),
+            None => Ok(self.core.store.get(table, key)?),
+        }
+    }
+
+    /// The document as this commit would leave it; none if it is not here.
+    pub(crate) fn document(
+        &mut self,
+        id: DocumentId,
+    ) -> Result<Option<&Arc<Document>>, ReadFailed> {
+        if !self.working.contains_key(&id) {
+            let Some(loaded) = self.core.load(id)? else {
+                return Ok(None);
+            };
+            self.adopt(id, loaded);
+        }
+        Ok(self.working.get(&id).map(|working| &working.document))
+    }
+
+    /// Takes a loaded document under this commit's hand.
+    pub(crate) fn adopt(&mut self, id: DocumentId, loaded: Loaded) {
+        let Loaded { document, row, key } = loaded;
+        self.working.entry(id).or_insert(Working {
+            document,
+            row,
+            key,
+            summary: None,
+        });
+    }
+
+    /// Takes a document that is not stored yet under this commit's hand, with a key of its own.
+    pub(crate) fn adopt_new(&mut self, document: Document, home: LogId) {
+        let id = document.id();
+        let (key, wrapped) = self
+            .core
+            .vault
+            .new_document_key(*id.as_bytes(), &*self.core.entropy);
+        self.batch.put(Table::Keys, *id.as_bytes(), wrapped);
+        let row = DocumentRow {
+            kind: document.kind().code(),
+            lane: home.lane,
+            home_origin: home.origin,
+            territory: document.territory().to_owned(),
+            changes: 0,
+            last_seq: 0,
+            heads: Vec::new(),
+            indexed: None,
+        };
+        self.ledger.totals.documents += 1;
+        self.working.insert(
+            id,
+            Working {
+                document: Arc::new(document),
+                row,
+                key,
+                summary: None,
+            },
+        );
+    }
+
+    /// The row of a document under this commit's hand.
+    pub(crate) fn row(&self, id: DocumentId) -> Option<&DocumentRow> {
+        self.working.get(&id).map(|working| &working.row)
+    }
+
+    /// Replaces a document's state by a newer one.
+    pub(crate) fn advance(
+        &mut self,
+        id: DocumentId,
+        document: Arc<Document>,
+        summary: Option<Summary>,
+    ) {
+        if let Some(working) = self.working.get_mut(&id) {
+            working.document = document;
+            working.summary = summary;
+        }
+    }
+
+    /// Takes a document's state out for a change in place; [`Draft::advance`] puts it back.
+    pub(crate) fn take_document(&mut self, id: DocumentId) -> Result<Option<Document>, ReadFailed> {
+        if self.document(id)?.is_none() {
+            return Ok(None);
+        }
+        self.core.forget(id);
+        let working = self
+            .working
+            .get_mut(&id)
+            .expect("document() has just adopted it");
+        let placeholder = Arc::new(Document::empty(id));
+        let document = std::mem::replace(&mut working.document, placeholder);
+        Ok(Some(Arc::unwrap_or_clone(document)))
+    }
+
+    /// Signs and appends an own change: entry, body, document row.
+    pub(crate) fn append_own(
+        &mut self,
+        id: DocumentId,
+        change: &NewChange<'_>,
+        group: Option<Group>,
+    ) {
+        let lane = self
+            .working
+            .get(&id)
+            .map_or(LANE_SHARED, |working| working.row.lane);
+        let kind = self.working.get(&id).map_or(0, |working| working.row.kind);
+        let header = self.own_header(lane, EntryKind::Change, *change.hash.as_bytes(), group);
+        let header = EntryHeader {
+            document: *id.as_bytes(),
+            document_kind: kind,
+            ..header
+        };
+        let signed = raccordo_transport::sign(header, &self.core.node_key);
+        self.record_change(id, change, &signed);
+    }
+
+    /// Signs and appends an own fact whose body stays in plain.
+    pub(crate) fn append_fact(&mut self, kind: EntryKind, body: Vec<u8>) {
+        let hash = raccordo_transport::body_hash(kind, &body)
+            .expect("a fact's body of any length has a hash");
+        let header = self.own_header(LANE_SHARED, kind, hash, None);
+        let signed = raccordo_transport::sign(header, &self.core.node_key);
+        self.record_entry(&signed, BodyPlace::Here(body));
+    }
+
+    /// Stores a change and its entry, own or foreign: body sealed, numbered in its document.
+    pub(crate) fn record_change(
+        &mut self,
+        id: DocumentId,
+        change: &NewChange<'_>,
+        signed: &SignedHeader,
+    ) {
+        let nonce = draw(&*self.core.entropy);
+        let working = self
+            .working
+            .get_mut(&id)
+            .expect("the caller has adopted the document");
+        let hash = *change.hash.as_bytes();
+        let sealed = working
+            .key
+            .seal(Table::Changes, *id.as_bytes(), &hash, change.bytes, nonce);
+        let header = &signed.header;
+        let log = LogId {
+            origin: header.origin,
+            lane: header.lane,
+        };
+        let stored = ChangeRow {
+            log,
+            seq: header.seq,
+            hash,
+            hlc: header.hlc,
+            sealed,
+        };
+        let number = working.row.changes;
+        working.row.changes += 1;
+        working.row.last_seq = header.seq;
+        self.batch.put(
+            Table::Changes,
+            rows::change_key(id, number),
+            stored.encode(),
+        );
+        if let Some(line) = &change.line {
+            self.batch.put(
+                Table::Lines,
+                line.as_bytes().as_slice(),
+                id.as_bytes().as_slice(),
+            );
+        }
+        self.record_entry(signed, BodyPlace::Change(number));
+    }
+
+    /// Stores an entry and moves its log's end.
+    pub(crate) fn record_entry(&mut self, signed: &SignedHeader, body: BodyPlace) {
+        let header = &signed.header;
+        let log = LogId {
+            origin: header.origin,
+            lane: header.lane,
+        };
+        let signed_header = [header.to_bytes().as_slice(), &signed.signature].concat();
+        let end = LogEnd {
+            seq: header.seq,
+            hash: signed.entry_hash(),
+        };
+        self.batch.put(
+            Table::Entries,
+            rows::entry_key(log, header.seq),
+            EntryRow {
+                signed_header,
+                body,
+            }
+            .encode(),
+        );
+        self.ledger.totals.entries += 1;
+        self.ledger.totals.admitted += 1;
+        let place = rows::entry_key(log, header.seq);
+        self.batch.put(
+            Table::Admitted,
+            self.ledger.totals.admitted.to_be_bytes(),
+            place,
+        );
+        self.ledger.logs.insert(log, end);
+    }
+
+    /// The hybrid clock: never behind the wall, never twice the same.
+    pub(crate) fn next_hlc(&mut self) -> u64 {
+        let wall = u64::try_from(self.now_ms).unwrap_or_default() << 16;
+        self.ledger.totals.hlc = wall.max(self.ledger.totals.hlc + 1);
+        self.ledger.totals.hlc
+    }
+
+    /// Tells the audit log, in the same commit.
+    pub(crate) fn audit(&mut self, who: &str, action: &'static str, what: &str, detail: &str) {
+        let event = AuditEvent {
+            at: UnixMillis(self.now_ms),
+            who,
+            action,
+            what,
+            detail,
+        };
+        let nonce = draw(&*self.core.entropy);
+        audit::append(
+            &mut self.batch,
+            &mut self.ledger.totals,
+            &self.core.node_seal,
+            nonce,
+            &event,
+        );
+    }
+
+    /// Indexes and counts every touched document, and closes the batch.
+    pub(crate) fn finish(mut self) -> Result<Finished, ReadFailed> {
+        let working = std::mem::take(&mut self.working);
+        let mut documents = Vec::with_capacity(working.len());
+        for (id, mut working) in working {
+            if working.row.heads == working.document.heads().iter().copied().collect::<Vec<_>>() {
+                continue;
+            }
+            self.project(id, &mut working)?;
+            documents.push((id, working.document));
+        }
+        for (log, end) in &self.ledger.logs {
+            if self.core.ledger().end(*log) != *end {
+                self.batch.put(Table::Meta, log_end_key(*log), end.encode());
+            }
+        }
+        self.batch
+            .put(Table::Meta, *b"totals", self.ledger.totals.encode());
+        Ok(Finished {
+            batch: self.batch,
+            ledger: self.ledger,
+            documents,
+            events: self.events,
+        })
+    }
+
+    fn own_header(
+        &mut self,
+        lane: u8,
+        kind: EntryKind,
+        body_hash: [u8; 32],
+        group: Option<Group>,
+    ) -> EntryHeader {
+        let end = self.ledger.end(self.core.own_log(lane));
+        let seq = end.seq + 1;
+        let group = group.unwrap_or(Group {
+            first: seq,
+            count: 1,
+        });
+        EntryHeader {
+            lane,
+            origin: self.core.id.origin(),
+            incarnation: self.core.incarnation,
+            seq,
+            prev: end.hash,
+            group_first: group.first,
+            group_count: group.count,
+            kind,
+            document: [0; 16],
+            document_kind: 0,
+            body_hash,
+            policy_epoch: self.ledger.totals.policy_epoch,
+            hlc: self.next_hlc(),
+        }
+    }
+
+    fn project(&mut self, id: DocumentId, working: &mut Working) -> Result<(), ReadFailed> {
+        let summary = working
+            .summary
+            .take()
+            .unwrap_or_else(|| working.document.summary());
+        let heads = working.document.heads();
+        let indexed = self.indexed(&summary, heads.item_hash(id));
+        let former = working.row.indexed.replace(indexed.clone());
+        let local = working.row.lane != LANE_SHARED;
+        let kind = working.row.kind;
+        let territory = working.row.territory.clone();
+        if let Some(former) = &former {
+            self.batch
+                .delete(Table::Rows, rows::list_key(kind, former.updated_ms, id));
+            overview::remove(self.counts(&territory), former, local);
+        }
+        overview::insert(self.counts(&territory), &indexed, local);
+        if !local {
+            self.count_subject(&territory, former.as_ref(), &indexed)?;
+        }
+        self.refer(
+            id,
+            former.as_ref().and_then(|f| f.reference),
+            indexed.reference,
+        );
+        let card = Card::new(&summary).encode();
+        let nonce = draw(&*self.core.entropy);
+        let sealed = working
+            .key
+            .seal(Table::Rows, *id.as_bytes(), &[0; 32], &card, nonce);
+        let list = ListRow::new(&summary, working.row.lane, sealed);
+        self.batch.put(
+            Table::Rows,
+            rows::list_key(kind, indexed.updated_ms, id),
+            list.encode(),
+        );
+        working.row.heads = heads.iter().copied().collect();
+        self.batch
+            .put(Table::Documents, *id.as_bytes(), working.row.encode());
+        let counts = self.counts(&territory).encode();
+        self.batch
+            .put(Table::Overview, territory.as_bytes(), counts);
+        let kind = working.document.kind();
+        self.events.push(Event::Record {
+            id,
+            kind,
+            territory,
+        });
+        Ok(())
+    }
+
+    fn counts(&mut self, territory: &str) -> &mut rows::Counts {
+        self.ledger.counts.entry(territory.to_owned()).or_default()
+    }
+
+    fn indexed(&self, summary: &Summary, item: [u8; 32]) -> Indexed {
+        let vault = &self.core.vault;
+        let token = summary
+            .token
+            .as_ref()
+            .map(|token| vault.keyed_hash("token", token.as_bytes()));
+        let reference = summary
+            .reference
+            .as_ref()
+            .map(|r| reference_hash(self.core, &summary.territory, r));
+        Indexed {
+            state: summary.state.clone(),
+            need_area: summary.need_area.clone(),
+            subject_kind: summary.subject_kind.clone(),
+            token,
+            reference,
+            updated_ms: summary.updated_at.0,
+            conflicts: summary.conflicts,
+            item,
+        }
+    }
+
+    fn refer(&mut self, id: DocumentId, former: Option<[u8; 16]>, now: Option<[u8; 16]>) {
+        if former == now {
+            return;
+        }
+        if let Some(hash) = former {
+            self.batch
+                .delete(Table::References, [hash.as_slice(), id.as_bytes()].concat());
+        }
+        if let Some(hash) = now {
+            self.batch.put(
+                Table::References,
+                [hash.as_slice(), id.as_bytes()].concat(),
+                Vec::new(),
+            );
+        }
+    }
+
+    fn count_subject(
+        &mut self,
+        territory: &str,
+        former: Option<&Indexed>,
+        now: &Indexed,
+    ) -> Result<(), ReadFailed> {
+        let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
+        let (before, after) = (former.and_then(subject), subject(now));
+        if before == after {
+            return Ok(());
+        }
+        if let Some((household, token)) = before {
+            self.shift_subject(territory, household, token, false)?;
+        }
+        if let Some((household, token)) = after {
+            self.shift_subject(territory, household, token, true)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a live record with this token in or out, here and over all territories.
+    fn shift_subject(
+        &mut self,
+        territory: &str,
+        household: bool,
+        token: [u8; 16],
+        up: bool,
+    ) -> Result<(), ReadFailed> {
+        let own = [
+            &[b't', u8::from(household)],
+            token.as_slice(),
+            territory.as_bytes(),
+        ]
+        .concat();
+        let all = [&[b'a', u8::from(household)], token.as_slice()].concat();
+        if self.shift(&own, up)? {
+            let counts = self.counts(territory);
+            step(
+                if household {
+                    &mut counts.households
+                } else {
+                    &mut counts.persons
+                },
+                up,
+            );
+        }
+        if self.shift(&all, up)? {
+            let totals = &mut self.ledger.totals;
+            step(
+                if household {
+                    &mut totals.households
+                } else {
+                    &mut totals.persons
+                },
+                up,
+            );
+        }
+        Ok(())
+    }
+
+    /// Moves one counter; true if it left or reached zero.
+    fn shift(&mut self, key: &[u8], up: bool) -> Result<bool, ReadFailed> {
+        let stored = self.get(Table::Subjects, key)?;
+        let count = stored
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
+        let next = if up {
+            count + 1
+        } else {
+            count.saturating_sub(1)
+        };
+        if next == 0 {
+            self.batch.delete(Table::Subjects, key);
+        } else {
+            self.batch.put(Table::Subjects, key, next.to_be_bytes());
+        }
+        Ok(count == 0 || next == 0)
+    }
+}
+
+/// A closed draft, ready for the store.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) batch: Batch,
+    pub(crate) ledger: Ledger,
+    pub(crate) documents: Vec<(DocumentId, Arc<Document>)>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Index key of an office's own number in its territory.
+pub(crate) fn reference_hash(core: &Core, territory: &str, reference: &str) -> [u8; 16] {
+    core.vault.keyed_hash(
+        "reference",
+        [territory, "\0", reference].concat().as_bytes(),
+    )
+}
+
+/// Meta key of a log's end.
+pub(crate) fn log_end_key(log: LogId) -> Vec<u8> {
+    [b"log/".as_slice(), &rows::log_key(log)].concat()
+}
+
+fn step(count: &mut u64, up: bool) {
+    if up {
+        *count += 1;
+    } else {
+        *count -= 1;
+    }
+}

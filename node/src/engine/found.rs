@@ -1,0 +1,146 @@
+//! Founding a node: folder, key, configuration, store, bound to its territory; all or nothing.
+//!
+//! Everything is made beside the folder and moved into place at the end, so that a founding that
+//! is cut off leaves nothing that could be taken for a node.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use raccordo_config::{InitialSettings, StoreEngine};
+use raccordo_transport::{NodeKey, PeerId};
+use thiserror::Error;
+
+use crate::clock::{SystemEntropy, draw};
+use crate::store::{Batch, OpenFailed, Options, Store, StoreFailed, Table};
+
+/// File of the node's key: the Ed25519 seed in hex, mode 0600.
+pub(crate) const KEY_FILE: &str = "node.key";
+/// Folder of the store in the data folder.
+pub(crate) const STORE_FOLDER: &str = "store";
+/// File of the node's configuration.
+pub(crate) const CONFIG_FILE: &str = "raccordo.toml";
+
+/// Why a node could not be founded.
+#[derive(Debug, Error)]
+pub enum InitFailed {
+    /// There is something already.
+    #[error("{} is in use already: choose an empty folder with --data", folder.display())]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The store could not be made.
+    #[error("cannot create the store")]
+    Open(#[from] OpenFailed),
+    /// The store could not be written.
+    #[error("cannot write the store")]
+    Store(#[from] StoreFailed),
+}
+
+/// Founds a node in a folder that holds none, and returns its id.
+pub fn init(data: &Path, settings: InitialSettings) -> Result<PeerId, InitFailed> {
+    if occupied(data) {
+        return Err(InitFailed::FolderInUse {
+            folder: data.to_owned(),
+        });
+    }
+    let making = beside(data);
+    let written = |path: &Path| {
+        let path = path.to_owned();
+        move |source| InitFailed::File { path, source }
+    };
+    if making.exists() {
+        fs::remove_dir_all(&making).map_err(written(&making))?;
+    }
+    fs::create_dir_all(&making).map_err(written(&making))?;
+    let seed: [u8; 32] = draw(&SystemEntropy);
+    let key_path = making.join(KEY_FILE);
+    write_private(&key_path, &hex(&seed)).map_err(written(&key_path))?;
+    let config_path = making.join(CONFIG_FILE);
+    fs::write(&config_path, raccordo_config::template(&settings)).map_err(written(&config_path))?;
+    found_store(&making, settings.engine)?;
+    if data.exists() {
+        fs::remove_dir(data).map_err(written(data))?;
+    }
+    fs::rename(&making, data).map_err(written(data))?;
+    sync_parent(data).map_err(written(data))?;
+    Ok(NodeKey::from_seed(seed).public())
+}
+
+/// Reads a node's key.
+pub(crate) fn read_key(data: &Path) -> io::Result<NodeKey> {
+    let text = fs::read_to_string(data.join(KEY_FILE))?;
+    let bad = || io::Error::new(io::ErrorKind::InvalidData, "it is not 64 hex digits");
+    let text = text.trim();
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(bad());
+    }
+    let mut seed = [0; 32];
+    for (byte, at) in seed.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| bad())?;
+    }
+    Ok(NodeKey::from_seed(seed))
+}
+
+fn occupied(data: &Path) -> bool {
+    match fs::read_dir(data) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(failed) => failed.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+fn beside(data: &Path) -> PathBuf {
+    let mut name = data
+        .file_name()
+        .map_or_else(|| "node".into(), std::ffi::OsStr::to_os_string);
+    name.push(".being-founded");
+    data.with_file_name(name)
+}
+
+fn found_store(folder: &Path, engine: StoreEngine) -> Result<(), InitFailed> {
+    let options = Options {
+        engine,
+        cache_mib: 8,
+        reserve_bytes: Some(0),
+    };
+    let store = Store::open(&folder.join(STORE_FOLDER), &options)?;
+    let lineage: [u8; 8] = draw(&SystemEntropy);
+    let mut batch = Batch::new();
+    batch.put(Table::Meta, *b"lineage", lineage);
+    store.commit(batch)?;
+    Ok(())
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::File::open(parent)?.sync_all()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,416 @@
+//! A window of import lines: prepared document by document on all cores, written in line order.
+//!
+//! A bad line is rejected with its number and reason; the others go in. A line known already
+//! counts as present, also when it altered nothing. Lines of one record keep their order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raccordo_config::Role;
+use raccordo_crdt_model::{
+    Change, Document, DocumentId, ImportLine, ImportOp, LineId, Patch, Problem, Rejected, Stamp,
+    UnixMillis,
+};
+use serde_json::Value;
+
+use crate::clock::draw;
+use crate::store::Table;
+
+use super::core::{Core, Loaded, ReadFailed};
+use super::draft::Draft;
+use super::local;
+use super::task::Done;
+use super::view::{CommandFailed, ImportReport, ImportText, Reject};
+
+/// Lines that one window may have.
+pub const WINDOW_LINES_MAX: usize = 8_192;
+
+/// Records by reference, as a dry run would have left them.
+pub(crate) type Rehearsed = BTreeMap<String, Document>;
+
+/// What has to be remembered from window to window of one file.
+#[derive(Debug, Default)]
+pub struct ImportSession {
+    occurrences: BTreeMap<[u8; 32], u64>,
+    /// Of a dry run: the records as earlier windows would have left them.
+    rehearsed: Rehearsed,
+}
+
+/// Lines on their way to the writer.
+#[derive(Debug)]
+pub(crate) struct ImportWindow {
+    pub(crate) lines: Vec<Parsed>,
+    pub(crate) dry_run: bool,
+    /// Of a dry run: what earlier windows would have left.
+    pub(crate) rehearsed: Rehearsed,
+}
+
+/// One line, read.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) number: u64,
+    pub(crate) line: Result<(ImportLine, LineId), Reject>,
+}
+
+impl ImportSession {
+    /// Reads the lines of a window and numbers their occurrences over the whole file.
+    pub(crate) fn read(&mut self, lines: Vec<ImportText>) -> Vec<Parsed> {
+        lines
+            .into_iter()
+            .filter(|line| !line.text.trim().is_empty())
+            .map(|text| {
+                let line = match ImportLine::parse(&text.text) {
+                    Ok((line, canonical)) => {
+                        let plain = LineId::of(&canonical, 0);
+                        let seen = self.occurrences.entry(*plain.as_bytes()).or_default();
+                        let id = LineId::of(&canonical, *seen);
+                        *seen += 1;
+                        Ok((line, id))
+                    }
+                    Err(problems) => Err(reject(text.number, reference_in(&text.text), &problems)),
+                };
+                Parsed {
+                    number: text.number,
+                    line,
+                }
+            })
+            .collect()
+    }
+
+    pub(crate) fn rehearsed(&mut self) -> &mut Rehearsed {
+        &mut self.rehearsed
+    }
+}
+
+impl ImportReport {
+    /// Adds the report of a later window.
+    pub fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.created += other.created;
+        self.changed += other.changed;
+        self.already_present += other.already_present;
+        self.rejected += other.rejected;
+        self.rejects.extend(other.rejects);
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        self.lines += 1;
+        match outcome {
+            Outcome::Created(_) => self.created += 1,
+            Outcome::Changed(_) => self.changed += 1,
+            Outcome::Present => self.already_present += 1,
+            Outcome::Rejected(reject) => {
+                self.rejected += 1;
+                self.rejects.push(reject.clone());
+            }
+        }
+    }
+}
+
+/// What a line led to.
+#[derive(Debug)]
+enum Outcome {
+    Created(Change),
+    Changed(Change),
+    Present,
+    Rejected(Reject),
+}
+
+/// One record's lines, and what they made of it.
+#[derive(Debug)]
+struct Prepared {
+    reference: String,
+    loaded: Option<Loaded>,
+    document: Option<Document>,
+    /// Index of the line in the window, and its outcome.
+    outcomes: Vec<(usize, Outcome)>,
+}
+
+/// Imports a window; in a dry run nothing is put into the draft.
+pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, CommandFailed> {
+    let ImportWindow {
+        lines,
+        dry_run,
+        mut rehearsed,
+    } = window;
+    if draft.core.config().node.role == Role::Coordination {
+        return Ok(Done::Imported(all_refused(&lines), rehearsed));
+    }
+    let mut report = ImportReport::default();
+    let mut by_reference: BTreeMap<&str, Vec<(usize, &Parsed, &(ImportLine, LineId))>> =
+        BTreeMap::new();
+    let mut outcomes: BTreeMap<usize, (Option<usize>, Outcome)> = BTreeMap::new();
+    for (index, parsed) in lines.iter().enumerate() {
+        match &parsed.line {
+            Ok(line) => by_reference
+                .entry(&line.0.reference)
+                .or_default()
+                .push((index, parsed, line)),
+            Err(reject) => {
+                outcomes.insert(index, (None, Outcome::Rejected(reject.clone())));
+            }
+        }
+    }
+    let mut prepared = prepare_all(draft, by_reference.into_iter().collect(), &rehearsed)?;
+    for (place, record) in prepared.iter_mut().enumerate() {
+        for (index, outcome) in record.outcomes.drain(..) {
+            outcomes.insert(index, (Some(place), outcome));
+        }
+    }
+    for (_, outcome) in outcomes.values() {
+        report.count(outcome);
+    }
+    if dry_run {
+        let touched = prepared
+            .into_iter()
+            .filter_map(|record| Some((record.reference, record.document?)));
+        rehearsed.extend(touched);
+        return Ok(Done::Imported(report, rehearsed));
+    }
+    write(draft, prepared, &outcomes);
+    draft.audit("import", "import", "", &summary(&report));
+    Ok(Done::Imported(report, rehearsed))
+}
+
+type Lines<'a> = (&'a str, Vec<(usize, &'a Parsed, &'a (ImportLine, LineId))>);
+
+fn prepare_all(
+    draft: &Draft<'_>,
+    groups: Vec<Lines<'_>>,
+    rehearsed: &Rehearsed,
+) -> Result<Vec<Prepared>, ReadFailed> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let core = draft.core;
+    let now_ms = draft.now_ms;
+    let prepare = |group: &Lines<'_>| prepare(core, now_ms, group, rehearsed);
+    if groups.len() < cores * 4 {
+        return groups.iter().map(prepare).collect();
+    }
+    std::thread::scope(|scope| {
+        let chunks = groups.chunks(groups.len().div_ceil(cores));
+        let threads: Vec<_> = chunks
+            .map(|chunk| scope.spawn(move || chunk.iter().map(prepare).collect::<Vec<_>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("preparing does not panic"))
+            .collect()
+    })
+}
+
+fn prepare(
+    core: &Core,
+    now_ms: i64,
+    group: &Lines<'_>,
+    rehearsed: &Rehearsed,
+) -> Result<Prepared, ReadFailed> {
+    let (reference, lines) = group;
+    let territory = core.territory();
+    let hash = super::draft::reference_hash(core, &territory, reference);
+    let holders = core.store.scan(Table::References, &hash, None, 1)?;
+    let holder = holders
+        .first()
+        .and_then(|(key, _)| key.get(16..)?.try_into().ok())
+        .map(DocumentId::from_bytes);
+    let loaded = holder.map(|id| core.load(id)).transpose()?.flatten();
+    let mut document = match (&loaded, rehearsed.get(*reference)) {
+        (Some(loaded), None) => Some(Document::clone(&loaded.document)),
+        (Some(_), Some(rehearsed)) => Some(rehearsed.clone()),
+        (None, rehearsed) => rehearsed.cloned(),
+    };
+    let mut outcomes = Vec::with_capacity(lines.len());
+    for (index, parsed, (line, id)) in lines {
+        let known = core.store.get(Table::Lines, id.as_bytes())?.is_some();
+        let outcome = if known {
+            Outcome::Present
+        } else {
+            let stamp = stamp(core, now_ms, line, *id);
+            perform(core, &territory, &mut document, line, &stamp).unwrap_or_else(|problems| {
+                Outcome::Rejected(reject(
+                    parsed.number,
+                    Some(line.reference.clone()),
+                    &problems,
+                ))
+            })
+        };
+        outcomes.push((*index, outcome));
+    }
+    Ok(Prepared {
+        reference: (*reference).to_owned(),
+        loaded,
+        document,
+        outcomes,
+    })
+}
+
+fn perform(
+    core: &Core,
+    territory: &str,
+    document: &mut Option<Document>,
+    line: &ImportLine,
+    stamp: &Stamp,
+) -> Result<Outcome, Vec<Problem>> {
+    match (&line.op, document.as_mut()) {
+        (ImportOp::Create { .. }, Some(_)) => Err(vec![Problem::new(
+            "/ref",
+            "ref_in_use",
+            format!(
+                "{} is already in use in {territory} with other content",
+                line.reference
+            ),
+        )]),
+        (ImportOp::Create { doc }, None) => {
+            let id = DocumentId::from_bytes(draw(&*core.entropy));
+            let fields = with_reference(doc, &line.reference);
+            let created =
+                Document::create(id, line.kind, territory, &fields, stamp).map_err(problems)?;
+            *document = Some(created.0);
+            Ok(Outcome::Created(created.1))
+        }
+        (ImportOp::Patch { .. }, None) => Err(vec![Problem::new(
+            "/ref",
+            "unknown_ref",
+            format!(
+                "{} is not in use in {territory}: a create line comes first",
+                line.reference
+            ),
+        )]),
+        (ImportOp::Patch { patch }, Some(document)) => change(document, patch, stamp),
+    }
+}
+
+fn change(document: &mut Document, patch: &Patch, stamp: &Stamp) -> Result<Outcome, Vec<Problem>> {
+    match document.patch(patch, None, stamp).map_err(problems)? {
+        Some(change) => Ok(Outcome::Changed(change)),
+        None => Ok(Outcome::Present),
+    }
+}
+
+/// Puts what was prepared into the draft: documents first, then entries in line order.
+fn write(
+    draft: &mut Draft<'_>,
+    prepared: Vec<Prepared>,
+    outcomes: &BTreeMap<usize, (Option<usize>, Outcome)>,
+) {
+    let mut ids: Vec<Option<DocumentId>> = Vec::with_capacity(prepared.len());
+    let territory = draft.core.territory();
+    for record in prepared {
+        let Some(document) = record.document else {
+            ids.push(None);
+            continue;
+        };
+        let id = document.id();
+        ids.push(Some(id));
+        match record.loaded {
+            Some(loaded) => {
+                draft.adopt(id, loaded);
+                draft.advance(id, Arc::new(document), None);
+            }
+            None => {
+                let lane = if document.is_local() {
+                    super::core::LANE_TERRITORY
+                } else {
+                    super::core::LANE_SHARED
+                };
+                let home = draft.core.own_log(lane);
+                draft.adopt_new(document, home);
+                local::refer(draft, &territory, Some(&record.reference), id);
+            }
+        }
+    }
+    for (place, outcome) in outcomes.values() {
+        let id = place.and_then(|place| ids[place]);
+        if let (Outcome::Created(change) | Outcome::Changed(change), Some(id)) = (outcome, id) {
+            draft.append_own(id, &local::new_change(change), None);
+        }
+    }
+}
+
+fn all_refused(lines: &[Parsed]) -> ImportReport {
+    let mut report = ImportReport::default();
+    for parsed in lines {
+        let reference = parsed
+            .line
+            .as_ref()
+            .ok()
+            .map(|(line, _)| line.reference.clone());
+        let detail =
+            "a coordination node keeps no projects of its own: import them at their district"
+                .to_owned();
+        let problem = Problem::new("", "not_home", detail);
+        report.count(&Outcome::Rejected(reject(
+            parsed.number,
+            reference,
+            &[problem],
+        )));
+    }
+    report
+}
+
+fn stamp(core: &Core, now_ms: i64, line: &ImportLine, id: LineId) -> Stamp {
+    Stamp {
+        origin: core.id.origin(),
+        incarnation: core.incarnation,
+        at: line.at.unwrap_or(UnixMillis(now_ms)),
+        by: line.by.clone(),
+        line: Some(id),
+        imported: line.at.is_some(),
+    }
+}
+
+/// The document's fields with the line's reference, which `doc` may leave out.
+fn with_reference(doc: &Value, reference: &str) -> Value {
+    let mut fields = doc.clone();
+    if let Some(map) = fields.as_object_mut() {
+        map.entry("ref").or_insert_with(|| Value::from(reference));
+    }
+    fields
+}
+
+fn problems(rejected: Rejected) -> Vec<Problem> {
+    match rejected {
+        Rejected::Invalid(problems) => problems,
+        Rejected::Rule(problem) => vec![problem],
+        Rejected::TestFailed { pointer } => {
+            vec![Problem::new(
+                pointer,
+                "test_failed",
+                "the value is not the one that the patch tests for".to_owned(),
+            )]
+        }
+        Rejected::UnknownVersion => vec![Problem::new(
+            "",
+            "unknown_version",
+            "that version is not known here".to_owned(),
+        )],
+    }
+}
+
+fn reject(line: u64, reference: Option<String>, problems: &[Problem]) -> Reject {
+    let first = problems.first();
+    let message = problems
+        .iter()
+        .map(|p| p.detail.as_str())
+        .collect::<Vec<_>>()
+        .join("; ");
+    Reject {
+        line,
+        reference,
+        code: first.map_or("invalid", |p| p.code).to_owned(),
+        pointer: first.map_or(String::new(), |p| p.pointer.clone()),
+        message,
+    }
+}
+
+/// The reference of a line that is no import line otherwise.
+fn reference_in(text: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    value.get("ref")?.as_str().map(str::to_owned)
+}
+
+fn summary(report: &ImportReport) -> String {
+    format!(
+        "{} lines: {} created, {} changed, {} already present, {} rejected",
+        report.lines, report.created, report.changed, report.already_present, report.rejected
+    )
+}

@@ -1,0 +1,132 @@
+//! The resident state that every commit moves: ends of the logs, counts, roster, totals.
+//!
+//! About a kilobyte a territory, whatever the number of documents. A commit works on a copy
+//! and publishes it only when the store has it; readers see the last published one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raccordo_transport::{Cursor, LogId, PeerId};
+
+use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::peers::InvitationRow;
+use super::roster::Roster;
+use super::rows::Counts;
+
+const VERSION: u8 = 1;
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LogEnd {
+    pub(crate) seq: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+/// The resident state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ledger {
+    pub(crate) logs: BTreeMap<LogId, LogEnd>,
+    pub(crate) counts: BTreeMap<String, Counts>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) invitations: Arc<BTreeMap<PeerId, InvitationRow>>,
+    /// Logs that stopped at a refused entry, and why.
+    pub(crate) quarantined: BTreeMap<LogId, String>,
+    pub(crate) totals: Totals,
+}
+
+/// The numbers that one row of the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    pub(crate) documents: u64,
+    pub(crate) entries: u64,
+    pub(crate) admitted: u64,
+    /// Distinct persons and households over all territories.
+    pub(crate) persons: u64,
+    pub(crate) households: u64,
+    pub(crate) audit_seq: u64,
+    pub(crate) audit_hash: [u8; 32],
+    /// Last hybrid clock given out.
+    pub(crate) hlc: u64,
+    /// Number of the newest roster fact known.
+    pub(crate) policy_epoch: u32,
+}
+
+impl Ledger {
+    pub(crate) fn end(&self, log: LogId) -> LogEnd {
+        self.logs.get(&log).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn cursor(&self, log: LogId) -> Cursor {
+        let end = self.end(log);
+        Cursor {
+            log,
+            seq: end.seq,
+            hash: end.hash,
+        }
+    }
+}
+
+impl Totals {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.u64(self.documents).u64(self.entries).u64(self.admitted);
+        out.u64(self.persons).u64(self.households);
+        out.u64(self.audit_seq)
+            .fixed(&self.audit_hash)
+            .u64(self.hlc);
+        out.u32(self.policy_epoch).finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("totals", VERSION, bytes)?;
+        Ok(Self {
+            documents: row.u64()?,
+            entries: row.u64()?,
+            admitted: row.u64()?,
+            persons: row.u64()?,
+            households: row.u64()?,
+            audit_seq: row.u64()?,
+            audit_hash: row.array()?,
+            hlc: row.u64()?,
+            policy_epoch: row.u32()?,
+        })
+    }
+}
+
+impl LogEnd {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        FieldWriter::new(VERSION)
+            .u64(self.seq)
+            .fixed(&self.hash)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("log end", VERSION, bytes)?;
+        Ok(Self {
+            seq: row.u64()?,
+            hash: row.array()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_and_log_ends_come_back_as_they_were_stored() {
+        let totals = Totals {
+            documents: 1,
+            audit_hash: [3; 32],
+            policy_epoch: 9,
+            ..Totals::default()
+        };
+        assert_eq!(Totals::decode(&totals.encode()), Ok(totals));
+        let end = LogEnd {
+            seq: 7,
+            hash: [1; 32],
+        };
+        assert_eq!(LogEnd::decode(&end.encode()), Ok(end));
+    }
+}

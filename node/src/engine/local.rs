@@ -1,0 +1,153 @@
+//! What people do here, one record at a time: create and patch.
+//!
+//! Nothing is put into the draft before the model has accepted it, so that a refused command
+//! leaves the others of the same commit alone.
+
+use std::sync::Arc;
+
+use raccordo_config::Role;
+use raccordo_crdt_model::{Change, Document, DocumentId, Heads, Kind, Patch, Stamp, UnixMillis};
+
+use crate::clock::draw;
+use crate::store::Table;
+
+use super::core::{LANE_SHARED, LANE_TERRITORY, ReadFailed};
+use super::draft::{Draft, NewChange, reference_hash};
+use super::task::Done;
+use super::view::CommandFailed;
+
+/// Creates a record.
+pub(crate) fn create(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    fields: &serde_json::Value,
+    by: &str,
+) -> Result<Done, CommandFailed> {
+    let territory = draft.core.territory();
+    if draft.core.config().node.role == Role::Coordination {
+        return Err(CommandFailed::NotHome {
+            territory: "a district".to_owned(),
+        });
+    }
+    let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
+    let stamp = stamp(draft, by);
+    let (document, change) =
+        Document::create(id, kind, &territory, fields, &stamp).map_err(CommandFailed::Rejected)?;
+    let reference = fields.get("ref").and_then(serde_json::Value::as_str);
+    if let Some(reference) =
+        reference.filter(|r| !holders(draft, &territory, r).is_ok_and(|h| h.is_empty()))
+    {
+        return Err(CommandFailed::ReferenceInUse {
+            reference: reference.to_owned(),
+        });
+    }
+    enter(draft, document, &change);
+    refer(draft, &territory, reference, id);
+    draft.audit(by, "create", &id.to_string(), "");
+    Ok(Done::Record(id))
+}
+
+/// Changes a record, at the version that the author saw.
+pub(crate) fn patch(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    id: DocumentId,
+    patch: &Patch,
+    base: Option<&Heads>,
+    by: &str,
+) -> Result<Done, CommandFailed> {
+    let stamp = stamp(draft, by);
+    let missing = || CommandFailed::NotFound {
+        kind: kind.singular(),
+        id: id.to_string(),
+    };
+    draft.document(id)?.ok_or_else(missing)?;
+    let home = draft
+        .row(id)
+        .map(|row| row.territory.clone())
+        .unwrap_or_default();
+    if home != draft.core.territory() {
+        return Err(CommandFailed::NotHome { territory: home });
+    }
+    let mut document = draft.take_document(id)?.ok_or_else(missing)?;
+    let outcome = document.patch(patch, base, &stamp);
+    draft.advance(id, Arc::new(document), None);
+    if let Some(change) = outcome.map_err(CommandFailed::Rejected)? {
+        draft.append_own(id, &new_change(&change), None);
+        draft.audit(by, "change", &id.to_string(), "");
+    }
+    Ok(Done::Record(id))
+}
+
+/// Puts a new document and its first change into the draft.
+pub(crate) fn enter(draft: &mut Draft<'_>, document: Document, change: &Change) {
+    let id = document.id();
+    let lane = if document.is_local() {
+        LANE_TERRITORY
+    } else {
+        LANE_SHARED
+    };
+    let home = draft.core.own_log(lane);
+    draft.adopt_new(document, home);
+    draft.append_own(id, &new_change(change), None);
+}
+
+/// The documents of a territory that have this reference, as the draft would leave it.
+pub(crate) fn holders(
+    draft: &Draft<'_>,
+    territory: &str,
+    reference: &str,
+) -> Result<Vec<DocumentId>, ReadFailed> {
+    let hash = reference_hash(draft.core, territory, reference);
+    let stored = draft.core.store.scan(Table::References, &hash, None, 16)?;
+    let mut keys: Vec<Vec<u8>> = stored.into_iter().map(|(key, _)| key).collect();
+    let pending = draft.batch.iter().filter(|(table, key, value)| {
+        *table == Table::References && key.starts_with(&hash) && value.is_some()
+    });
+    keys.extend(pending.map(|(_, key, _)| key.to_vec()));
+    Ok(keys.iter().filter_map(|key| document_of(key)).collect())
+}
+
+/// Puts the reference of a record just created into the index at once, for what follows it.
+pub(crate) fn refer(
+    draft: &mut Draft<'_>,
+    territory: &str,
+    reference: Option<&str>,
+    id: DocumentId,
+) {
+    if let Some(reference) = reference {
+        let hash = reference_hash(draft.core, territory, reference);
+        draft.batch.put(
+            Table::References,
+            [hash.as_slice(), id.as_bytes()].concat(),
+            Vec::new(),
+        );
+    }
+}
+
+pub(crate) fn new_change(change: &Change) -> NewChange<'_> {
+    NewChange {
+        hash: change.hash,
+        bytes: &change.bytes,
+        line: change.line,
+    }
+}
+
+fn document_of(reference_key: &[u8]) -> Option<DocumentId> {
+    reference_key
+        .get(16..)?
+        .try_into()
+        .ok()
+        .map(DocumentId::from_bytes)
+}
+
+fn stamp(draft: &Draft<'_>, by: &str) -> Stamp {
+    Stamp {
+        origin: draft.core.id.origin(),
+        incarnation: draft.core.incarnation,
+        at: UnixMillis(draft.now_ms),
+        by: Some(by.to_owned()),
+        line: None,
+        imported: false,
+    }
+}

@@ -1,0 +1,441 @@
+//! A running node: store, writer, links and HTTP, started in order and ended in reverse.
+//!
+//! A node at rest (`offline`) has store and writer alone: what commands need.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, RwLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use raccordo_config::{Config, Role};
+use raccordo_transport::{BindFailed, Endpoint, Host, LogId, NodeKey, PeerId, Pins};
+use thiserror::Error;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use crate::clock::{Clock, Entropy, draw};
+use crate::http;
+use crate::store::seal::{SealFailed, SealKey, Vault};
+use crate::store::{Batch, Condition, OpenFailed, Options, Store, StoreFailed, Table};
+
+use super::core::{Core, LANE_SHARED, NODE_DOCUMENT, ReadFailed, document_cache};
+use super::fields::BadRow;
+use super::host::NodeHost;
+use super::inbox::Inbox;
+use super::ledger::{Ledger, LogEnd, Totals};
+use super::links::LinkBoard;
+use super::peers::InvitationRow;
+use super::roster::{Member, Roster};
+use super::rows::Counts;
+use super::task::{self, Signal};
+use super::view::Event;
+use super::{Engine, Hand, commit, dial, found, report};
+
+/// Events that a slow listener may be behind before it misses some.
+const EVENTS_KEPT: usize = 1_024;
+/// How often freshness and peers are looked at for changes that nothing announces.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct NodeOptions {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+    /// Store and writer alone: no QUIC, no HTTP.
+    pub offline: bool,
+}
+
+/// A node, until [`Node::stop`].
+#[derive(Debug)]
+pub struct Node {
+    engine: Engine,
+    writer: Option<JoinHandle<()>>,
+    online: Option<Online>,
+}
+
+/// What only a running node has.
+#[derive(Debug)]
+struct Online {
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    endpoint: Endpoint,
+    stop_http: oneshot::Sender<()>,
+    http: tokio::task::JoinHandle<()>,
+}
+
+/// Why a node could not start.
+#[derive(Debug, Error)]
+pub enum StartFailed {
+    /// There is no node in the folder.
+    #[error("{} holds no node: found one with `raccordo init`", folder.display())]
+    NoNode {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The key cannot be read.
+    #[error("cannot read the node's key")]
+    Key(#[source] io::Error),
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Open(#[from] OpenFailed),
+    /// The keys at rest cannot be opened.
+    #[error("cannot open the keys at rest")]
+    Seal(#[from] SealFailed),
+    /// What is stored cannot be read.
+    #[error("cannot read the store")]
+    Read(#[from] ReadFailed),
+    /// The QUIC port cannot be bound.
+    #[error("cannot listen for peers on {address}: choose another address with [network] listen")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: BindFailed,
+    },
+    /// The HTTP port cannot be bound.
+    #[error("cannot serve HTTP on {address}: choose another address with [http] address")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The HTTP address is not one that may be served.
+    #[error("the HTTP address cannot be served")]
+    Address(#[from] http::AddressRefused),
+    /// The system gives no thread.
+    #[error("cannot start the writer")]
+    Thread(#[source] io::Error),
+}
+
+impl From<StoreFailed> for StartFailed {
+    fn from(failed: StoreFailed) -> Self {
+        Self::Read(ReadFailed::Store(failed))
+    }
+}
+
+impl Node {
+    /// Starts the node of a folder; serving when it returns.
+    pub async fn start(
+        options: NodeOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartFailed> {
+        let NodeOptions {
+            data,
+            config,
+            offline,
+        } = options;
+        let opening = tokio::task::spawn_blocking(move || open(data, config, clock, entropy));
+        let core = Arc::new(opening.await.expect("opening does not panic")?);
+        let inbox = Arc::new(Inbox::default());
+        let (signals, received) = mpsc::channel();
+        let hand = Hand::new(signals);
+        let writer = {
+            let (core, inbox) = (Arc::clone(&core), Arc::clone(&inbox));
+            let builder = std::thread::Builder::new().name("writer".to_owned());
+            builder
+                .spawn(move || task::run(&core, &inbox, &received))
+                .map_err(StartFailed::Thread)?
+        };
+        let engine = Engine {
+            core: Arc::clone(&core),
+            hand: hand.clone(),
+        };
+        let mut node = Self {
+            engine,
+            writer: Some(writer),
+            online: None,
+        };
+        if !offline {
+            let host = Arc::new(NodeHost { core, inbox, hand });
+            match node.go_online(host).await {
+                Ok(online) => node.online = Some(online),
+                Err(failed) => {
+                    node.stop().await;
+                    return Err(failed);
+                }
+            }
+        }
+        Ok(node)
+    }
+
+    /// The node's records and peers.
+    pub fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+
+    /// Ends the node; what was acknowledged is on disk anyhow.
+    pub async fn stop(mut self) {
+        if let Some(Online {
+            tasks,
+            endpoint,
+            stop_http,
+            http,
+        }) = self.online.take()
+        {
+            drop(stop_http);
+            for task in &tasks {
+                task.abort();
+            }
+            endpoint.shutdown().await;
+            if http.await.is_err() {
+                tracing::warn!("the HTTP server did not end cleanly");
+            }
+        }
+        self.engine.hand.signal(Signal::Stop);
+        if let Some(writer) = self.writer.take() {
+            let ended = tokio::task::spawn_blocking(move || writer.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the writer did not end cleanly");
+            }
+        }
+    }
+
+    async fn go_online(&self, host: Arc<NodeHost>) -> Result<Online, StartFailed> {
+        let core = Arc::clone(&host.core);
+        let config = core.config();
+        let access = http::access_for(
+            config.http.address,
+            config.http.cert.is_some(),
+            config.http.behind_proxy,
+        )?;
+        let address = config.http.address;
+        let failed = |source| StartFailed::Http { address, source };
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(failed)?;
+        let listen = config.network.listen;
+        let pins: Arc<dyn Pins> = Arc::clone(&host) as Arc<dyn Pins>;
+        let endpoint =
+            Endpoint::bind(listen, &core.node_key, pins).map_err(|source| StartFailed::Bind {
+                address: listen,
+                source,
+            })?;
+        let bound = (
+            endpoint.local_addr().to_string(),
+            listener.local_addr().map_err(failed)?.to_string(),
+        );
+        *core
+            .bound
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = bound;
+        // Nobody else sets it: the node goes online once.
+        drop(core.endpoint.set(endpoint.clone()));
+        let (stop_http, stopped) = oneshot::channel::<()>();
+        let router = http::router(self.engine(), access);
+        let http = tokio::spawn(async move {
+            let ending = async { drop(stopped.await) };
+            if let Err(failed) = http::serve(listener, router, ending).await {
+                tracing::error!(error = %failed, "the HTTP server ended");
+            }
+        });
+        let mut tasks = Vec::new();
+        let serving = (endpoint.clone(), Arc::clone(&host) as Arc<dyn Host>);
+        tasks.push(tokio::spawn(
+            async move { serving.0.serve(serving.1).await },
+        ));
+        if config.node.role == Role::District {
+            tasks.push(tokio::spawn(dial::keep(endpoint.clone(), host)));
+        }
+        tasks.push(tokio::spawn(look_around(core)));
+        Ok(Online {
+            tasks,
+            endpoint,
+            stop_http,
+            http,
+        })
+    }
+}
+
+/// Announces what changes by the mere passing of time: a territory that became stale.
+async fn look_around(core: Arc<Core>) {
+    let mut words = Vec::new();
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    loop {
+        every.tick().await;
+        let overview = report::overview(&core);
+        let now: Vec<_> = overview
+            .territories
+            .iter()
+            .map(|part| (part.territory.clone(), part.state))
+            .collect();
+        if now != words {
+            words = now;
+            commit::announce(&core, Event::Overview);
+        }
+    }
+}
+
+fn open(
+    data: PathBuf,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Core, StartFailed> {
+    let node_key = match found::read_key(&data) {
+        Ok(key) => key,
+        Err(failed) if failed.kind() == io::ErrorKind::NotFound => {
+            return Err(StartFailed::NoNode { folder: data });
+        }
+        Err(failed) => return Err(StartFailed::Key(failed)),
+    };
+    let reserve_bytes = config.store.reserve_mib.map(|mib| u64::from(mib) << 20);
+    let options = Options {
+        engine: config.store.engine,
+        cache_mib: config.store.cache_mib,
+        reserve_bytes,
+    };
+    let store = Store::open(&data.join(found::STORE_FOLDER), &options)?;
+    let missing = || {
+        ReadFailed::Row(BadRow {
+            row: "lineage",
+            at: 0,
+        })
+    };
+    let lineage = store.get(Table::Meta, b"lineage")?.ok_or_else(missing)?;
+    let lineage: [u8; 8] = lineage.try_into().map_err(|_| missing())?;
+    let vault = Vault::open(&data.join("keys"), lineage, &*entropy)?;
+    let id = node_key.public();
+    let incarnation = draw(&*entropy);
+    let node_seal = node_seal(&store, &vault, &*entropy, incarnation)?;
+    let ledger = read_ledger(&store)?;
+    let links = read_links(&store, &ledger, &node_key)?;
+    let documents = document_cache(config.limits.document_cache);
+    // As configured, until something is really bound.
+    let bound = (
+        config.network.listen.to_string(),
+        config.http.address.to_string(),
+    );
+    Ok(Core {
+        config: RwLock::new(Arc::new(config)),
+        store,
+        vault,
+        node_key,
+        node_seal,
+        id,
+        lineage,
+        incarnation,
+        clock,
+        entropy,
+        documents,
+        ledger: RwLock::new(Arc::new(ledger)),
+        links,
+        ticks: watch::Sender::new(0),
+        events: broadcast::Sender::new(EVENTS_KEPT),
+        endpoint: OnceLock::new(),
+        bound: RwLock::new(bound),
+    })
+}
+
+/// The key for what belongs to no document, made at the first start; and this start's incarnation,
+/// on disk before anything is written under it.
+fn node_seal(
+    store: &Store,
+    vault: &Vault,
+    entropy: &dyn Entropy,
+    incarnation: [u8; 8],
+) -> Result<SealKey, StartFailed> {
+    let mut batch = Batch::new();
+    let key = match store.get(Table::Keys, &NODE_DOCUMENT)? {
+        Some(wrapped) => vault.unwrap(NODE_DOCUMENT, &wrapped)?,
+        None => {
+            let (key, wrapped) = vault.new_document_key(NODE_DOCUMENT, entropy);
+            batch.put(Table::Keys, NODE_DOCUMENT, wrapped);
+            key
+        }
+    };
+    batch.put(Table::Meta, *b"incarnation", incarnation);
+    match store.condition() {
+        Condition::Healthy => {
+            store.commit(batch)?;
+        }
+        Condition::Degraded { reason } | Condition::Poisoned { reason } => {
+            tracing::error!(reason, "the store takes no writes")
+        }
+    }
+    Ok(key)
+}
+
+fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
+    let mut ledger = Ledger::default();
+    if let Some(totals) = store.get(Table::Meta, b"totals")? {
+        ledger.totals = Totals::decode(&totals)?;
+    }
+    for (key, value) in all(store, Table::Meta, b"log/")? {
+        if let Some(log) = log_of(&key[4..]) {
+            ledger.logs.insert(log, LogEnd::decode(&value)?);
+        }
+    }
+    for (key, value) in all(store, Table::Meta, b"stopped/")? {
+        if let Some(log) = log_of(&key[8..]) {
+            ledger
+                .quarantined
+                .insert(log, String::from_utf8_lossy(&value).into_owned());
+        }
+    }
+    for (key, value) in all(store, Table::Overview, b"")? {
+        ledger.counts.insert(
+            String::from_utf8_lossy(&key).into_owned(),
+            Counts::decode(&value)?,
+        );
+    }
+    let mut roster = Roster::default();
+    for (_, value) in all(store, Table::Roster, b"")? {
+        roster.apply(Member::decode(&value)?);
+    }
+    ledger.roster = Arc::new(roster);
+    let mut invitations = std::collections::BTreeMap::new();
+    for (key, value) in all(store, Table::Invitations, b"")? {
+        let key: [u8; 32] = key.try_into().map_err(|_| BadRow {
+            row: "invitation",
+            at: 0,
+        })?;
+        invitations.insert(PeerId::from_bytes(key), InvitationRow::decode(&value)?);
+    }
+    ledger.invitations = Arc::new(invitations);
+    Ok(ledger)
+}
+
+/// What the links knew when the node last ran: contacts and acknowledgements.
+fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<LinkBoard, ReadFailed> {
+    let board = LinkBoard::default();
+    let own = LogId {
+        origin: node_key.public().origin(),
+        lane: LANE_SHARED,
+    };
+    for member in ledger.roster.iter() {
+        let mut links = board.lock();
+        let link = links.entry(member.key).or_default();
+        let contact = store.get(Table::Meta, &commit::contact_key(&member.key))?;
+        link.last_contact_ms = contact
+            .and_then(|value| value.try_into().ok())
+            .map(i64::from_be_bytes);
+        let prefix = [member.key.as_bytes().as_slice(), &super::rows::log_key(own)].concat();
+        if let Some((key, value)) = store
+            .scan_back(Table::Acknowledgements, &prefix, None, 1)?
+            .pop()
+        {
+            let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
+            link.acked.insert(own, seq);
+            link.acked_at_ms = value.try_into().ok().map(i64::from_be_bytes);
+        }
+    }
+    Ok(board)
+}
+
+fn all(store: &Store, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreFailed> {
+    store.scan(table, prefix, None, usize::MAX)
+}
+
+fn log_of(bytes: &[u8]) -> Option<LogId> {
+    let (origin, rest) = bytes.split_first_chunk()?;
+    Some(LogId {
+        origin: *origin,
+        lane: *rest.first()?,
+    })
+}

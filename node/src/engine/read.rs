@@ -1,0 +1,422 @@
+//! Reading: one record, lists, history, export; from the disk, beside the writer.
+//!
+//! What is read is always some committed state. Nothing here writes.
+
+use std::collections::BTreeMap;
+
+use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
+use raccordo_transport::{Cursor, LogId};
+
+use crate::store::Table;
+
+use super::commit;
+use super::core::{Core, LANE_SHARED, ReadFailed};
+use super::draft::reference_hash;
+use super::rows::{self, Card, DocumentRow, ListRow};
+use super::view::{
+    CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
+    RecordView,
+};
+
+/// Items a page, if not asked otherwise; and the most that may be asked.
+const LIMIT: usize = 50;
+const LIMIT_MAX: usize = 500;
+/// Rows that one look into the list takes at a time.
+const ROWS_AT_ONCE: usize = 512;
+
+/// One record as people may see it.
+pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
+    let missing = || CommandFailed::NotFound {
+        kind: kind.singular(),
+        id: id.to_string(),
+    };
+    let row = core
+        .document_row(id)?
+        .filter(|row| row.kind == kind.code())
+        .ok_or_else(missing)?;
+    let document = core.look(id)?.ok_or_else(missing)?;
+    Ok(view(core, &row, &document)?)
+}
+
+/// The document that a prefix of its id, or the office's own number, names.
+pub(crate) fn resolve(
+    core: &Core,
+    kind: Kind,
+    name: &str,
+    territory: Option<&str>,
+) -> Result<DocumentId, CommandFailed> {
+    if let Ok(id) = DocumentId::parse(name)
+        && core.document_row(id)?.is_some()
+    {
+        return Ok(id);
+    }
+    let missing = || CommandFailed::NotFound {
+        kind: kind.singular(),
+        id: name.to_owned(),
+    };
+    let mut found = by_reference(core, name, territory)?;
+    if found.is_empty() && name.len() >= 8 {
+        found = by_prefix(core, name)?;
+    }
+    match found.as_slice() {
+        [] => Err(missing()),
+        [(id, _)] => Ok(*id),
+        several => Err(CommandFailed::Ambiguous {
+            reference: name.to_owned(),
+            territories: several
+                .iter()
+                .map(|(id, territory)| format!("{territory} ({id})"))
+                .collect(),
+        }),
+    }
+}
+
+/// A page of records, newest change first.
+pub(crate) fn list(
+    core: &Core,
+    kind: Kind,
+    query: &ListQuery,
+) -> Result<Page<RecordView>, CommandFailed> {
+    let Page { items, next } = cards(core, kind, query)?;
+    let open = |card: RecordCard| record(core, kind, card.id);
+    Ok(Page {
+        items: items.into_iter().map(open).collect::<Result<_, _>>()?,
+        next,
+    })
+}
+
+/// A page of list lines, newest change first: no document is opened.
+pub(crate) fn cards(
+    core: &Core,
+    kind: Kind,
+    query: &ListQuery,
+) -> Result<Page<RecordCard>, CommandFailed> {
+    let limit = match query.limit.unwrap_or(LIMIT) {
+        limit @ 1..=LIMIT_MAX => limit,
+        other => {
+            let detail = format!("limit is {other}: 1 to {LIMIT_MAX} are allowed");
+            return Err(CommandFailed::Malformed { detail });
+        }
+    };
+    let wanted = query
+        .q
+        .as_deref()
+        .map(|q| q.trim().to_lowercase())
+        .filter(|q| !q.is_empty());
+    let mut position = query
+        .cursor
+        .as_deref()
+        .map(|cursor| parse_cursor(kind, cursor))
+        .transpose()?;
+    let mut last = position.clone();
+    let mut items = Vec::with_capacity(limit);
+    loop {
+        let page = core.store.scan(
+            Table::Rows,
+            &[kind.code()],
+            position.as_deref(),
+            ROWS_AT_ONCE,
+        );
+        let page = page.map_err(ReadFailed::from)?;
+        let complete = page.len() < ROWS_AT_ONCE;
+        position = page.last().map(|(key, _)| key.clone());
+        for (key, value) in page {
+            if query
+                .updated_since
+                .is_some_and(|since| rows::list_key_time(&key).is_none_or(|at| at < since.0))
+            {
+                return Ok(Page { items, next: None });
+            }
+            if let Some(card) = card(core, query, wanted.as_deref(), &key, &value)? {
+                if items.len() == limit {
+                    return Ok(Page {
+                        items,
+                        next: last.as_deref().map(encode_cursor),
+                    });
+                }
+                items.push(card);
+                last = Some(key);
+            }
+        }
+        if complete {
+            return Ok(Page { items, next: None });
+        }
+    }
+}
+
+/// Who changed what, when; oldest first.
+pub(crate) fn history(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<Vec<HistoryView>, CommandFailed> {
+    let missing = || CommandFailed::NotFound {
+        kind: kind.singular(),
+        id: id.to_string(),
+    };
+    let document = core.look(id)?.ok_or_else(missing)?;
+    let stored = core.change_rows(id)?;
+    let recorded: BTreeMap<[u8; 32], u64> = stored.iter().map(|row| (row.hash, row.hlc)).collect();
+    let ledger = core.ledger();
+    let node = |origin: [u8; 8]| {
+        let own = (origin == core.id.origin()).then_some(core.id);
+        own.or_else(|| ledger.roster.of_origin(origin).map(|m| m.key))
+            .map_or_else(
+                || origin.iter().map(|b| format!("{b:02x}")).collect(),
+                |key| key.to_string(),
+            )
+    };
+    let items = document.history().into_iter().map(|item| HistoryView {
+        hash: item.hash.to_string(),
+        at: item.at,
+        recorded_at: recorded
+            .get(item.hash.as_bytes())
+            .map(|hlc| UnixMillis((hlc >> 16).cast_signed())),
+        by: item.by,
+        node: node(item.origin),
+        changes: item.changes,
+    });
+    Ok(items.collect())
+}
+
+/// Every record of a kind as an import line, sorted by reference.
+pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFailed> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = core
+            .store
+            .scan(Table::Documents, &[], after.as_deref(), ROWS_AT_ONCE)
+            .map_err(ReadFailed::from)?;
+        for (key, value) in &page {
+            let row = DocumentRow::decode(value).map_err(ReadFailed::from)?;
+            if let (true, Some(id)) = (row.kind == kind.code(), id_of(key)) {
+                let document = core.look(id)?.ok_or(super::fields::BadRow {
+                    row: "document",
+                    at: 0,
+                });
+                let record = document.map_err(ReadFailed::from)?.record();
+                let reference = record
+                    .fields
+                    .get("ref")
+                    .and_then(|r| r.as_str())
+                    .unwrap_or_default()
+                    .to_owned();
+                lines.push((
+                    reference,
+                    import::export_line(kind, id, record.created_at, &record.fields),
+                ));
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == ROWS_AT_ONCE => after = Some(key.clone()),
+            _ => break,
+        }
+    }
+    lines.sort();
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
+}
+
+fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordView, ReadFailed> {
+    let id = document.id();
+    let record = document.record();
+    let mut flags = record.flags;
+    if let Some(hash) = row.indexed.as_ref().and_then(|indexed| indexed.reference)
+        && core.store.scan(Table::References, &hash, None, 2)?.len() > 1
+    {
+        flags.push(Flag {
+            code: "ref_in_use_twice".to_owned(),
+            path: "/ref".to_owned(),
+        });
+    }
+    Ok(RecordView {
+        id,
+        kind: document.kind(),
+        territory: row.territory.clone(),
+        heads: document.heads(),
+        fields: record.fields,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        updated_by: record.updated_by,
+        delivery: delivery(core, id, row)?,
+        conflicts: record.conflicts,
+        overwritten: record.overwritten,
+        flags,
+    })
+}
+
+/// How far a record has travelled, from acknowledgements alone.
+fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, ReadFailed> {
+    let saved = Delivery {
+        state: DeliveryState::Saved,
+        queued: 0,
+        delivered_at: None,
+        seen_by: Vec::new(),
+    };
+    let ledger = core.ledger();
+    let own = core.own_log(LANE_SHARED);
+    let approved = ledger
+        .roster
+        .member(&core.id)
+        .is_some_and(|m| m.state == MemberState::Approved);
+    let upstream = ledger
+        .roster
+        .iter()
+        .find(|m| m.role == raccordo_config::Role::Coordination);
+    let (true, Some(peer), true) = (
+        approved,
+        upstream,
+        row.lane == LANE_SHARED && row.home_origin == own.origin,
+    ) else {
+        return Ok(saved);
+    };
+    let link = core.links.link(&peer.key);
+    let acked = link.acked.get(&own).copied().unwrap_or(0);
+    if row.last_seq > acked {
+        let queued = queued(core, id, own, acked)?;
+        return Ok(Delivery {
+            state: DeliveryState::Queued,
+            queued,
+            ..saved
+        });
+    }
+    let before = Cursor {
+        log: own,
+        seq: row.last_seq.saturating_sub(1),
+        hash: [0; 32],
+    };
+    let prefix = [peer.key.as_bytes().as_slice(), &rows::log_key(own)].concat();
+    let from = commit::acknowledgement_key(&peer.key, &before);
+    let kept = core
+        .store
+        .scan(Table::Acknowledgements, &prefix, Some(&from), 1)?;
+    let kept_ms = kept
+        .into_iter()
+        .next()
+        .and_then(|(_, value)| value.try_into().ok())
+        .map(i64::from_be_bytes);
+    let delivered_at = kept_ms.or(link.acked_at_ms).map(UnixMillis);
+    Ok(Delivery {
+        state: DeliveryState::Delivered,
+        delivered_at,
+        ..saved
+    })
+}
+
+/// Entries of this record above the acknowledged number.
+fn queued(core: &Core, id: DocumentId, own: LogId, acked: u64) -> Result<u64, ReadFailed> {
+    let waiting = core
+        .change_rows(id)?
+        .into_iter()
+        .filter(|row| row.log == own && row.seq > acked);
+    Ok(u64::try_from(waiting.count()).unwrap_or(u64::MAX))
+}
+
+fn card(
+    core: &Core,
+    query: &ListQuery,
+    wanted: Option<&str>,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Option<RecordCard>, ReadFailed> {
+    let row = ListRow::decode(value)?;
+    let other = |filter: &Option<String>, value: &str| {
+        filter.as_deref().is_some_and(|wanted| wanted != value)
+    };
+    let Some(id) = key.get(9..).and_then(id_of) else {
+        return Ok(None);
+    };
+    if other(&query.territory, &row.territory) || other(&query.state, &row.state) {
+        return Ok(None);
+    }
+    let seal = core.document_key(id)?;
+    let card = Card::decode(&seal.open(Table::Rows, *id.as_bytes(), &[0; 32], &row.sealed)?)?;
+    if wanted.is_some_and(|wanted| !card.search.iter().any(|word| word.contains(wanted))) {
+        return Ok(None);
+    }
+    let Some(document) = core.document_row(id)? else {
+        return Ok(None);
+    };
+    Ok(Some(RecordCard {
+        id,
+        reference: card.reference,
+        territory: row.territory,
+        state: row.state,
+        need_area: row.need_area,
+        subject_kind: row.subject_kind,
+        next_review_on: row.next_review_on,
+        updated_at: UnixMillis(rows::list_key_time(key).unwrap_or_default()),
+        conflicts: row.conflicts,
+        delivery: delivery(core, id, &document)?,
+    }))
+}
+
+fn by_reference(
+    core: &Core,
+    name: &str,
+    territory: Option<&str>,
+) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
+    let ledger = core.ledger();
+    let territories: Vec<String> = match territory {
+        Some(one) => vec![one.to_owned()],
+        None => ledger.counts.keys().cloned().collect(),
+    };
+    let mut found = Vec::new();
+    for territory in territories {
+        let hash = reference_hash(core, &territory, name);
+        let holders = core.store.scan(Table::References, &hash, None, 16)?;
+        found.extend(
+            holders
+                .iter()
+                .filter_map(|(key, _)| id_of(key.get(16..)?))
+                .map(|id| (id, territory.clone())),
+        );
+    }
+    Ok(found)
+}
+
+/// Documents whose id starts with these hex digits (two are enough to know that it is not unique).
+fn by_prefix(core: &Core, name: &str) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
+    let even = &name[..name.len() & !1];
+    let bytes: Option<Vec<u8>> = (0..even.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(even.get(at..at + 2)?, 16).ok())
+        .collect();
+    let Some(prefix) = bytes else {
+        return Ok(Vec::new());
+    };
+    let lower = name.to_lowercase();
+    let mut found = Vec::new();
+    for (key, value) in core.store.scan(Table::Documents, &prefix, None, 64)? {
+        if let Some(id) = id_of(&key).filter(|id| id.to_string().starts_with(&lower)) {
+            found.push((id, DocumentRow::decode(&value)?.territory));
+        }
+    }
+    Ok(found)
+}
+
+fn id_of(key: &[u8]) -> Option<DocumentId> {
+    key.try_into().ok().map(DocumentId::from_bytes)
+}
+
+fn encode_cursor(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_cursor(kind: Kind, cursor: &str) -> Result<Vec<u8>, CommandFailed> {
+    let bad = || CommandFailed::Malformed {
+        detail: "cursor is not one that a list page gave".to_owned(),
+    };
+    if cursor.len() != 50 || !cursor.is_ascii() {
+        return Err(bad());
+    }
+    let bytes = (0..cursor.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&cursor[at..at + 2], 16));
+    let bytes = bytes.collect::<Result<Vec<u8>, _>>().map_err(|_| bad())?;
+    if bytes.first() == Some(&kind.code()) {
+        Ok(bytes)
+    } else {
+        Err(bad())
+    }
+}

@@ -1,0 +1,356 @@
+//! What the node says of itself: status, peers, overview; from memory alone.
+//!
+//! Freshness is added here, at the moment of asking: counts are as fresh as their last entry.
+
+use std::collections::BTreeMap;
+
+use raccordo_config::Role;
+use raccordo_crdt_model::UnixMillis;
+use raccordo_transport::{LogId, PeerId};
+
+use crate::store::Condition;
+
+use super::core::{Core, LANE_SHARED};
+use super::ledger::Ledger;
+use super::links::{Link, shown};
+use super::overview;
+use super::roster::Member;
+use super::rows::Counts;
+use super::view::{
+    Freshness, MemberState, OverviewView, PeerView, StatusView, TerritoryView, TotalsView,
+};
+
+/// The merged view (a district's: its own territory alone).
+pub(crate) fn overview(core: &Core) -> OverviewView {
+    let ledger = core.ledger();
+    let now_ms = core.clock.unix_millis();
+    let territories: Vec<TerritoryView> = if core.config().node.role == Role::Coordination {
+        members_by_territory(&ledger)
+            .iter()
+            .map(|(path, members)| part(core, &ledger, now_ms, path, members))
+            .collect()
+    } else {
+        vec![own_part(core, &ledger, now_ms)]
+    };
+    let listed = territories
+        .iter()
+        .filter_map(|part| ledger.counts.get(&part.territory));
+    OverviewView {
+        as_of: UnixMillis(now_ms),
+        digest: overview::digest_over(listed).finish(),
+        totals: totals(core, &ledger, &territories),
+        territories,
+    }
+}
+
+/// The node at a glance.
+pub(crate) fn status(core: &Core) -> StatusView {
+    let ledger = core.ledger();
+    let config = core.config();
+    let stats = core.store.stats().ok();
+    let bound = core
+        .bound
+        .read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .clone();
+    StatusView {
+        id: core.id.to_string(),
+        territory: config.node.territory.clone(),
+        role: config.node.role,
+        name: config.node.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        incarnation: hex(&core.incarnation),
+        lineage: hex(&core.lineage),
+        listen: bound.0,
+        http: bound.1,
+        engine: stats
+            .as_ref()
+            .map_or("unknown", |stats| stats.engine)
+            .to_owned(),
+        documents: ledger.totals.documents,
+        entries: ledger.totals.entries,
+        disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
+        store_problem: store_problem(core),
+        peers: peers(core),
+    }
+}
+
+/// Why the store takes no writes, if so.
+pub(crate) fn store_problem(core: &Core) -> Option<String> {
+    match core.store.condition() {
+        Condition::Healthy => None,
+        Condition::Degraded { reason } | Condition::Poisoned { reason } => Some(reason),
+    }
+}
+
+/// Every member but this node, by territory.
+pub(crate) fn peers(core: &Core) -> Vec<PeerView> {
+    let ledger = core.ledger();
+    let others = ledger
+        .roster
+        .iter()
+        .filter(|member| member.key != core.id && concerns(core, member));
+    let mut views: Vec<PeerView> = others.map(|member| peer(core, &ledger, member)).collect();
+    views.sort_by(|a, b| (&a.territory, &a.id).cmp(&(&b.territory, &b.id)));
+    views
+}
+
+/// The word for one peer's state.
+pub(crate) fn peer_state(core: &Core, key: &PeerId) -> &'static str {
+    let ledger = core.ledger();
+    ledger
+        .roster
+        .member(key)
+        .map_or("unreachable", |member| peer(core, &ledger, member).state)
+}
+
+/// A district speaks with its coordination alone; the roster's other members are no peers of it.
+fn concerns(core: &Core, member: &Member) -> bool {
+    core.config().node.role == Role::Coordination || member.role == Role::Coordination
+}
+
+pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
+    let link = core.links.link(&member.key);
+    let own = core.own_log(LANE_SHARED);
+    let theirs = LogId {
+        origin: member.key.origin(),
+        lane: LANE_SHARED,
+    };
+    let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
+    let to_send = ledger.end(own).seq.saturating_sub(acked_seq);
+    let to_receive = behind(ledger, &link, theirs);
+    let stopped = ledger.quarantined.get(&theirs);
+    let state = match member.state {
+        MemberState::Approved if stopped.is_some() => "quarantined",
+        MemberState::Approved => link.state(to_receive, to_send),
+        other => other.word(),
+    };
+    let live = core
+        .endpoint
+        .get()
+        .and_then(|endpoint| endpoint.statistics(&member.key));
+    let bytes = live.unwrap_or(link.statistics);
+    PeerView {
+        id: member.key.to_string(),
+        territory: member.territory.clone(),
+        role: role_word(member.role).to_owned(),
+        name: member.name.clone(),
+        state,
+        since: shown(link.since_ms).or(Some(UnixMillis(member.since_ms))),
+        last_contact: shown(link.last_contact_ms),
+        to_send,
+        acked_seq,
+        to_receive,
+        stream_bytes_sent: bytes.stream_sent,
+        stream_bytes_received: bytes.stream_received,
+        udp_bytes_sent: bytes.udp_sent,
+        udp_bytes_received: bytes.udp_received,
+        rtt_ms: link.connected.then(|| millis(bytes.rtt_us)),
+        clock_offset_ms: link.clock_offset_ms,
+        equal: link.equal,
+        problem: stopped
+            .cloned()
+            .or_else(|| membership_problem(member))
+            .or_else(|| link.problem()),
+        next_try_at: shown(link.next_try_ms),
+    }
+}
+
+/// The words used in JSON and on the command line.
+pub(crate) fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::District => "district",
+        Role::Coordination => "coordination",
+    }
+}
+
+fn membership_problem(member: &Member) -> Option<String> {
+    let reason = member
+        .reason
+        .as_deref()
+        .map_or(String::new(), |reason| format!(" ({reason})"));
+    match member.state {
+        MemberState::Approved => None,
+        MemberState::Pending => Some(
+            "it has joined and waits: approve it with `raccordo peer approve`, or reject it"
+                .to_owned(),
+        ),
+        MemberState::Suspended => Some(format!(
+            "suspended here{reason}: `raccordo peer resume` lets it back"
+        )),
+        MemberState::Revoked => Some(format!(
+            "revoked here{reason}: only a new node with a new invitation leads back"
+        )),
+    }
+}
+
+fn behind(ledger: &Ledger, link: &Link, log: LogId) -> u64 {
+    link.announced
+        .get(&log)
+        .copied()
+        .unwrap_or(0)
+        .saturating_sub(ledger.end(log).seq)
+}
+
+fn members_by_territory(ledger: &Ledger) -> BTreeMap<String, Vec<&Member>> {
+    let mut territories: BTreeMap<String, Vec<&Member>> = BTreeMap::new();
+    let joined = ledger
+        .roster
+        .iter()
+        .filter(|m| m.role == Role::District && m.state != MemberState::Pending);
+    for member in joined {
+        territories
+            .entry(member.territory.clone())
+            .or_default()
+            .push(member);
+    }
+    // A node that was rejected before it ever sent anything is no territory.
+    territories.retain(|path, members| {
+        ledger.counts.contains_key(path) || members.iter().any(|m| m.state != MemberState::Revoked)
+    });
+    territories
+}
+
+fn part(
+    core: &Core,
+    ledger: &Ledger,
+    now_ms: i64,
+    path: &str,
+    members: &[&Member],
+) -> TerritoryView {
+    let newest = members
+        .iter()
+        .copied()
+        .max_by_key(|m| (m.state != MemberState::Revoked, m.since_ms));
+    let logs = members.iter().map(|m| LogId {
+        origin: m.key.origin(),
+        lane: LANE_SHARED,
+    });
+    let links: Vec<Link> = members.iter().map(|m| core.links.link(&m.key)).collect();
+    let behind = members.iter().zip(&links).map(|(m, link)| {
+        behind(
+            ledger,
+            link,
+            LogId {
+                origin: m.key.origin(),
+                lane: LANE_SHARED,
+            },
+        )
+    });
+    let behind = behind.sum();
+    let last_contact = links.iter().filter_map(|link| link.last_contact_ms).max();
+    let state = freshness(core, now_ms, &links, last_contact, behind);
+    let as_of = if state == Freshness::Current {
+        Some(now_ms)
+    } else {
+        last_contact
+    };
+    let name = newest.map_or(String::new(), |m| m.name.clone());
+    let member = newest.map_or(MemberState::Revoked, |m| m.state);
+    let seq = logs.map(|log| ledger.end(log).seq).sum();
+    let counts = ledger.counts.get(path).cloned().unwrap_or_default();
+    let part = TerritoryView {
+        name,
+        state,
+        member,
+        as_of: shown(as_of),
+        seq,
+        behind,
+        ..of_counts(path, &counts)
+    };
+    TerritoryView {
+        local_projects: None,
+        ..part
+    }
+}
+
+fn freshness(
+    core: &Core,
+    now_ms: i64,
+    links: &[Link],
+    last_contact: Option<i64>,
+    behind: u64,
+) -> Freshness {
+    let Some(last_contact) = last_contact else {
+        return Freshness::NeverSeen;
+    };
+    let stale_after_ms = i64::from(core.config().overview.stale_after_s) * 1_000;
+    let connected = links.iter().any(|link| link.connected);
+    match (
+        now_ms - last_contact <= stale_after_ms,
+        connected && behind == 0,
+    ) {
+        (false, _) => Freshness::Stale,
+        (true, true) => Freshness::Current,
+        // Just gone, and all that it announced is in: still current until it counts as stale.
+        (true, false) if behind == 0 => Freshness::Current,
+        (true, false) => Freshness::CatchingUp,
+    }
+}
+
+fn own_part(core: &Core, ledger: &Ledger, now_ms: i64) -> TerritoryView {
+    let path = core.territory();
+    let counts = ledger.counts.get(&path).cloned().unwrap_or_default();
+    TerritoryView {
+        name: core.config().node.name.clone(),
+        state: Freshness::Current,
+        member: ledger
+            .roster
+            .member(&core.id)
+            .map_or(MemberState::Approved, |m| m.state),
+        as_of: Some(UnixMillis(now_ms)),
+        seq: ledger.end(core.own_log(LANE_SHARED)).seq,
+        ..of_counts(&path, &counts)
+    }
+}
+
+fn of_counts(path: &str, counts: &Counts) -> TerritoryView {
+    TerritoryView {
+        territory: path.to_owned(),
+        name: String::new(),
+        state: Freshness::NeverSeen,
+        member: MemberState::Approved,
+        as_of: None,
+        seq: 0,
+        behind: 0,
+        digest: overview::digest_of(counts).finish(),
+        projects: counts.projects,
+        by_state: counts.by_state.clone(),
+        by_need_area: counts.by_need_area.clone(),
+        persons: counts.persons,
+        households: counts.households,
+        contacts: 0,
+        conflicts: counts.conflicts,
+        local_projects: Some(counts.local_projects),
+    }
+}
+
+fn totals(core: &Core, ledger: &Ledger, territories: &[TerritoryView]) -> TotalsView {
+    let current = territories
+        .iter()
+        .filter(|part| part.state == Freshness::Current)
+        .count();
+    let oldest = territories.iter().map(|part| part.as_of).min().flatten();
+    let own = core.config().node.role == Role::District;
+    let sole = territories.first().filter(|_| own);
+    TotalsView {
+        projects: territories.iter().map(|part| part.projects).sum(),
+        persons: sole.map_or(ledger.totals.persons, |part| part.persons),
+        households: sole.map_or(ledger.totals.households, |part| part.households),
+        territories_current: u64::try_from(current).unwrap_or(u64::MAX),
+        territories: u64::try_from(territories.len()).unwrap_or(u64::MAX),
+        oldest_as_of: oldest,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
+}
+
+fn millis(micros: u64) -> f64 {
+    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1_000.0
+}

@@ -1,0 +1,493 @@
+//! The rows that the engine stores: layouts, keys, golden bytes.
+//!
+//! | table | key (bytes) | value |
+//! |---|---|---|
+//! | Documents | document 16 | [`DocumentRow`] |
+//! | Changes | document 16, number u32 | [`ChangeRow`]: where it came from, the sealed body |
+//! | Entries | origin 8, lane 1, seq u64 | [`EntryRow`]: signed header, then where the body is |
+//! | Admitted | admission number u64 | origin 8, lane 1, seq u64 |
+//! | Rows | kind 1, newest-first time u64, document 16 | [`ListRow`]: codes, then the sealed card |
+//! | References | keyed hash 16, document 16 | empty |
+//! | Lines | line id 32 | document 16 |
+//! | Subjects | scope and keyed hash | u32: live records with that token |
+//! | Acknowledgements | peer 32, lane 1, seq u64 | unix ms i64 |
+//!
+//! Does not know the documents: what is plain here is codes, dates, counts and keyed hashes.
+
+use std::collections::BTreeMap;
+
+use raccordo_crdt_model::{ChangeHash, DocumentId, Heads, Summary};
+use raccordo_transport::LogId;
+
+use super::fields::{BadRow, FieldReader, FieldWriter};
+
+const VERSION: u8 = 1;
+
+/// What is kept about a document beside its changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DocumentRow {
+    pub(crate) kind: u8,
+    pub(crate) lane: u8,
+    pub(crate) home_origin: [u8; 8],
+    pub(crate) territory: String,
+    /// Changes stored; the number of the next one.
+    pub(crate) changes: u32,
+    /// Newest entry of the home log that touches it.
+    pub(crate) last_seq: u64,
+    pub(crate) heads: Vec<ChangeHash>,
+    /// As indexed and counted now; none before the first projection.
+    pub(crate) indexed: Option<Indexed>,
+}
+
+/// What the indexes and the overview hold of a document: enough to take it out again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    pub(crate) state: String,
+    pub(crate) need_area: String,
+    pub(crate) subject_kind: String,
+    pub(crate) token: Option<[u8; 16]>,
+    pub(crate) reference: Option<[u8; 16]>,
+    pub(crate) updated_ms: i64,
+    pub(crate) conflicts: u32,
+    pub(crate) item: [u8; 32],
+}
+
+impl DocumentRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.u8(self.kind)
+            .u8(self.lane)
+            .fixed(&self.home_origin)
+            .text(&self.territory);
+        out.u32(self.changes).u64(self.last_seq);
+        let heads: Vec<u8> = self.heads.iter().flat_map(|h| *h.as_bytes()).collect();
+        out.bytes(&heads);
+        match &self.indexed {
+            None => {
+                out.u8(0);
+            }
+            Some(indexed) => indexed.encode(out.u8(1)),
+        }
+        out.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("document", VERSION, bytes)?;
+        Ok(Self {
+            kind: row.u8()?,
+            lane: row.u8()?,
+            home_origin: row.array()?,
+            territory: row.text()?,
+            changes: row.u32()?,
+            last_seq: row.u64()?,
+            heads: hashes(row.bytes()?),
+            indexed: if row.u8()? == 0 {
+                None
+            } else {
+                Some(Indexed::decode(&mut row)?)
+            },
+        })
+    }
+
+    pub(crate) fn version(&self) -> Heads {
+        Heads::from_hashes(self.heads.iter().copied())
+    }
+}
+
+fn hashes(bytes: &[u8]) -> Vec<ChangeHash> {
+    let chunks = bytes.chunks_exact(32);
+    chunks
+        .map(|c| ChangeHash::from_bytes(c.try_into().expect("a chunk of 32 bytes")))
+        .collect()
+}
+
+impl Indexed {
+    fn encode(&self, out: &mut FieldWriter) {
+        out.text(&self.state)
+            .text(&self.need_area)
+            .text(&self.subject_kind);
+        for hash in [&self.token, &self.reference] {
+            match hash {
+                None => out.u8(0),
+                Some(hash) => out.u8(1).fixed(hash),
+            };
+        }
+        out.i64(self.updated_ms)
+            .u32(self.conflicts)
+            .fixed(&self.item);
+    }
+
+    fn decode(row: &mut FieldReader<'_>) -> Result<Self, BadRow> {
+        let maybe = |row: &mut FieldReader<'_>| -> Result<Option<[u8; 16]>, BadRow> {
+            if row.u8()? == 0 {
+                Ok(None)
+            } else {
+                row.array().map(Some)
+            }
+        };
+        Ok(Self {
+            state: row.text()?,
+            need_area: row.text()?,
+            subject_kind: row.text()?,
+            token: maybe(row)?,
+            reference: maybe(row)?,
+            updated_ms: row.i64()?,
+            conflicts: row.u32()?,
+            item: row.array()?,
+        })
+    }
+}
+
+/// One change of a document: where it came from, and its sealed bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChangeRow {
+    pub(crate) log: LogId,
+    pub(crate) seq: u64,
+    pub(crate) hash: [u8; 32],
+    /// Hybrid clock of its entry: unix ms in the upper 48 bits.
+    pub(crate) hlc: u64,
+    pub(crate) sealed: Vec<u8>,
+}
+
+impl ChangeRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.fixed(&self.log.origin).u8(self.log.lane).u64(self.seq);
+        out.fixed(&self.hash)
+            .u64(self.hlc)
+            .fixed(&self.sealed)
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("change", VERSION, bytes)?;
+        Ok(Self {
+            log: LogId {
+                origin: row.array()?,
+                lane: row.u8()?,
+            },
+            seq: row.u64()?,
+            hash: row.array()?,
+            hlc: row.u64()?,
+            sealed: row.rest().to_vec(),
+        })
+    }
+}
+
+/// One entry of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EntryRow {
+    /// Canonical header bytes, then the signature.
+    pub(crate) signed_header: Vec<u8>,
+    pub(crate) body: BodyPlace,
+}
+
+/// Where an entry's body is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyPlace {
+    /// The document's change with this number.
+    Change(u32),
+    /// Here, in plain: a fact about the federation.
+    Here(Vec<u8>),
+}
+
+impl EntryRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.bytes(&self.signed_header);
+        match &self.body {
+            BodyPlace::Change(number) => out.u8(0).u32(*number).finish(),
+            BodyPlace::Here(body) => out.u8(1).bytes(body).finish(),
+        }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("entry", VERSION, bytes)?;
+        Ok(Self {
+            signed_header: row.bytes()?.to_vec(),
+            body: match row.u8()? {
+                0 => BodyPlace::Change(row.u32()?),
+                _ => BodyPlace::Here(row.bytes()?.to_vec()),
+            },
+        })
+    }
+}
+
+/// One line of the list: codes and dates in plain, names of things sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListRow {
+    pub(crate) lane: u8,
+    pub(crate) territory: String,
+    pub(crate) state: String,
+    pub(crate) need_area: String,
+    pub(crate) subject_kind: String,
+    pub(crate) next_review_on: Option<String>,
+    pub(crate) conflicts: u32,
+    /// Sealed [`Card`].
+    pub(crate) sealed: Vec<u8>,
+}
+
+impl ListRow {
+    pub(crate) fn new(summary: &Summary, lane: u8, sealed: Vec<u8>) -> Self {
+        Self {
+            lane,
+            territory: summary.territory.clone(),
+            state: summary.state.clone(),
+            need_area: summary.need_area.clone(),
+            subject_kind: summary.subject_kind.clone(),
+            next_review_on: summary.next_review_on.clone(),
+            conflicts: summary.conflicts,
+            sealed,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.u8(self.lane)
+            .text(&self.territory)
+            .text(&self.state)
+            .text(&self.need_area);
+        out.text(&self.subject_kind)
+            .maybe_text(self.next_review_on.as_deref());
+        out.u32(self.conflicts).fixed(&self.sealed).finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("list", VERSION, bytes)?;
+        Ok(Self {
+            lane: row.u8()?,
+            territory: row.text()?,
+            state: row.text()?,
+            need_area: row.text()?,
+            subject_kind: row.text()?,
+            next_review_on: row.maybe_text()?,
+            conflicts: row.u32()?,
+            sealed: row.rest().to_vec(),
+        })
+    }
+}
+
+/// The sealed part of a list line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Card {
+    pub(crate) reference: Option<String>,
+    /// Lower-case words that `q` matches.
+    pub(crate) search: Vec<String>,
+}
+
+impl Card {
+    pub(crate) fn new(summary: &Summary) -> Self {
+        let search = summary
+            .search
+            .iter()
+            .map(|word| word.to_lowercase())
+            .collect();
+        Self {
+            reference: summary.reference.clone(),
+            search,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.maybe_text(self.reference.as_deref())
+            .text(&self.search.join("\n"))
+            .finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("card", VERSION, bytes)?;
+        let reference = row.maybe_text()?;
+        let search = row.text()?.lines().map(str::to_owned).collect();
+        Ok(Self { reference, search })
+    }
+}
+
+/// Counts of one territory, as the overview shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) projects: u64,
+    pub(crate) local_projects: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) persons: u64,
+    pub(crate) households: u64,
+    pub(crate) by_state: BTreeMap<String, u64>,
+    pub(crate) by_need_area: BTreeMap<String, u64>,
+    pub(crate) digest_count: u64,
+    pub(crate) digest_sum: [u8; 32],
+}
+
+impl Counts {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.u64(self.projects)
+            .u64(self.local_projects)
+            .u64(self.conflicts);
+        out.u64(self.persons).u64(self.households);
+        out.u64(self.digest_count).fixed(&self.digest_sum);
+        for map in [&self.by_state, &self.by_need_area] {
+            out.u32(u32::try_from(map.len()).expect("few codes"));
+            for (code, count) in map {
+                out.text(code).u64(*count);
+            }
+        }
+        out.finish()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("counts", VERSION, bytes)?;
+        let mut counts = Self {
+            projects: row.u64()?,
+            local_projects: row.u64()?,
+            conflicts: row.u64()?,
+            persons: row.u64()?,
+            households: row.u64()?,
+            digest_count: row.u64()?,
+            digest_sum: row.array()?,
+            ..Self::default()
+        };
+        for map in [&mut counts.by_state, &mut counts.by_need_area] {
+            for _ in 0..row.u32()? {
+                let code = row.text()?;
+                map.insert(code, row.u64()?);
+            }
+        }
+        Ok(counts)
+    }
+}
+
+pub(crate) fn change_key(document: DocumentId, number: u32) -> Vec<u8> {
+    [document.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+pub(crate) fn log_key(log: LogId) -> [u8; 9] {
+    let mut key = [0; 9];
+    key[..8].copy_from_slice(&log.origin);
+    key[8] = log.lane;
+    key
+}
+
+pub(crate) fn entry_key(log: LogId, seq: u64) -> Vec<u8> {
+    [log_key(log).as_slice(), &seq.to_be_bytes()].concat()
+}
+
+/// Newest first: the time counts down.
+pub(crate) fn list_key(kind: u8, updated_ms: i64, document: DocumentId) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&newest_first(updated_ms).to_be_bytes());
+    key.extend_from_slice(document.as_bytes());
+    key
+}
+
+/// A number that is smaller the later the time.
+pub(crate) fn newest_first(updated_ms: i64) -> u64 {
+    u64::MAX - (updated_ms.cast_unsigned() ^ (1 << 63))
+}
+
+/// The time of a list key.
+pub(crate) fn list_key_time(key: &[u8]) -> Option<i64> {
+    let raw: [u8; 8] = key.get(1..9)?.try_into().ok()?;
+    Some(((u64::MAX - u64::from_be_bytes(raw)) ^ (1 << 63)).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document_row() -> DocumentRow {
+        DocumentRow {
+            kind: 1,
+            lane: 0,
+            home_origin: [7; 8],
+            territory: "frosinone/a".to_owned(),
+            changes: 3,
+            last_seq: 9,
+            heads: vec![
+                ChangeHash::from_bytes([1; 32]),
+                ChangeHash::from_bytes([2; 32]),
+            ],
+            indexed: Some(Indexed {
+                state: "active".to_owned(),
+                need_area: "POV".to_owned(),
+                subject_kind: "person".to_owned(),
+                token: Some([3; 16]),
+                reference: None,
+                updated_ms: -5,
+                conflicts: 1,
+                item: [4; 32],
+            }),
+        }
+    }
+
+    #[test]
+    fn a_document_row_comes_back_as_it_was_stored() {
+        let row = document_row();
+        assert_eq!(DocumentRow::decode(&row.encode()), Ok(row));
+    }
+
+    #[test]
+    fn a_short_row_of_any_length_is_an_error_and_no_panic() {
+        let row = document_row().encode();
+        for length in 0..row.len() {
+            assert!(DocumentRow::decode(&row[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn entry_and_change_rows_come_back_as_they_were_stored() {
+        let log = LogId {
+            origin: [1; 8],
+            lane: 1,
+        };
+        let change = ChangeRow {
+            log,
+            seq: 4,
+            hash: [9; 32],
+            hlc: 77,
+            sealed: vec![1, 2, 3],
+        };
+        assert_eq!(ChangeRow::decode(&change.encode()), Ok(change));
+        for body in [BodyPlace::Change(8), BodyPlace::Here(vec![1])] {
+            let entry = EntryRow {
+                signed_header: vec![5; 200],
+                body,
+            };
+            assert_eq!(EntryRow::decode(&entry.encode()), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn later_records_come_first_in_the_list_also_before_1970() {
+        let document = DocumentId::from_bytes([0; 16]);
+        let mut keys: Vec<_> = [5, -5, 0, 9].map(|ms| list_key(1, ms, document)).to_vec();
+        keys.sort();
+        let times: Vec<_> = keys.iter().filter_map(|key| list_key_time(key)).collect();
+        assert_eq!(times, [9, 5, 0, -5]);
+    }
+
+    #[test]
+    fn the_layout_of_a_change_row_is_a_promise() {
+        let log = LogId {
+            origin: *b"originid",
+            lane: 0,
+        };
+        let row = ChangeRow {
+            log,
+            seq: 1,
+            hash: [0xab; 32],
+            hlc: 2,
+            sealed: vec![0xff],
+        };
+        let expected = [
+            [1].as_slice(),
+            b"originid",
+            &[0],
+            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[0xab; 32],
+            &[0, 0, 0, 0, 0, 0, 0, 2],
+            &[0xff],
+        ]
+        .concat();
+        assert_eq!(row.encode(), expected);
+    }
+}

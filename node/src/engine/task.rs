@@ -1,0 +1,267 @@
+//! The single writer: one thread, one loop, one closed set of jobs.
+//!
+//! What waits together is committed together (group commit): prepare, commit, publish, answer,
+//! in that order, so that nobody hears of what is not on disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
+use raccordo_transport::{Cursor, PeerId};
+use tokio::sync::oneshot;
+
+use super::commit::{self, Store503};
+use super::core::Core;
+use super::draft::Draft;
+use super::import::{ImportWindow, Rehearsed};
+use super::inbox::{Inbox, Ready};
+use super::peers::PeerCommand;
+use super::roster::Member;
+use super::tokens::TokenCommand;
+use super::view::{CommandFailed, ImportReport};
+use super::{import, ingest, local, peers, tokens};
+
+/// Most jobs that one commit takes together.
+const JOBS_MAX: usize = 256;
+/// How long acknowledgements and contacts may wait for a commit of their own.
+const NOTES_MS: u64 = 1_000;
+
+/// Everything that a node writes on its own account.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Create {
+        kind: Kind,
+        fields: serde_json::Value,
+        by: String,
+    },
+    Patch {
+        kind: Kind,
+        id: DocumentId,
+        patch: Patch,
+        base: Option<Heads>,
+        by: String,
+    },
+    Import(ImportWindow),
+    Peer(PeerCommand),
+    Token(TokenCommand),
+}
+
+/// What a command led to.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Record(DocumentId),
+    Imported(ImportReport, Rehearsed),
+    Member(Member),
+    Nothing,
+}
+
+/// What the writer's thread is woken by.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    Job(Box<Job>),
+    /// The inbox has entries.
+    Entries,
+    /// A peer's acknowledgement or contact is worth keeping.
+    Note(Note),
+    Stop,
+}
+
+/// A command and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Result<Done, CommandFailed>>,
+}
+
+/// Worth keeping, not worth a commit of its own.
+#[derive(Debug, Clone)]
+pub(crate) enum Note {
+    Acknowledged {
+        peer: PeerId,
+        cursor: Cursor,
+        at_ms: i64,
+    },
+    Contact {
+        peer: PeerId,
+        at_ms: i64,
+    },
+}
+
+/// Runs until told to stop or until nobody can send any more.
+pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
+    let mut writer = Writer {
+        core,
+        inbox,
+        jobs: Vec::new(),
+        notes: Vec::new(),
+        notes_since: 0,
+        entries: false,
+    };
+    loop {
+        let more = writer.wait(signals);
+        if !writer.jobs.is_empty() {
+            writer.commit_jobs();
+        }
+        writer.commit_entries();
+        writer.commit_notes(!more);
+        if !more {
+            return;
+        }
+    }
+}
+
+struct Writer<'a> {
+    core: &'a Arc<Core>,
+    inbox: &'a Inbox,
+    jobs: Vec<Job>,
+    notes: Vec<Note>,
+    notes_since: u64,
+    entries: bool,
+}
+
+impl Writer<'_> {
+    /// Waits for the next signal and takes what else is there; false when it is time to end.
+    fn wait(&mut self, signals: &Receiver<Signal>) -> bool {
+        let first = match self.patience() {
+            None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => signals.recv_timeout(wait),
+        };
+        let mut next = match first {
+            Ok(signal) => Some(signal),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        while let Some(signal) = next {
+            match signal {
+                Signal::Job(job) => self.jobs.push(*job),
+                Signal::Entries => self.entries = true,
+                Signal::Note(note) => self.note(note),
+                Signal::Stop => return false,
+            }
+            next = if self.jobs.len() < JOBS_MAX {
+                signals.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        true
+    }
+
+    /// How long it may sleep; none if nothing is pending.
+    fn patience(&self) -> Option<Duration> {
+        let notes = (!self.notes.is_empty()).then_some(NOTES_MS);
+        let entries = self.entries.then(|| match self.ready() {
+            Ready::Yes => 0,
+            Ready::Soon(ms) => ms,
+            Ready::No => NOTES_MS,
+        });
+        notes
+            .into_iter()
+            .chain(entries)
+            .min()
+            .map(Duration::from_millis)
+    }
+
+    fn ready(&self) -> Ready {
+        let links = self.core.links.lock();
+        let announced = |log| {
+            links
+                .values()
+                .filter_map(|link| link.announced.get(&log))
+                .max()
+                .copied()
+                .unwrap_or(0)
+        };
+        self.inbox
+            .ready(self.core.clock.monotonic_millis(), announced)
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.notes.is_empty() {
+            self.notes_since = self.core.clock.monotonic_millis();
+        }
+        self.notes.push(note);
+    }
+
+    fn commit_jobs(&mut self) {
+        let jobs = std::mem::take(&mut self.jobs);
+        let mut draft = Draft::new(self.core);
+        let mut waiting = Vec::with_capacity(jobs.len());
+        for Job { command, reply } in jobs {
+            let outcome = execute(&mut draft, command);
+            waiting.push((reply, outcome));
+        }
+        commit::notes(&mut draft, &self.notes);
+        let committed = commit::commit(draft);
+        if committed.is_ok() {
+            self.notes.clear();
+        }
+        for (reply, outcome) in waiting {
+            let answer = match &committed {
+                Ok(()) => outcome,
+                Err(failed) => Err(CommandFailed::from(failed)),
+            };
+            if reply.send(answer).is_err() {
+                tracing::debug!("a command was done and nobody waited for its answer");
+            }
+        }
+    }
+
+    fn commit_entries(&mut self) {
+        if !self.entries {
+            return;
+        }
+        match self.ready() {
+            Ready::Soon(_) => return,
+            Ready::No => {
+                self.entries = false;
+                return;
+            }
+            Ready::Yes => {}
+        }
+        let taken = self.inbox.take();
+        if taken.is_empty() {
+            self.entries = false;
+            return;
+        }
+        ingest::absorb(self.core, self.inbox, &taken);
+        for part in &taken {
+            self.inbox.done(part);
+        }
+    }
+
+    fn commit_notes(&mut self, last: bool) {
+        let due = self
+            .core
+            .clock
+            .monotonic_millis()
+            .saturating_sub(self.notes_since)
+            >= NOTES_MS;
+        if self.notes.is_empty() || !(due || last) {
+            return;
+        }
+        let mut draft = Draft::new(self.core);
+        commit::notes(&mut draft, &self.notes);
+        self.notes.clear();
+        if let Err(Store503 { reason }) = commit::commit(draft) {
+            tracing::warn!(reason, "acknowledgements were not kept; peers repeat them");
+        }
+    }
+}
+
+fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFailed> {
+    match command {
+        Command::Create { kind, fields, by } => local::create(draft, kind, &fields, &by),
+        Command::Patch {
+            kind,
+            id,
+            patch,
+            base,
+            by,
+        } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
+        Command::Import(window) => import::run(draft, window),
+        Command::Peer(command) => peers::execute(draft, command),
+        Command::Token(command) => tokens::execute(draft, command),
+    }
+}

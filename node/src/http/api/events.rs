@@ -1,0 +1,140 @@
+//! Server-sent events: what moved, never what it contains.
+//!
+//! `record`, `delivery`, `peer`, `overview` after each is durable; `resync` where a slow reader
+//! missed some and must read again. The stream ends with the session that opened it and with the
+//! server.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::{Extension, State};
+use axum::response::Sse;
+use axum::response::sse::{Event as Sent, KeepAlive};
+use serde_json::json;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_stream::{Stream, StreamExt as _};
+
+use crate::engine::Event;
+use crate::http::Shared;
+use crate::http::guard::BySession;
+use crate::http::serve::Closing;
+
+/// Proxies cut connections that stay silent for about a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub(crate) async fn stream(
+    State(shared): State<Arc<Shared>>,
+    Extension(BySession(session)): Extension<BySession>,
+    closing: Option<Extension<Closing>>,
+) -> Sse<impl Stream<Item = Result<Sent, Infallible>>> {
+    let events = BroadcastStream::new(shared.engine.events())
+        .take_while(move |_| {
+            let now_ms = shared.clock.monotonic_millis();
+            session.is_none_or(|key| shared.sessions.is_alive(&key, now_ms))
+        })
+        .map(|event| Ok(sent(event)));
+    let hello = tokio_stream::once(Ok(Sent::default().comment("open")));
+    Sse::new(until(hello.chain(events), closing)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+fn sent(event: Result<Event, BroadcastStreamRecvError>) -> Sent {
+    let (name, data) = match event {
+        Ok(event) => told(&event),
+        Err(BroadcastStreamRecvError::Lagged(missed)) => ("resync", json!({"missed": missed})),
+    };
+    Sent::default().event(name).data(data.to_string())
+}
+
+fn told(event: &Event) -> (&'static str, serde_json::Value) {
+    match event {
+        Event::Record {
+            id,
+            kind,
+            territory,
+        } => (
+            "record",
+            json!({"id": id.to_string(), "kind": kind.singular(), "territory": territory}),
+        ),
+        Event::Delivery {
+            peer,
+            acked_seq,
+            to_send,
+        } => (
+            "delivery",
+            json!({"peer": peer, "acked_seq": acked_seq, "to_send": to_send}),
+        ),
+        Event::Peer {
+            id,
+            territory,
+            state,
+        } => (
+            "peer",
+            json!({"id": id, "territory": territory, "state": state}),
+        ),
+        Event::Overview => ("overview", json!({})),
+    }
+}
+
+/// Passes `events` on until the server closes.
+fn until<S: Stream>(events: S, closing: Option<Extension<Closing>>) -> Until<S> {
+    let end = async move {
+        match closing {
+            Some(Extension(closing)) => closing.wait().await,
+            None => std::future::pending().await,
+        }
+    };
+    Until {
+        end: Box::pin(end),
+        events: Box::pin(events),
+    }
+}
+
+struct Until<S> {
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    events: Pin<Box<S>>,
+}
+
+impl<S: Stream> Stream for Until<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        self.events.as_mut().poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_name_what_moved_and_carry_no_content() {
+        let delivery = Event::Delivery {
+            peer: "ab".to_owned(),
+            acked_seq: 7,
+            to_send: 2,
+        };
+        let (name, data) = told(&delivery);
+        assert_eq!(
+            (name, data.to_string()),
+            (
+                "delivery",
+                r#"{"acked_seq":7,"peer":"ab","to_send":2}"#.to_owned()
+            )
+        );
+        let peer = Event::Peer {
+            id: "ab".to_owned(),
+            territory: "frosinone".to_owned(),
+            state: "connected",
+        };
+        assert_eq!(told(&peer).0, "peer");
+        assert_eq!(told(&Event::Overview).0, "overview");
+    }
+}

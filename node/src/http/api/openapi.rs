@@ -1,0 +1,275 @@
+//! The description of the API in OpenAPI 3.1, from one table.
+//!
+//! A test holds the table against the routes, both ways.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+/// One operation: method, address, what it does, status of success.
+pub(crate) struct Operation {
+    /// Lower case.
+    pub(crate) method: &'static str,
+    /// Below the server's root.
+    pub(crate) path: &'static str,
+    summary: &'static str,
+    success: &'static str,
+    body: Option<&'static str>,
+    answer: &'static str,
+    query: &'static [(&'static str, &'static str)],
+}
+
+const JSON: &str = "application/json";
+const NO_QUERY: &[(&str, &str)] = &[];
+const PLACE: &[(&str, &str)] = &[(
+    "territory",
+    "where several territories use the same ref, the one that is meant",
+)];
+
+const fn operation(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    query: &'static [(&'static str, &'static str)],
+) -> Operation {
+    Operation {
+        method,
+        path,
+        summary,
+        success: "200",
+        body: None,
+        answer: JSON,
+        query,
+    }
+}
+
+impl Operation {
+    const fn creates(mut self) -> Self {
+        self.success = "201";
+        self
+    }
+
+    const fn takes(mut self, media_type: &'static str) -> Self {
+        self.body = Some(media_type);
+        self
+    }
+
+    const fn answers(mut self, media_type: &'static str) -> Self {
+        self.answer = media_type;
+        self
+    }
+}
+
+/// Every operation of the API that the network sees.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    operation("get", "/healthz", "The process is alive.", NO_QUERY).answers("text/plain"),
+    operation("get", "/readyz", "The node serves; 503 with the reason if not.", NO_QUERY).answers("text/plain"),
+    operation("get", "/metrics", "Figures in the Prometheus text format.", NO_QUERY).answers("text/plain"),
+    operation(
+        "get",
+        "/api/v1/overview",
+        "The merged view, or one territory's part of it.",
+        &[("territory", "only this territory's element")],
+    ),
+    operation("get", "/api/v1/status", "The node, its store and its peers.", NO_QUERY),
+    operation("get", "/api/v1/events", "Server-sent events: record, delivery, peer, overview, resync.", NO_QUERY)
+        .answers("text/event-stream"),
+    operation(
+        "post",
+        "/api/v1/import",
+        "Imports JSON Lines, one operation a line; bad lines are reported, the rest goes in.",
+        &[("dry_run", "true: check only, keep nothing"), ("rejects", "all: every refused line, not the first 100")],
+    )
+    .takes("application/jsonl"),
+    operation(
+        "get",
+        "/api/v1/export",
+        "All records that this node may show, one create line each, sorted by ref.",
+        &[("kind", "project"), ("format", "jsonl")],
+    )
+    .answers("application/jsonl"),
+    operation("get", "/api/v1/openapi.json", "This description.", NO_QUERY),
+    operation("get", "/api/v1/peers", "All peers.", NO_QUERY),
+    operation("get", "/api/v1/peers/pending", "Peers that wait for approval.", NO_QUERY),
+    operation(
+        "post",
+        "/api/v1/peers/{id}/{verb}",
+        "Tells a peer's standing: approve, reject, suspend, resume, or revoke with {\"reason\": TEXT}.",
+        NO_QUERY,
+    )
+    .takes(JSON),
+    operation(
+        "get",
+        "/api/v1/{kind}",
+        "Lists records, newest change first.",
+        &[
+            ("territory", "only this territory"),
+            ("state", "only this state"),
+            ("q", "matches ref, provider and host, ignoring case"),
+            ("updated_since", "only records changed at or after this time"),
+            ("limit", "items a page, 50 by default, at most 500"),
+            ("cursor", "`next` of the page before"),
+        ],
+    ),
+    operation("post", "/api/v1/{kind}", "Creates a record.", NO_QUERY).creates().takes(JSON),
+    operation("get", "/api/v1/{kind}/{id}", "One record, by id, unique prefix or ref.", PLACE),
+    operation(
+        "patch",
+        "/api/v1/{kind}/{id}",
+        "Changes a record; with If-Match on that version, merged with what came since.",
+        PLACE,
+    )
+    .takes("application/json-patch+json"),
+    operation("get", "/api/v1/{kind}/{id}/history", "Who changed what, when; oldest first.", PLACE),
+];
+
+pub(crate) async fn show() -> Json<Value> {
+    Json(document())
+}
+
+fn document() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in OPERATIONS {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = described(operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Raccordo",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Records, overview and peers of one node. Times are RFC 3339 UTC, dates ISO 8601, amounts euro.",
+            "license": {"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "raccordo_session"},
+            },
+            "schemas": {"Problem": problem(), "Meta": meta()},
+        },
+    })
+}
+
+fn described(operation: &Operation) -> Value {
+    let mut parameters: Vec<Value> = operation
+        .path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect();
+    for (name, says) in operation.query {
+        parameters.push(
+            json!({"name": name, "in": "query", "description": says, "schema": {"type": "string"}}),
+        );
+    }
+    if operation.method == "patch" {
+        parameters.push(
+            json!({"name": "If-Match", "in": "header", "schema": {"type": "string"},
+            "description": "the ETag of the version that was edited; unknown here: 412"}),
+        );
+    }
+    let mut responses = Map::new();
+    responses.insert(
+        operation.success.to_owned(),
+        json!({"description": operation.summary, "content": {operation.answer: {}}}),
+    );
+    responses.insert(
+        "default".to_owned(),
+        json!({"description": "Refused; `code` is stable.",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}),
+    );
+    let mut out =
+        json!({"summary": operation.summary, "parameters": parameters, "responses": responses});
+    if let Some(media_type) = operation.body {
+        out["requestBody"] = json!({"required": true, "content": {media_type: {}}});
+    }
+    if !operation.path.starts_with("/api/") {
+        out["security"] = json!([]);
+    }
+    out
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+            "code": {"type": "string"}, "detail": {"type": "string"},
+            "errors": {"type": "array", "items": {"type": "object", "properties": {
+                "pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}}}},
+        },
+    })
+}
+
+fn meta() -> Value {
+    let text = json!({"type": "string"});
+    let compared = json!({"type": "array", "items": {"type": "object", "properties": {
+        "path": text, "shown": {}, "rivals": {"type": "array"}}}});
+    json!({
+        "type": "object",
+        "properties": {
+            "id": text, "kind": text, "territory": text, "etag": text, "created_at": text, "updated_at": text,
+            "updated_by": {"type": ["string", "null"]},
+            "delivery": {"type": "object", "properties": {
+                "state": {"enum": ["saved", "queued", "delivered", "seen"]}, "queued": {"type": "integer"},
+                "delivered_at": {"type": ["string", "null"]}, "seen_by": {"type": "array"}}},
+            "conflicts": compared, "overwritten": compared,
+            "flags": {"type": "array", "items": {"type": "object", "properties": {"code": text, "path": text}}},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_every_description_is_a_route() {
+        let source = include_str!("../mod.rs");
+        let (api, open) = source.split_once("let pages").unwrap();
+        let routes = |part: &'static str, prefix: &'static str| {
+            part.split(".route(\"")
+                .skip(1)
+                .map(move |rest| format!("{prefix}{}", rest.split('"').next().unwrap()))
+                .filter(|path| !path.contains("/local/"))
+        };
+        let pages = [
+            "/",
+            "/records",
+            "/records/{id}",
+            "/sign-in",
+            "/sign-out",
+            "/assets/{name}",
+        ];
+        let routed: BTreeSet<String> = routes(api, "/api/v1")
+            .chain(routes(open, "").filter(|path| !pages.contains(&path.as_str())))
+            .collect();
+        let described: BTreeSet<String> = OPERATIONS
+            .iter()
+            .map(|operation| operation.path.to_owned())
+            .collect();
+        assert_eq!(routed, described);
+    }
+
+    #[test]
+    fn each_operation_names_its_parameters_and_its_refusals() {
+        let document = document();
+        assert_eq!(document["openapi"], "3.1.0");
+        let patch = &document["paths"]["/api/v1/{kind}/{id}"]["patch"];
+        let names: Vec<_> = patch["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].clone())
+            .collect();
+        assert_eq!(names, ["kind", "id", "territory", "If-Match"]);
+        assert!(patch["responses"]["default"]["content"]["application/problem+json"].is_object());
+        assert_eq!(document["paths"]["/healthz"]["get"]["security"], json!([]));
+    }
+}

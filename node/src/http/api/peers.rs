@@ -1,0 +1,60 @@
+//! Peers: who they are, and the administrator's verbs on them.
+//!
+//! A token is full access for now; roles come with users.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::engine::PeerView;
+use crate::http::problem::ApiError;
+use crate::http::{Shared, body, json};
+
+pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+    Json(listed(&shared.engine.peers()))
+}
+
+pub(crate) async fn pending(State(shared): State<Arc<Shared>>) -> Json<serde_json::Value> {
+    Json(listed(&shared.engine.pending()))
+}
+
+pub(crate) async fn act(
+    State(shared): State<Arc<Shared>>,
+    Path((id, verb)): Path<(String, String)>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let engine = &shared.engine;
+    let peer = match verb.as_str() {
+        "approve" => engine.peer_approve(&id).await?,
+        "reject" => engine.peer_reject(&id).await?,
+        "suspend" => engine.peer_suspend(&id).await?,
+        "resume" => engine.peer_resume(&id).await?,
+        "revoke" => {
+            let arguments = body::arguments(&headers, bytes)?;
+            engine
+                .peer_revoke(&id, body::text(&arguments, "reason")?)
+                .await?
+        }
+        other => return Err(no_such_verb(other)),
+    };
+    Ok(Json(json::peer(&peer)))
+}
+
+fn listed(peers: &[PeerView]) -> serde_json::Value {
+    json::page(peers.iter().map(json::peer).collect(), None)
+}
+
+fn no_such_verb(verb: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no_such_address",
+        format!(
+            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke"
+        ),
+    )
+}

@@ -1,0 +1,247 @@
+//! The engine's views as the JSON of the API.
+//!
+//! The one place that decides names and shapes of what programs read; golden tests below.
+//! Knows nothing of HTTP.
+
+use raccordo_config::Role;
+use raccordo_crdt_model::{Conflict, UnixMillis};
+use serde_json::{Map, Value, json};
+
+use crate::engine::{
+    Delivery, HistoryView, ImportReport, InvitationView, OverviewView, PeerView, RecordView,
+    StatusView, TerritoryView, TokenView, TotalsView,
+};
+
+/// Refused lines that an import report shows unless all are asked for.
+pub(crate) const REJECTS_SHOWN_MAX: usize = 100;
+
+/// A record: its fields and `_meta`.
+pub(crate) fn record(view: &RecordView) -> Value {
+    let mut out = match &view.fields {
+        Value::Object(fields) => fields.clone(),
+        _ => Map::new(),
+    };
+    out.insert(
+        "_meta".to_owned(),
+        json!({
+            "id": view.id.to_string(),
+            "kind": view.kind.singular(),
+            "territory": view.territory,
+            "etag": view.heads.etag(),
+            "created_at": view.created_at.to_string(),
+            "updated_at": view.updated_at.to_string(),
+            "updated_by": view.updated_by,
+            "delivery": delivery(&view.delivery),
+            "conflicts": view.conflicts.iter().map(conflict).collect::<Vec<_>>(),
+            "overwritten": view.overwritten.iter().map(conflict).collect::<Vec<_>>(),
+            "flags": view.flags.iter().map(|flag| json!({"code": flag.code, "path": flag.path})).collect::<Vec<_>>(),
+        }),
+    );
+    Value::Object(out)
+}
+
+/// A list page.
+pub(crate) fn page(items: Vec<Value>, next: Option<&str>) -> Value {
+    json!({"items": items, "next": next})
+}
+
+/// A record's history, oldest first.
+pub(crate) fn history(items: &[HistoryView]) -> Value {
+    let items: Vec<Value> = items.iter().map(history_item).collect();
+    json!({"items": items})
+}
+
+/// The merged view.
+pub(crate) fn overview(view: &OverviewView) -> Value {
+    json!({
+        "as_of": view.as_of.to_string(),
+        "digest": hex(&view.digest),
+        "territories": view.territories.iter().map(territory).collect::<Vec<_>>(),
+        "totals": totals(&view.totals),
+    })
+}
+
+/// One element of the overview's `territories`.
+pub(crate) fn territory(view: &TerritoryView) -> Value {
+    let mut projects = Map::new();
+    projects.insert("total".to_owned(), json!(view.projects));
+    projects.insert("by_state".to_owned(), json!(view.by_state));
+    projects.insert("by_need_area".to_owned(), json!(view.by_need_area));
+    if let Some(local) = view.local_projects {
+        projects.insert("local".to_owned(), json!(local));
+    }
+    json!({
+        "territory": view.territory,
+        "name": view.name,
+        "state": view.state.word(),
+        "member": view.member.word(),
+        "as_of": moment(view.as_of),
+        "seq": view.seq,
+        "behind": view.behind,
+        "digest": hex(&view.digest),
+        "projects": projects,
+        "persons": view.persons,
+        "households": view.households,
+        "contacts": view.contacts,
+        "conflicts": view.conflicts,
+    })
+}
+
+/// The node at a glance.
+pub(crate) fn status(view: &StatusView) -> Value {
+    json!({
+        "node": {
+            "id": view.id,
+            "territory": view.territory.to_string(),
+            "role": role(view.role),
+            "name": view.name,
+            "version": view.version,
+            "incarnation": view.incarnation,
+            "lineage": view.lineage,
+            "listen": view.listen,
+            "http": view.http,
+        },
+        "store": {
+            "engine": view.engine,
+            "documents": view.documents,
+            "entries": view.entries,
+            "disk_bytes": view.disk_bytes,
+            "problem": view.store_problem,
+        },
+        "peers": view.peers.iter().map(peer).collect::<Vec<_>>(),
+    })
+}
+
+/// One peer.
+pub(crate) fn peer(view: &PeerView) -> Value {
+    json!({
+        "id": view.id,
+        "territory": view.territory,
+        "role": view.role,
+        "name": view.name,
+        "state": view.state,
+        "since": moment(view.since),
+        "last_contact": moment(view.last_contact),
+        "to_send": view.to_send,
+        "acked_seq": view.acked_seq,
+        "to_receive": view.to_receive,
+        "stream_bytes_sent": view.stream_bytes_sent,
+        "stream_bytes_received": view.stream_bytes_received,
+        "udp_bytes_sent": view.udp_bytes_sent,
+        "udp_bytes_received": view.udp_bytes_received,
+        "rtt_ms": view.rtt_ms,
+        "clock_offset_ms": view.clock_offset_ms,
+        "equal": view.equal,
+        "problem": view.problem,
+        "next_try_at": moment(view.next_try_at),
+    })
+}
+
+/// What an import did; all refusals or the first [`REJECTS_SHOWN_MAX`].
+pub(crate) fn import_report(report: &ImportReport, shown_max: usize) -> Value {
+    let rejects: Vec<Value> = report
+        .rejects
+        .iter()
+        .take(shown_max)
+        .map(|reject| {
+            json!({
+                "line": reject.line,
+                "ref": reject.reference,
+                "code": reject.code,
+                "pointer": reject.pointer,
+                "message": reject.message,
+            })
+        })
+        .collect();
+    json!({
+        "lines": report.lines,
+        "created": report.created,
+        "changed": report.changed,
+        "already_present": report.already_present,
+        "rejected": report.rejected,
+        "rejects": rejects,
+    })
+}
+
+/// An invitation just made.
+pub(crate) fn invitation(view: &InvitationView) -> Value {
+    json!({
+        "invitation": view.invitation,
+        "territory": view.territory,
+        "expires_at": view.expires_at.to_string(),
+    })
+}
+
+/// A token without its secret.
+pub(crate) fn token(view: &TokenView) -> Value {
+    json!({"name": view.name, "created_at": view.created_at.to_string()})
+}
+
+/// The word for a role.
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::District => "district",
+        Role::Coordination => "coordination",
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+            write!(out, "{byte:02x}").expect("a String takes any text");
+            out
+        })
+}
+
+fn history_item(item: &HistoryView) -> Value {
+    let changes: Vec<Value> = item
+        .changes
+        .iter()
+        .map(|change| json!({"op": change.op, "path": change.path, "value": change.value}))
+        .collect();
+    json!({
+        "hash": item.hash,
+        "at": item.at.to_string(),
+        "recorded_at": moment(item.recorded_at),
+        "by": item.by,
+        "node": item.node,
+        "changes": changes,
+    })
+}
+
+fn delivery(view: &Delivery) -> Value {
+    json!({
+        "state": view.state.word(),
+        "queued": view.queued,
+        "delivered_at": moment(view.delivered_at),
+        "seen_by": view.seen_by,
+    })
+}
+
+fn conflict(conflict: &Conflict) -> Value {
+    let rivals: Vec<Value> = conflict
+        .rivals
+        .iter()
+        .map(|rival| json!({"value": rival.value, "by": rival.by, "at": rival.at.to_string()}))
+        .collect();
+    json!({"path": conflict.path, "shown": conflict.shown, "rivals": rivals})
+}
+
+fn totals(view: &TotalsView) -> Value {
+    json!({
+        "projects": view.projects,
+        "persons": view.persons,
+        "households": view.households,
+        "territories_current": view.territories_current,
+        "territories": view.territories,
+        "oldest_as_of": moment(view.oldest_as_of),
+    })
+}
+
+fn moment(at: Option<UnixMillis>) -> Value {
+    at.map_or(Value::Null, |at| json!(at.to_string()))
+}

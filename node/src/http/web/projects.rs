@@ -1,0 +1,253 @@
+//! A list of projects: search, filter, pages, and how far each has travelled.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use raccordo_crdt_model::Kind;
+use serde::Deserialize;
+
+use super::link::{self, Link};
+use super::{Shell, address, refused, rendered};
+use crate::engine::{Delivery, DeliveryState, ListQuery, RecordCard, TerritoryView};
+use crate::http::Shared;
+use crate::http::moment;
+use crate::http::words::Words;
+
+/// Projects on one page.
+const ROWS_MAX: usize = 25;
+
+/// The states that a record may have, in the order of a project's life.
+pub(crate) const STATES: [&str; 13] = [
+    "reported",
+    "taken_in_charge",
+    "assessment",
+    "planning",
+    "approval",
+    "active",
+    "review",
+    "suspended",
+    "reopened",
+    "transferring",
+    "transferred",
+    "closed",
+    "archived",
+];
+
+/// The query of the page, as typed.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Search {
+    q: Option<String>,
+    state: Option<String>,
+    territory: Option<String>,
+    cursor: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "projects.html")]
+struct ProjectsPage<'a> {
+    shell: &'a Shell,
+    link: Option<Link>,
+    updated: String,
+    path: &'a str,
+    /// This list without search and filter.
+    clear: String,
+    q: &'a str,
+    territory: &'a str,
+    state: &'a str,
+    states: Vec<Choice>,
+    figures: Option<Figures>,
+    rows: Vec<Row>,
+    first: Option<String>,
+    next: Option<String>,
+}
+
+struct Choice {
+    code: &'static str,
+    label: String,
+    chosen: bool,
+}
+
+struct Figures {
+    projects: u64,
+    persons: u64,
+    households: u64,
+    conflicts: u64,
+    local: u64,
+    waiting: u64,
+}
+
+struct Row {
+    href: String,
+    key: String,
+    reference: String,
+    state: String,
+    tone: &'static str,
+    need_area: String,
+    subject: String,
+    next_review: Option<String>,
+    updated: String,
+    conflicts: u64,
+    territory: String,
+    delivery: Travelled,
+}
+
+/// How far a record has travelled, in words and as a class.
+pub(crate) struct Travelled {
+    /// `saved`, `queued`, `delivered` or `seen`.
+    pub(crate) class: &'static str,
+    /// What people read.
+    pub(crate) says: String,
+}
+
+pub(crate) async fn show(
+    State(shared): State<Arc<Shared>>,
+    shell: Shell,
+    Query(search): Query<Search>,
+) -> Response {
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let query = ListQuery {
+        territory: filled(&search.territory),
+        state: filled(&search.state),
+        q: filled(&search.q),
+        updated_since: None,
+        limit: Some(ROWS_MAX),
+        cursor: filled(&search.cursor),
+    };
+    let cards = match shared.engine.cards(Kind::Project, query).await {
+        Ok(cards) => cards,
+        Err(failed) => return refused(&shell, &failed.into()),
+    };
+    let status = shared.engine.status();
+    let now = raccordo_crdt_model::UnixMillis(shared.clock.unix_millis());
+    let (q, state, territory) = (
+        text(&search.q),
+        text(&search.state),
+        text(&search.territory),
+    );
+    let path = if shell.is_coordination() {
+        "/records"
+    } else {
+        "/"
+    };
+    let here = |cursor: &str| {
+        address(
+            path,
+            &[
+                ("q", q),
+                ("state", state),
+                ("territory", territory),
+                ("cursor", cursor),
+            ],
+        )
+    };
+    let part = shared.engine.territory(if territory.is_empty() {
+        &shell.territory
+    } else {
+        territory
+    });
+    let waiting = status
+        .peers
+        .iter()
+        .map(|peer| peer.to_send)
+        .max()
+        .unwrap_or_default();
+    let page = ProjectsPage {
+        link: (!shell.is_coordination()).then(|| link::of(&status, now, shell.words)),
+        updated: moment::hour(now),
+        path,
+        clear: address(path, &[("territory", territory)]),
+        q,
+        territory,
+        state,
+        states: STATES
+            .iter()
+            .map(|code| choice(code, state, shell.words))
+            .collect(),
+        figures: part.map(|part| figures(&part, waiting)),
+        rows: cards
+            .items
+            .iter()
+            .map(|card| row(card, shell.words))
+            .collect(),
+        first: search.cursor.as_ref().map(|_| here("")),
+        next: cards.next.as_deref().map(here),
+        shell: &shell,
+    };
+    rendered(&shell, &page)
+}
+
+/// The four words on each record.
+pub(crate) fn travelled(delivery: &Delivery, words: Words) -> Travelled {
+    let says = match delivery.state {
+        DeliveryState::Saved => words.say("delivery-saved"),
+        DeliveryState::Queued => words.count("delivery-queued", delivery.queued),
+        DeliveryState::Delivered => match delivery.delivered_at {
+            Some(at) => words.with("delivery-delivered", &[("when", &words.moment(at))]),
+            None => words.say("delivery-delivered-undated"),
+        },
+        DeliveryState::Seen => {
+            words.with("delivery-seen", &[("who", &delivery.seen_by.join(", "))])
+        }
+    };
+    Travelled {
+        class: delivery.state.word(),
+        says,
+    }
+}
+
+/// The colour family of a state: how far along a project is.
+pub(crate) fn tone(state: &str) -> &'static str {
+    match state {
+        "reported" | "taken_in_charge" | "assessment" => "early",
+        "planning" | "approval" => "planned",
+        "active" | "reopened" => "running",
+        "review" | "suspended" | "transferring" => "attention",
+        "closed" | "transferred" | "archived" => "ended",
+        _ => "other",
+    }
+}
+
+fn row(card: &RecordCard, words: Words) -> Row {
+    Row {
+        href: format!("/records/{}", card.id),
+        key: card.id.to_string(),
+        reference: card
+            .reference
+            .clone()
+            .unwrap_or_else(|| words.say("no-reference")),
+        state: words.code("state", &card.state),
+        tone: tone(&card.state),
+        need_area: words.code("area", &card.need_area),
+        subject: words.code("subject", &card.subject_kind),
+        next_review: card.next_review_on.as_deref().map(moment::date),
+        updated: words.moment(card.updated_at),
+        conflicts: u64::from(card.conflicts),
+        territory: card.territory.clone(),
+        delivery: travelled(&card.delivery, words),
+    }
+}
+
+fn choice(code: &'static str, chosen: &str, words: Words) -> Choice {
+    Choice {
+        code,
+        label: words.code("state", code),
+        chosen: code == chosen,
+    }
+}
+
+fn figures(part: &TerritoryView, waiting: u64) -> Figures {
+    Figures {
+        projects: part.projects,
+        persons: part.persons,
+        households: part.households,
+        conflicts: part.conflicts,
+        local: part.local_projects.unwrap_or_default(),
+        waiting,
+    }
+}
+
+fn text(typed: &Option<String>) -> &str {
+    typed.as_deref().unwrap_or_default().trim()
+}

@@ -1,0 +1,140 @@
+//! Signing in with a token, and out.
+//!
+//! A wrong token, an empty one and a withdrawn one read the same. A new session id at each
+//! sign-in; one that the browser brought along is closed, never taken over.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, FromRequest as _, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{Shell, rendered};
+use crate::http::problem::ApiError;
+use crate::http::session::AGE_MS_MAX;
+use crate::http::{Access, Shared, guard};
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    shell: &'a Shell,
+    problem: Option<String>,
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+struct SignIn {
+    #[serde(default)]
+    token: String,
+}
+
+pub(crate) async fn show(shell: Shell) -> Response {
+    rendered(
+        &shell,
+        &SignInPage {
+            shell: &shell,
+            problem: None,
+        },
+    )
+}
+
+pub(crate) async fn enter(
+    State(shared): State<Arc<Shared>>,
+    shell: Shell,
+    request: Request,
+) -> Response {
+    if let Err(refusal) = guard::same_site(request.method(), request.headers(), false) {
+        return refusal.into_response();
+    }
+    let address = guard::address(&request);
+    let brought = guard::cookie(request.headers(), &shared.cookie).map(str::to_owned);
+    let form = Form::<SignIn>::from_request(request, &()).await;
+    let now_ms = shared.clock.monotonic_millis();
+    if let Some(after_s) = shared.failures.wait_s(address, now_ms) {
+        let problem = shell.count("sign-in-wait", &after_s);
+        let mut response = with_problem(&shell, StatusCode::TOO_MANY_REQUESTS, problem);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, after_s.into());
+        return response;
+    }
+    let token = match form {
+        Ok(Form(form)) => form.token,
+        Err(rejection) => return unreadable(&shell, &rejection),
+    };
+    let Some(principal) = shared.engine.check_token(token.trim()).await else {
+        shared.failures.count(address, now_ms);
+        return with_problem(
+            &shell,
+            StatusCode::UNAUTHORIZED,
+            shell.say("sign-in-failed"),
+        );
+    };
+    if let Some(old) = brought {
+        shared.sessions.close(&old);
+    }
+    let secret = shared
+        .sessions
+        .open(principal, now_ms, shared.entropy.as_ref());
+    let mut response = Redirect::to("/").into_response();
+    set_cookie(&mut response, &shared, &secret, AGE_MS_MAX / 1000);
+    response
+}
+
+pub(crate) async fn leave(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if let Some(secret) = guard::cookie(&headers, &shared.cookie) {
+        shared.sessions.close(secret);
+    }
+    let mut response = Redirect::to("/sign-in").into_response();
+    set_cookie(&mut response, &shared, "", 0);
+    response
+}
+
+/// Cookies do not know ports: nodes on one machine need names of their own.
+pub(crate) fn cookie_name(node: &str, access: &Access) -> String {
+    let own: String = node.chars().take(8).collect();
+    match access {
+        Access::Network {
+            secure_cookies: true,
+        } => format!("__Host-raccordo_{own}"),
+        _ => format!("raccordo_{own}"),
+    }
+}
+
+fn set_cookie(response: &mut Response, shared: &Shared, secret: &str, seconds: u64) {
+    let secure = if shared.is_secure() { "; Secure" } else { "" };
+    let cookie = format!(
+        "{}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}",
+        shared.cookie
+    );
+    let value =
+        HeaderValue::from_str(&cookie).expect("hexadecimal digits and fixed words are ASCII");
+    response.headers_mut().append(header::SET_COOKIE, value);
+}
+
+fn with_problem(shell: &Shell, status: StatusCode, problem: String) -> Response {
+    let mut response = rendered(
+        shell,
+        &SignInPage {
+            shell,
+            problem: Some(problem),
+        },
+    );
+    *response.status_mut() = status;
+    response
+}
+
+fn unreadable(shell: &Shell, rejection: &FormRejection) -> Response {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the form is too large",
+        )
+        .into_response();
+    }
+    with_problem(shell, StatusCode::BAD_REQUEST, shell.say("sign-in-failed"))
+}
