@@ -130,9 +130,20 @@ fn signed_bytes(request: &JoinRequest, exporter: &[u8; 32]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::{Expect, expect};
+
     use super::super::frame::FrameBuffer;
     use super::*;
     use crate::host::Standing;
+
+    fn check(bytes: &[u8], expected: &Expect) {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for byte in bytes {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        expected.assert_eq(&text);
+    }
 
     fn only_frame(bytes: &[u8]) -> Frame {
         let mut buffer = FrameBuffer::new(JOIN_FRAME_BYTES_MAX);
@@ -145,7 +156,12 @@ mod tests {
         let key = NodeKey::from_seed([3; 32]);
         let sent = JoinProof::sign(&key, "Alatri", "frosinone/a", 0, &[5; 32]);
         let bytes = sent.encode();
-        assert_eq!(bytes.len(), 2 + 1 + 32 + 1 + 12 + 7 + 64 - 1);
+        check(
+            &bytes,
+            &expect![
+                "7420ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1000b66726f73696e6f6e652f6106416c61747269df2f0d6ea29a77c3a31c322ee41b2042de88846453e1fb4ec91485d02f420b6dbf33a698afdc971044b39c8ea5d808ce33ad2bf3664d9c66d935335bf14b8401"
+            ],
+        );
         let seen = JoinProof::parse(&only_frame(&bytes)).unwrap();
         assert_eq!(seen, sent);
         assert_eq!(
@@ -166,7 +182,10 @@ mod tests {
             standing: Standing::Pending,
         }));
         let bytes = accepted.encode();
-        assert_eq!(&bytes[..4], &[21, 0x21, 1, 9]);
+        check(
+            &bytes,
+            &expect!["1521010966726f73696e6f6e650946726f73696e6f6e65"],
+        );
         assert_eq!(JoinAnswer::parse(&only_frame(&bytes)), Ok(accepted));
         let refused = JoinAnswer(Err(JoinRefused::Expired));
         assert_eq!(refused.encode(), [1, 0x22, 2]);

@@ -1,0 +1,594 @@
+//! Real sockets on the loopback: who gets in, who is put out, what is said then.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use raccordo_transport::{
+    CloseReason, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinFailed, JoinRefused,
+    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, SignedEntry,
+    Standing, VerifiedEntry, Versions,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::support::{Memory, body};
+
+/// Nothing here should take a fraction of this.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+#[derive(Default)]
+struct PinSet(Mutex<BTreeSet<PeerId>>);
+
+impl Pins for PinSet {
+    fn admits(&self, key: &PeerId) -> bool {
+        self.0.lock().unwrap().contains(key)
+    }
+}
+
+/// What the coordination's invitations know.
+#[derive(Default)]
+struct Invitations {
+    territory: String,
+    expired: bool,
+    used_by: Option<PeerId>,
+}
+
+struct Live {
+    memory: Mutex<Memory>,
+    events: Mutex<Vec<(PeerId, LinkEvent)>>,
+    invitation: Mutex<Invitations>,
+    ticks: watch::Sender<u64>,
+    heard: watch::Sender<u64>,
+}
+
+impl Host for Live {
+    fn standing(&self, peer: &PeerId) -> Standing {
+        self.memory.lock().unwrap().standing(peer)
+    }
+
+    fn local_hello(&self) -> LocalHello {
+        self.memory.lock().unwrap().local_hello()
+    }
+
+    fn positions(&self, peer: &PeerId) -> Positions {
+        self.memory.lock().unwrap().positions(peer)
+    }
+
+    fn ticks(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
+    }
+
+    fn read(
+        &self,
+        _peer: &PeerId,
+        log: LogId,
+        after: u64,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<SignedEntry>, HostFailed> {
+        let memory = self.memory.lock().unwrap();
+        memory.read(log, after, max_entries, max_bytes)
+    }
+
+    fn deliver(
+        &self,
+        _peer: PeerId,
+        entries: Vec<VerifiedEntry>,
+    ) -> HostFuture<'_, Result<(), HostFailed>> {
+        Box::pin(async move {
+            {
+                let mut memory = self.memory.lock().unwrap();
+                memory.take(entries);
+                memory.store();
+            }
+            self.changed();
+            Ok(())
+        })
+    }
+
+    fn author_key(&self, origin: &[u8; 8]) -> Option<PeerId> {
+        self.memory.lock().unwrap().keys.get(origin).copied()
+    }
+
+    fn event(&self, peer: &PeerId, event: LinkEvent) {
+        self.events.lock().unwrap().push((*peer, event));
+        self.heard.send_modify(|count| *count += 1);
+    }
+
+    fn join(
+        &self,
+        _one_time: PeerId,
+        request: JoinRequest,
+    ) -> HostFuture<'_, Result<JoinAccepted, JoinRefused>> {
+        Box::pin(async move {
+            let mut invitation = self.invitation.lock().unwrap();
+            if invitation.expired {
+                return Err(JoinRefused::Expired);
+            }
+            if request.territory != invitation.territory {
+                return Err(JoinRefused::Territory);
+            }
+            if *invitation.used_by.get_or_insert(request.real) != request.real {
+                return Err(JoinRefused::Used);
+            }
+            Ok(JoinAccepted {
+                name: "Provincia".to_owned(),
+                territory: "frosinone".to_owned(),
+                standing: Standing::Pending,
+            })
+        })
+    }
+}
+
+impl Live {
+    fn changed(&self) {
+        self.ticks.send_modify(|count| *count += 1);
+        self.heard.send_modify(|count| *count += 1);
+    }
+}
+
+struct Node {
+    endpoint: Endpoint,
+    host: Arc<Live>,
+    pins: Arc<PinSet>,
+    id: PeerId,
+}
+
+impl Node {
+    fn new(seed: u8) -> Self {
+        Self::speaking(seed, Versions::CURRENT)
+    }
+
+    fn speaking(seed: u8, versions: Versions) -> Self {
+        let memory = Memory::new(seed, 0);
+        let pins = Arc::new(PinSet::default());
+        let key = NodeKey::from_seed([seed; 32]);
+        let endpoint = Endpoint::bind_speaking(ANYWHERE, &key, pins.clone(), versions).unwrap();
+        let host = Arc::new(Live {
+            memory: Mutex::new(memory),
+            events: Mutex::default(),
+            invitation: Mutex::default(),
+            ticks: watch::Sender::new(0),
+            heard: watch::Sender::new(0),
+        });
+        let (serving, served) = (endpoint.clone(), host.clone());
+        tokio::spawn(async move { serving.serve(served).await });
+        Self {
+            endpoint,
+            host,
+            pins,
+            id: key.public(),
+        }
+    }
+
+    fn admit(&self, peer: &Self, standing: Standing) {
+        self.pins.0.lock().unwrap().insert(peer.id);
+        self.host.memory.lock().unwrap().know(&peer.id, standing);
+        self.host.changed();
+    }
+
+    fn write(&self, count: usize) {
+        self.host.memory.lock().unwrap().author.write_many(count);
+        self.host.changed();
+    }
+
+    fn dial(&self, peer: &Self) -> JoinHandle<CloseReason> {
+        let (endpoint, host) = (self.endpoint.clone(), self.host.clone());
+        let (address, id) = (peer.endpoint.local_addr(), peer.id);
+        tokio::spawn(async move { endpoint.dial(address, id, host).await })
+    }
+
+    /// Waits until `found` finds something in what this node knows and heard.
+    async fn until<T>(
+        &self,
+        what: &str,
+        found: impl Fn(&Memory, &[(PeerId, LinkEvent)]) -> Option<T>,
+    ) -> T {
+        let mut heard = self.host.heard.subscribe();
+        let waiting = async {
+            loop {
+                heard.mark_unchanged();
+                if let Some(value) = found(
+                    &self.host.memory.lock().unwrap(),
+                    &self.host.events.lock().unwrap(),
+                ) {
+                    return value;
+                }
+                heard.changed().await.unwrap();
+            }
+        };
+        let Ok(value) = timeout(DEADLINE, waiting).await else {
+            panic!(
+                "{what} did not come; heard {:?}",
+                self.host.events.lock().unwrap()
+            );
+        };
+        value
+    }
+
+    async fn connected(&self) {
+        self.until("a connection", |_, events| {
+            events
+                .iter()
+                .any(|(_, event)| matches!(event, LinkEvent::Connected { .. }))
+                .then_some(())
+        })
+        .await;
+    }
+
+    async fn closed(&self) -> CloseReason {
+        self.until("an end", |_, events| {
+            events.iter().find_map(|(_, event)| match event {
+                LinkEvent::Closed { reason } => Some(reason.clone()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    async fn acked(&self, seq: u64) {
+        self.until("an acknowledgement", |_, events| {
+            events
+                .iter()
+                .any(|(_, event)| match event {
+                    LinkEvent::Acked { cursors } => cursors.iter().any(|cursor| cursor.seq >= seq),
+                    _ => false,
+                })
+                .then_some(())
+        })
+        .await;
+    }
+
+    fn holds_all_of(&self, peer: &Self) -> bool {
+        let held = self.host.memory.lock().unwrap();
+        held.holds(&peer.host.memory.lock().unwrap().author)
+    }
+
+    fn was_connected(&self) -> bool {
+        let events = self.host.events.lock().unwrap();
+        events
+            .iter()
+            .any(|(_, event)| matches!(event, LinkEvent::Connected { .. }))
+    }
+
+    fn forget_events(&self) {
+        self.host.events.lock().unwrap().clear();
+    }
+}
+
+fn friends() -> (Node, Node) {
+    let (district, coordination) = (Node::new(1), Node::new(2));
+    district.admit(&coordination, Standing::Approved);
+    coordination.admit(&district, Standing::Approved);
+    (district, coordination)
+}
+
+async fn reason(link: JoinHandle<CloseReason>) -> CloseReason {
+    timeout(DEADLINE, link).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_pair_catches_up_goes_live_and_proves_it() {
+    let (district, coordination) = friends();
+    district.write(1_500);
+    coordination.write(3);
+    let link = district.dial(&coordination);
+    district.acked(1_500).await;
+    coordination.acked(3).await;
+    district.write(1);
+    district.acked(1_501).await;
+    assert!(coordination.holds_all_of(&district));
+    let compared = district
+        .until("a comparison", |_, events| {
+            events.iter().find_map(|(_, event)| match event {
+                LinkEvent::Compared { equal } => Some(*equal),
+                _ => None,
+            })
+        })
+        .await;
+    assert!(compared);
+    let statistics = district.endpoint.statistics(&coordination.id).unwrap();
+    assert!(statistics.stream_sent > 1_500 * 230, "{statistics:?}");
+    assert!(
+        statistics.udp_sent > statistics.stream_sent,
+        "{statistics:?}"
+    );
+    assert!(statistics.rtt_us > 0);
+    district.endpoint.shutdown().await;
+    assert_eq!(reason(link).await, CloseReason::Shutdown);
+    assert_eq!(coordination.closed().await, CloseReason::Shutdown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_pass_in_both_directions_at_once() {
+    let (district, coordination) = friends();
+    for node in [&district, &coordination] {
+        let mut memory = node.host.memory.lock().unwrap();
+        for number in 0..40 {
+            memory.author.write(body(number, 200 << 10));
+        }
+    }
+    let link = district.dial(&coordination);
+    district.acked(40).await;
+    coordination.acked(40).await;
+    link.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_client_does_not_get_past_the_handshake() {
+    let (stranger, coordination) = (Node::new(1), Node::new(2));
+    stranger.admit(&coordination, Standing::Approved);
+    let refused = reason(stranger.dial(&coordination)).await;
+    assert!(
+        matches!(refused, CloseReason::Refused { .. }),
+        "{refused:?}"
+    );
+    assert!(!stranger.was_connected());
+    assert!(coordination.host.events.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_another_key_is_refused() {
+    let (district, coordination) = friends();
+    let impostor = Node::new(3);
+    impostor.admit(&district, Standing::Approved);
+    district.admit(&impostor, Standing::Approved);
+    let (endpoint, host) = (district.endpoint.clone(), district.host.clone());
+    let dialled = endpoint.dial(impostor.endpoint.local_addr(), coordination.id, host);
+    let refused = timeout(DEADLINE, dialled).await.unwrap();
+    assert!(
+        matches!(refused, CloseReason::Refused { .. }),
+        "{refused:?}"
+    );
+    assert!(!district.was_connected() && !impostor.was_connected());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_no_longer_pinned_is_not_spoken_to() {
+    let (district, coordination) = friends();
+    district.pins.0.lock().unwrap().clear();
+    let refused = reason(district.dial(&coordination)).await;
+    assert!(
+        matches!(refused, CloseReason::Refused { .. }),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_peer_is_closed_at_once_and_its_key_never_comes_back() {
+    let (district, coordination) = friends();
+    let link = district.dial(&coordination);
+    coordination.connected().await;
+    district.connected().await;
+    coordination.pins.0.lock().unwrap().remove(&district.id);
+    coordination
+        .endpoint
+        .close(&district.id, CloseReason::Revoked);
+    assert_eq!(reason(link).await, CloseReason::Revoked);
+    assert_eq!(coordination.closed().await, CloseReason::Revoked);
+    district.forget_events();
+    for _ in 0..3 {
+        let refused = reason(district.dial(&coordination)).await;
+        assert!(
+            matches!(refused, CloseReason::Refused { .. }),
+            "{refused:?}"
+        );
+    }
+    assert!(!district.was_connected());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_standing_closes_or_opens_a_live_link() {
+    let (district, coordination) = friends();
+    coordination.admit(&district, Standing::Pending);
+    district.write(5);
+    let link = district.dial(&coordination);
+    district.connected().await;
+    coordination.admit(&district, Standing::Approved);
+    district.acked(5).await;
+    coordination.admit(&district, Standing::Suspended);
+    assert_eq!(reason(link).await, CloseReason::Suspended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_connection_of_a_key_wins() {
+    let (district, coordination) = friends();
+    let first = district.dial(&coordination);
+    coordination.connected().await;
+    district.connected().await;
+    district.forget_events();
+    coordination.forget_events();
+    let second = district.dial(&coordination);
+    assert_eq!(reason(first).await, CloseReason::Replaced);
+    coordination.connected().await;
+    let order: Vec<bool> = coordination
+        .host
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|(_, event)| match event {
+            LinkEvent::Closed { .. } => Some(false),
+            LinkEvent::Connected { .. } => Some(true),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, [false, true], "the end of the older is told first");
+    district.write(1);
+    district.acked(1).await;
+    second.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_major_or_minor_version_is_named_on_both_sides() {
+    let minor = Versions {
+        major: 1,
+        minor_min: 1,
+        minor_max: 2,
+    };
+    let major = Versions {
+        major: 2,
+        minor_min: 0,
+        minor_max: 0,
+    };
+    for theirs in [minor, major] {
+        let (old, new) = (Node::new(1), Node::speaking(2, theirs));
+        old.admit(&new, Standing::Approved);
+        new.admit(&old, Standing::Approved);
+        let seen = reason(old.dial(&new)).await;
+        assert_eq!(
+            seen,
+            CloseReason::Version {
+                ours: Versions::CURRENT,
+                theirs: Some(theirs)
+            }
+        );
+        assert_eq!(
+            new.closed().await,
+            CloseReason::Version {
+                ours: theirs,
+                theirs: Some(Versions::CURRENT)
+            }
+        );
+        assert!(!old.was_connected() && !new.was_connected());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_at_the_address_is_told_within_the_handshakes_deadline() {
+    let (district, coordination) = friends();
+    let silent = std::net::UdpSocket::bind(ANYWHERE).unwrap();
+    let (endpoint, host) = (district.endpoint.clone(), district.host.clone());
+    let dialled = endpoint.dial(silent.local_addr().unwrap(), coordination.id, host);
+    let seen = timeout(DEADLINE, dialled).await.unwrap();
+    assert!(matches!(seen, CloseReason::Unreachable { .. }), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_is_named() {
+    let node = Node::new(1);
+    let address = node.endpoint.local_addr();
+    let key = NodeKey::from_seed([2; 32]);
+    let failed = Endpoint::bind(address, &key, Arc::new(PinSet::default())).unwrap_err();
+    assert_eq!(failed.to_string(), format!("cannot listen on {address}"));
+}
+
+/// A coordination with one invitation, and the invitation's key.
+fn inviting() -> (Node, NodeKey) {
+    let coordination = Node::new(2);
+    coordination.host.invitation.lock().unwrap().territory = "frosinone/a".to_owned();
+    let one_time = NodeKey::one_time(&[9; 16], &coordination.id);
+    let mut pins = coordination.pins.0.lock().unwrap();
+    pins.insert(one_time.public());
+    drop(pins);
+    (coordination, one_time)
+}
+
+async fn redeem(
+    coordination: &Node,
+    one_time: &NodeKey,
+    seed: u8,
+    territory: &str,
+) -> Result<JoinAccepted, JoinFailed> {
+    let real = NodeKey::from_seed([seed; 32]);
+    let address = coordination.endpoint.local_addr();
+    let redeemed = Endpoint::redeem(
+        address,
+        coordination.id,
+        one_time,
+        &real,
+        "Alatri",
+        territory,
+        0,
+    );
+    timeout(DEADLINE, redeemed).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_is_redeemed_once_and_again_by_the_same_key_only() {
+    let (coordination, one_time) = inviting();
+    let accepted = redeem(&coordination, &one_time, 5, "frosinone/a")
+        .await
+        .unwrap();
+    assert_eq!(accepted.territory, "frosinone");
+    assert_eq!(accepted.standing, Standing::Pending);
+    assert_eq!(
+        redeem(&coordination, &one_time, 5, "frosinone/a")
+            .await
+            .unwrap(),
+        accepted
+    );
+    let used = redeem(&coordination, &one_time, 6, "frosinone/a").await;
+    assert!(
+        matches!(used, Err(JoinFailed::Refused(JoinRefused::Used))),
+        "{used:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_expired_or_for_another_territory_is_refused_with_its_reason() {
+    let (coordination, one_time) = inviting();
+    let other = redeem(&coordination, &one_time, 5, "frosinone/b").await;
+    assert!(
+        matches!(other, Err(JoinFailed::Refused(JoinRefused::Territory))),
+        "{other:?}"
+    );
+    coordination.host.invitation.lock().unwrap().expired = true;
+    let late = redeem(&coordination, &one_time, 5, "frosinone/a").await;
+    assert!(
+        matches!(late, Err(JoinFailed::Refused(JoinRefused::Expired))),
+        "{late:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_whose_key_is_unpinned_or_for_another_node_is_not_admitted() {
+    let (coordination, one_time) = inviting();
+    coordination.pins.0.lock().unwrap().clear();
+    let gone = redeem(&coordination, &one_time, 5, "frosinone/a").await;
+    assert!(
+        matches!(gone, Err(JoinFailed::NotAdmitted { .. })),
+        "{gone:?}"
+    );
+    let elsewhere = Node::new(3);
+    elsewhere.pins.0.lock().unwrap().insert(one_time.public());
+    let real = NodeKey::from_seed([5; 32]);
+    let address = elsewhere.endpoint.local_addr();
+    let wrong = Endpoint::redeem(address, coordination.id, &one_time, &real, "a", "b", 0).await;
+    assert!(
+        matches!(wrong, Err(JoinFailed::NotAdmitted { .. })),
+        "{wrong:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_knocks_often_gets_in_once_it_proves_its_address() {
+    let (coordination, one_time) = inviting();
+    for _ in 0..12 {
+        let joined = redeem(&coordination, &one_time, 5, "frosinone/a").await;
+        assert!(joined.is_ok(), "{joined:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_one_time_key_opens_no_session() {
+    let (coordination, one_time) = inviting();
+    let pins = Arc::new(PinSet::default());
+    pins.0.lock().unwrap().insert(coordination.id);
+    let endpoint = Endpoint::bind(ANYWHERE, &one_time, pins).unwrap();
+    let guest = Node::new(7);
+    guest.admit(&coordination, Standing::Approved);
+    let dialled = endpoint.dial(
+        coordination.endpoint.local_addr(),
+        coordination.id,
+        guest.host.clone(),
+    );
+    let seen = timeout(DEADLINE, dialled).await.unwrap();
+    assert_eq!(seen, CloseReason::Unknown);
+    assert!(!guest.was_connected());
+}

@@ -1,0 +1,12 @@
+//! The crate from outside: bytes, pairs of sessions on virtual time, real sockets.
+
+#[cfg(test)]
+mod bytes;
+#[cfg(test)]
+mod loopback;
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod session_pair;
+#[cfg(test)]
+mod support;
