@@ -4,11 +4,6 @@
 //! be had. The versions and hashes stand in `ui/package-lock.json`; an `ui/node_modules` made by
 //! hand is used as it is. Writes only below `OUT_DIR`.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "build scripts speak to cargo on stdout"
-)]
-
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,8 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "ui/package-lock.json",
         "ui/node_modules",
     ] {
-        // A path that is absent makes cargo run this again each time, so the kit is found once
-        // npm has been installed; only the one that decides is named.
+        // Naming an absent path would make cargo run this at every build.
         if watched != "ui/node_modules" || Path::new(watched).exists() {
             println!("cargo:rerun-if-changed={watched}");
         }
@@ -57,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!(
                 "cargo:warning=design kit not embedded ({problem}); the pages use a system font. Install Node.js 20 or later with npm and build again, or set RACCORDO_KIT=off"
             );
+            // Naming an absent path makes cargo run this at the next build, when npm may be there.
             println!("cargo:rerun-if-changed={}", out.join("absent").display());
             None
         }
@@ -135,10 +130,10 @@ fn source(out: &Path, fonts: Option<&Path>) -> Result<String, Box<dyn Error>> {
             for (cut, range) in CUTS {
                 let name = format!("{}.woff2", file(cut, weight));
                 let path = fonts.join(&name);
-                println!("cargo:rerun-if-changed={}", path.display());
                 writeln!(
                     source,
-                    "    ({name:?}, \"font/woff2\", include_bytes!({path:?})),"
+                    "    ({name:?}, \"font/woff2\", include_bytes!({:?})),",
+                    path.display().to_string()
                 )?;
                 writeln!(
                     style,
@@ -151,7 +146,8 @@ fn source(out: &Path, fonts: Option<&Path>) -> Result<String, Box<dyn Error>> {
         fs::write(&path, style)?;
         writeln!(
             source,
-            "    (\"fonts.css\", \"text/css; charset=utf-8\", include_bytes!({path:?})),"
+            "    (\"fonts.css\", \"text/css; charset=utf-8\", include_bytes!({:?})),",
+            path.display().to_string()
         )?;
     }
     source.push_str("];\n");

@@ -2,6 +2,7 @@
 //!
 //! An expected problem is a line `#! LINE KEY: REASON`; a file without any is to be accepted.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -32,11 +33,8 @@ fn every_case_has_exactly_the_problems_that_it_names() {
         };
         if seen != expected {
             let seen = seen.join("\n#! ");
-            wrong += &format!(
-                "\n{}\nnamed:\n#! {}\nseen:\n#! {seen}\n",
-                case.display(),
-                expected.join("\n#! ")
-            );
+            let (case, expected) = (case.display(), expected.join("\n#! "));
+            writeln!(wrong, "\n{case}\nnamed:\n#! {expected}\nseen:\n#! {seen}").unwrap();
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

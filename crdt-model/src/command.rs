@@ -237,6 +237,10 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the form in which snapshots are updated"
+)]
 mod tests {
     use super::*;
     use expect_test::{Expect, expect};
@@ -245,10 +249,10 @@ mod tests {
     fn check(patch: &Value, expected: &Expect) {
         let shown = match Patch::parse(patch) {
             Ok(patch) => format!("{:?}", patch.steps),
-            Err(problems) => problems
-                .iter()
-                .map(|problem| format!("{problem}\n"))
-                .collect(),
+            Err(problems) => {
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                lines.join("\n") + "\n"
+            }
         };
         expected.assert_eq(&shown);
     }

@@ -27,7 +27,7 @@ pub(crate) fn dates(record: &Value) -> Vec<Problem> {
             for (id, review) in reviews {
                 let path = &mut "/reviews".to_owned();
                 within(path, id, |path| {
-                    since_opening(opened_on, review, path, &mut out)
+                    since_opening(opened_on, review, path, &mut out);
                 });
             }
         }
@@ -63,7 +63,7 @@ fn dates_in_group(
         if let (Node::Group(_) | Node::Keyed(_), Some(value)) = (&field.node, value.get(field.name))
         {
             within(path, field.name, |path| {
-                dates_in(&field.node, value, path, out)
+                dates_in(&field.node, value, path, out);
             });
         }
     }

@@ -87,7 +87,7 @@ impl Findings {
         if let Value::Object(members) = value {
             if members.contains_key(REMOVED) {
                 within(path, REMOVED, |path| {
-                    self.problem(path, "reserved_field", RESERVED_ENTRY)
+                    self.problem(path, "reserved_field", RESERVED_ENTRY);
                 });
             }
             self.group(entity.fields, members, path, depth);
@@ -109,7 +109,7 @@ impl Findings {
         for (name, value) in members {
             if path.is_empty() && name.starts_with('_') {
                 within(path, name, |path| {
-                    self.problem(path, "reserved_field", RESERVED_ROOT)
+                    self.problem(path, "reserved_field", RESERVED_ROOT);
                 });
                 continue;
             }
@@ -118,7 +118,7 @@ impl Findings {
                 Some(field) if value.is_null() && (field.required || is_leaf(&field.node)) => {}
                 Some(field) => {
                     within(path, name, |path| {
-                        self.node(Some(&field.node), value, path, depth)
+                        self.node(Some(&field.node), value, path, depth);
                     });
                 }
                 None => {
@@ -135,7 +135,7 @@ impl Findings {
             (None | Some(Value::Null), _) if field.required => {
                 let detail = format!("{} is missing, a record cannot be without it", field.name);
                 within(path, field.name, |path| {
-                    self.problem(path, "required", detail)
+                    self.problem(path, "required", detail);
                 });
             }
             (None, Node::Group(inner)) => within(path, field.name, |path| {
@@ -326,7 +326,7 @@ impl Findings {
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     within(path, &index.to_string(), |path| {
-                        self.free(item, path, depth + 1)
+                        self.free(item, path, depth + 1);
                     });
                 }
             }

@@ -18,7 +18,11 @@ pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Result<T, Stri
 
 /// As [`eventually`], with another limit.
 #[expect(clippy::panic, reason = "a test fails by panicking")]
-pub async fn within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn within<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
     let mut seen = "nothing yet".to_owned();
     let looking = async {
         loop {
@@ -31,12 +35,16 @@ pub async fn within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() 
     };
     match timeout(limit, looking).await {
         Ok(found) => found,
-        Err(_) => panic!("not within {limit:?}: {what}; last seen: {seen}"),
+        Err(late) => panic!("{what}: {late}, not within {limit:?}; last seen: {seen}"),
     }
 }
 
 /// Looks again and again for a while; panics as soon as `look` sees what must not be.
-pub async fn never(during: Duration, what: &str, mut look: impl AsyncFnMut() -> Result<(), String>) {
+pub async fn never(
+    during: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<(), String>,
+) {
     let looking = async {
         loop {
             if let Err(seen) = look().await {

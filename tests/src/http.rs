@@ -18,8 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::listener::Listener;
+
 /// How long an answer may take.
-const ANSWER_MAX: Duration = Duration::from_secs(120);
+const ANSWER_MAX: Duration = Duration::from_mins(2);
 
 /// Where a node serves now; it may move when the node starts again.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +76,10 @@ pub struct Answer {
 impl Client {
     /// Over the network, as the holder of a token.
     pub fn network(address: Address, token: Option<&str>) -> Self {
-        Self { target: Target::Network(address), token: token.map(str::to_owned) }
+        Self {
+            target: Target::Network(address),
+            token: token.map(str::to_owned),
+        }
     }
 
     /// At a fixed address, as the holder of a token.
@@ -86,13 +91,19 @@ impl Client {
 
     /// Over the socket in the node's folder.
     pub fn folder(data: &Path) -> Self {
-        Self { target: Target::Folder(data.to_owned()), token: None }
+        Self {
+            target: Target::Folder(data.to_owned()),
+            token: None,
+        }
     }
 
     /// The same way with another token.
     #[must_use]
     pub fn with_token(&self, token: Option<&str>) -> Self {
-        Self { target: self.target.clone(), token: token.map(str::to_owned) }
+        Self {
+            target: self.target.clone(),
+            token: token.map(str::to_owned),
+        }
     }
 
     /// Sends a request; an answer of any status is an answer.
@@ -103,36 +114,60 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, Unanswered> {
-        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).expect("tests write well-formed requests");
+        let request = request
+            .body(Full::new(body.into()))
+            .expect("tests write well-formed requests");
         let exchange = async {
             match &self.target {
                 Target::Network(address) => {
-                    let address = address.current().ok_or_else(|| "the node has not told its address".to_owned())?;
-                    let stream = TcpStream::connect(address).await.map_err(|failed| failed.to_string())?;
+                    let address = address
+                        .current()
+                        .ok_or_else(|| "the node has not told its address".to_owned())?;
+                    let stream = TcpStream::connect(address)
+                        .await
+                        .map_err(|failed| failed.to_string())?;
                     over(stream, request).await
                 }
                 Target::Folder(data) => {
-                    let stream = UnixStream::connect(socket_of(data)?).await.map_err(|failed| failed.to_string())?;
+                    let stream = UnixStream::connect(socket_of(data)?)
+                        .await
+                        .map_err(|failed| failed.to_string())?;
                     over(stream, request).await
                 }
             }
         };
         match timeout(ANSWER_MAX, exchange).await {
             Ok(answer) => answer.map_err(|detail| Unanswered(format!("{method} {path}: {detail}"))),
-            Err(_) => Err(Unanswered(format!("{method} {path}: no answer within {ANSWER_MAX:?}"))),
+            Err(_) => Err(Unanswered(format!(
+                "{method} {path}: no answer within {ANSWER_MAX:?}"
+            ))),
         }
+    }
+
+    /// Opens a stream of events, which must be granted.
+    pub async fn listen(&self, path: &str) -> Listener {
+        let Target::Network(address) = &self.target else {
+            unreachable!("events are listened to over the network")
+        };
+        let address = address.current().expect("the node has told its address");
+        Listener::open(address, path, self.token.as_deref().unwrap_or_default()).await
     }
 
     /// Reads; the answer must come.
     pub async fn get(&self, path: &str) -> Answer {
-        self.send("GET", path, &[], "").await.expect("the node answers")
+        self.send("GET", path, &[], "")
+            .await
+            .expect("the node answers")
     }
 
     /// Reads a document that must be there.
@@ -142,8 +177,15 @@ impl Client {
 
     /// Reads a document if the node answers with one.
     pub async fn look(&self, path: &str) -> Result<Value, String> {
-        let answer = self.send("GET", path, &[], "").await.map_err(|unanswered| unanswered.to_string())?;
-        if answer.status == 200 { Ok(answer.json()) } else { Err(format!("GET {path}: {answer}")) }
+        let answer = self
+            .send("GET", path, &[], "")
+            .await
+            .map_err(|unanswered| unanswered.to_string())?;
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(format!("GET {path}: {answer}"))
+        }
     }
 
     /// Posts a JSON document; the answer must come.
@@ -153,32 +195,58 @@ impl Client {
 
     /// Posts a JSON document.
     pub async fn try_post(&self, path: &str, body: &Value) -> Result<Answer, Unanswered> {
-        self.send("POST", path, &[("content-type", "application/json")], body.to_string()).await
+        self.send(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 
     /// Patches a record, on the version given if there is one; the answer must come.
     pub async fn patch(&self, path: &str, version: Option<&str>, operations: &Value) -> Answer {
-        self.try_patch(path, version, operations).await.expect("the node answers")
+        self.try_patch(path, version, operations)
+            .await
+            .expect("the node answers")
     }
 
     /// Patches a record, on the version given if there is one.
-    pub async fn try_patch(&self, path: &str, version: Option<&str>, operations: &Value) -> Result<Answer, Unanswered> {
+    pub async fn try_patch(
+        &self,
+        path: &str,
+        version: Option<&str>,
+        operations: &Value,
+    ) -> Result<Answer, Unanswered> {
         let mut headers = vec![("content-type", "application/json-patch+json")];
         headers.extend(version.map(|version| ("if-match", version)));
-        self.send("PATCH", path, &headers, operations.to_string()).await
+        self.send("PATCH", path, &headers, operations.to_string())
+            .await
     }
 
     /// Imports lines through the API and returns the report of a whole import.
     pub async fn import(&self, lines: &str) -> Result<Value, String> {
-        let answer = self.send("POST", "/api/v1/import", &[("content-type", "application/x-ndjson")], lines.to_owned());
+        let answer = self.send(
+            "POST",
+            "/api/v1/import",
+            &[("content-type", "application/x-ndjson")],
+            lines.to_owned(),
+        );
         let answer = answer.await.map_err(|unanswered| unanswered.to_string())?;
-        if answer.status == 200 { Ok(answer.json()) } else { Err(answer.to_string()) }
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(answer.to_string())
+        }
     }
 }
 
 impl Answer {
     /// The answer itself, if it has this status.
-    #[must_use]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "the check may be all that is wanted"
+    )]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self}");
@@ -204,7 +272,9 @@ impl Answer {
     /// The version of the record in the answer.
     #[track_caller]
     pub fn etag(&self) -> String {
-        self.header("etag").expect("an answer with a record has an ETag").to_owned()
+        self.header("etag")
+            .expect("an answer with a record has an ETag")
+            .to_owned()
     }
 
     /// Checks that this is a refusal of this status and stable code, as problem+json with one
@@ -212,11 +282,20 @@ impl Answer {
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self}");
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self}"
+        );
         let document = self.json();
         assert_eq!(document["code"], code, "{self}");
         assert_eq!(document["status"], status, "{self}");
-        assert!(document["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{self}");
+        assert!(
+            document["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.len() > 10),
+            "{self}"
+        );
         document
     }
 }
@@ -242,7 +321,8 @@ fn socket_of(data: &Path) -> Result<PathBuf, String> {
     if facts.file_type().is_socket() {
         return Ok(named);
     }
-    let text = fs::read_to_string(&named).map_err(|failed| format!("{}: {failed}", named.display()))?;
+    let text =
+        fs::read_to_string(&named).map_err(|failed| format!("{}: {failed}", named.display()))?;
     Ok(PathBuf::from(text.trim()))
 }
 
@@ -250,16 +330,23 @@ async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, String> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|failed| failed.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|failed| failed.to_string())?;
     let driver = tokio::spawn(connection);
     let answer = async {
         let response = sender.send_request(request).await?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
     };
-    let answer = answer.await.map_err(|failed: hyper::Error| format!("{failed:?}"));
+    let answer = answer
+        .await
+        .map_err(|failed: hyper::Error| format!("{failed:?}"));
     driver.abort();
     answer
 }

@@ -7,8 +7,11 @@
 pub mod chance;
 pub mod eventually;
 pub mod federation;
+pub mod forger;
 pub mod http;
 pub mod invariants;
+pub mod lab;
+pub mod listener;
 pub mod process;
 pub mod relay;
 pub mod stranger;

@@ -1,9 +1,9 @@
-//! Nodes and commands as processes: founded, started, killed, asked.
+//! Nodes as processes: founded, started, killed, asked.
 //!
 //! A node takes free ports, so any number of tests run side by side. It ends when its test does,
 //! also when the test is killed, because its standard input closes.
 
-use std::fmt;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,39 +12,18 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::eventually::eventually;
 use crate::http::{Address, Client};
+use crate::lab::{Lab, Outcome};
 
 /// How long a node may take to end when it is told to.
 const END_MAX: Duration = Duration::from_secs(30);
 
-/// How long a command may take.
-const COMMAND_MAX: Duration = Duration::from_secs(1200);
-
 /// Lines of a node's log that a failing test shows.
 const LOG_LINES_SHOWN: usize = 40;
-
-/// A folder that is removed at the end, and the program under test.
-#[derive(Debug)]
-pub struct Lab {
-    program: PathBuf,
-    folder: TempDir,
-}
-
-/// What a command did.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Exit status; -1 if a signal ended it.
-    pub code: i32,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
 
 /// One node: a folder, and a process while it runs.
 #[derive(Debug)]
@@ -62,90 +41,16 @@ pub struct Node {
     token: Option<String>,
 }
 
-impl Lab {
-    /// A lab for the program at this path.
-    pub fn new(program: &str) -> Arc<Self> {
-        let folder = tempfile::Builder::new().prefix("raccordo-e2e-").tempdir().expect("a temporary folder can be made");
-        Arc::new(Self { program: PathBuf::from(program), folder })
-    }
-
-    /// A path in the lab's folder.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Writes a file into the lab's folder.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, text).expect("the lab's folder can be written");
-        path
-    }
-
-    /// The program with these arguments, not yet started, apart from this process's environment.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(self.folder.path()).env_remove("RACCORDO_DATA").kill_on_drop(true);
-        command
-    }
-
-    /// Runs a command to its end.
-    pub async fn run(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.command(arguments);
-        let output = timeout(COMMAND_MAX, command.stdin(Stdio::null()).output());
-        let output = output.await.expect("the command ends").expect("the program can be started");
-        Outcome {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).expect("output is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("output is UTF-8"),
-        }
-    }
-}
-
-impl Outcome {
-    /// The outcome itself, if the exit status is this.
-    #[must_use]
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self}");
-        self
-    }
-
-    /// Checks that the command failed as it should: status 1, nothing on standard output, one
-    /// sentence on standard error that contains all the words.
-    #[track_caller]
-    pub fn refused(&self, words: &[&str]) {
-        assert_eq!(self.code, 1, "{self}");
-        assert_eq!(self.stdout, "", "{self}");
-        assert_eq!(self.stderr.trim_end().lines().count(), 1, "one sentence: {self}");
-        for word in words {
-            assert!(self.stderr.contains(word), "nothing of {word:?}: {self}");
-        }
-    }
-
-    /// Standard output as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|_| no_json(self))
-    }
-
-    /// The only line of standard output.
-    #[track_caller]
-    pub fn line(&self) -> &str {
-        let line = self.stdout.strip_suffix('\n').unwrap_or(&self.stdout);
-        assert!(!line.is_empty() && !line.contains('\n'), "one line: {self}");
-        line
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "exit status {}, stdout {:?}, stderr {:?}", self.code, self.stdout, self.stderr)
-    }
-}
-
 impl Node {
-    /// Founds a node on free ports, with `(section, key, value)` settings beyond what `init` asks.
-    pub async fn found(lab: &Arc<Lab>, name: &str, territory: &str, role: &str, settings: &[(&str, &str, &str)]) -> Self {
+    /// Founds a node on free ports, with `(section, key, value)` settings beyond what `init` asks;
+    /// the environment's `RACCORDO_E2E_STORE` names its storage engine.
+    pub async fn found(
+        lab: &Arc<Lab>,
+        name: &str,
+        territory: &str,
+        role: &str,
+        settings: &[(&str, &str, &str)],
+    ) -> Self {
         let data = lab.path(name);
         let node = Self {
             lab: Arc::clone(lab),
@@ -159,8 +64,21 @@ impl Node {
         };
         let named = format!("Node {name}");
         let free = "127.0.0.1:0";
-        let arguments =
-            ["init", "--territory", territory, "--role", role, "--name", &named, "--listen", free, "--http", free];
+        let engine = std::env::var("RACCORDO_E2E_STORE").unwrap_or_else(|_| "sled".to_owned());
+        let who = [
+            "init",
+            "--territory",
+            territory,
+            "--role",
+            role,
+            "--name",
+            &named,
+        ];
+        let arguments = [
+            who.as_slice(),
+            &["--listen", free, "--http", free, "--store", &engine],
+        ]
+        .concat();
         let founded = node.cli(&arguments).await.expect(0);
         assert_eq!(founded.line().len(), 64, "{founded}");
         for (section, key, value) in settings {
@@ -173,20 +91,25 @@ impl Node {
     pub fn set(&self, section: &str, key: &str, value: &str) {
         let path = self.data.join("raccordo.toml");
         let text = fs::read_to_string(&path).expect("a founded node has a configuration");
-        fs::write(&path, with_setting(&text, section, key, Some(value))).expect("the configuration can be written");
+        fs::write(&path, with_setting(&text, section, key, Some(value)))
+            .expect("the configuration can be written");
     }
 
     /// Takes a setting back to its default.
     pub fn unset(&self, section: &str, key: &str) {
         let path = self.data.join("raccordo.toml");
         let text = fs::read_to_string(&path).expect("a founded node has a configuration");
-        fs::write(&path, with_setting(&text, section, key, None)).expect("the configuration can be written");
+        fs::write(&path, with_setting(&text, section, key, None))
+            .expect("the configuration can be written");
     }
 
     /// Runs a command on this node to its end.
     pub async fn cli(&self, arguments: &[&str]) -> Outcome {
         let mut all = arguments.to_vec();
-        all.extend(["--data", self.data.to_str().expect("the lab's paths are UTF-8")]);
+        all.extend([
+            "--data",
+            self.data.to_str().expect("the lab's paths are UTF-8"),
+        ]);
         self.lab.run(&all).await
     }
 
@@ -199,10 +122,20 @@ impl Node {
     /// Starts the node's process and returns at once.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
-        let log = File::options().create(true).append(true).open(&self.log).expect("the lab's folder can be written");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .expect("the lab's folder can be written");
         let data = self.data.to_str().expect("the lab's paths are UTF-8");
-        let mut command = self.lab.command(&["run", "--stop-with-stdin", "--data", data]);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn();
+        let mut command = self
+            .lab
+            .command(&["run", "--stop-with-stdin", "--data", data]);
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
         self.child = Some(child.expect("the program can be started"));
     }
 
@@ -214,15 +147,23 @@ impl Node {
         let status = eventually(&what, async || {
             let ended = child.try_wait().map_err(|failed| failed.to_string())?;
             assert!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
-            let ready = local.send("GET", "/readyz", &[], "").await.map_err(|unanswered| unanswered.to_string())?;
+            let ready = local
+                .send("GET", "/readyz", &[], "")
+                .await
+                .map_err(|unanswered| unanswered.to_string())?;
             if ready.status != 200 {
                 return Err(ready.to_string());
             }
             local.look("/api/v1/status").await
         });
         let status = status.await;
-        let address = status["node"]["http"].as_str().and_then(|address| address.parse().ok());
-        assert!(address.is_some(), "a running node tells its address: {status}");
+        let address = status["node"]["http"]
+            .as_str()
+            .and_then(|address| address.parse().ok());
+        assert!(
+            address.is_some(),
+            "a running node tells its address: {status}"
+        );
         self.address.move_to(address);
         if self.token.is_none() {
             self.token = Some(self.new_token("e2e").await);
@@ -234,7 +175,9 @@ impl Node {
         self.signal(Signal::TERM);
         let mut child = self.child.take().expect("the node runs");
         self.address.move_to(None);
-        let ended = timeout(END_MAX, child.wait()).await.expect("the node ends when told to");
+        let ended = timeout(END_MAX, child.wait())
+            .await
+            .expect("the node ends when told to");
         let ended = ended.expect("a child can be waited for");
         assert!(ended.success(), "{} ended with {ended}", self.name);
     }
@@ -300,16 +243,31 @@ impl Node {
     }
 
     async fn new_token(&self, name: &str) -> String {
-        let made = self.local().post("/api/v1/local/tokens", &json!({"name": name})).await.expect(201).json();
-        made["token"].as_str().expect("a new token has a text").to_owned()
+        let made = self
+            .local()
+            .post("/api/v1/local/tokens", &json!({"name": name}))
+            .await
+            .expect(201)
+            .json();
+        made["token"]
+            .as_str()
+            .expect("a new token has a text")
+            .to_owned()
     }
 }
 
 impl Drop for Node {
-    #[expect(clippy::print_stderr, reason = "a failing test shows what the node had to say")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failing test shows what the node had to say"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- end of the log of {}:\n{}\n---", self.name, self.log_tail());
+            eprintln!(
+                "--- end of the log of {}:\n{}\n---",
+                self.name,
+                self.log_tail()
+            );
         }
     }
 }
@@ -323,17 +281,19 @@ pub fn send_signal(pid: u32, signal: Signal) {
 pub fn is_alive(pid: u32) -> bool {
     let state = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     // A zombie has ended: only its parent has not looked yet.
-    state.is_ok_and(|state| state.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
+    state.is_ok_and(|state| {
+        state
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| !rest.trim_start().starts_with('Z'))
+    })
 }
 
 fn pid_of(pid: u32) -> Pid {
-    i32::try_from(pid).ok().and_then(Pid::from_raw).expect("the number of a child")
-}
-
-#[expect(clippy::panic, reason = "a test fails by panicking")]
-#[track_caller]
-fn no_json(outcome: &Outcome) -> Value {
-    panic!("no JSON document on standard output: {outcome}")
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("the number of a child")
 }
 
 /// The configuration with one key set, or back to its default.
@@ -350,7 +310,7 @@ fn with_setting(text: &str, section: &str, key: &str, value: Option<&str>) -> St
         if line == format!("[{section}]")
             && let Some(value) = value
         {
-            out.push_str(&format!("{key} = {value}\n"));
+            writeln!(out, "{key} = {value}").expect("a string takes any text");
         }
     }
     out
@@ -364,7 +324,10 @@ mod tests {
     fn a_setting_is_written_once_and_taken_back() {
         let text = "[store]\n# Effect.\n# reserve_mib =\nengine = \"sled\"\n";
         let set = with_setting(text, "store", "reserve_mib", Some("5"));
-        assert_eq!(set, "[store]\nreserve_mib = 5\n# Effect.\n# reserve_mib =\nengine = \"sled\"\n");
+        assert_eq!(
+            set,
+            "[store]\nreserve_mib = 5\n# Effect.\n# reserve_mib =\nengine = \"sled\"\n"
+        );
         assert_eq!(with_setting(&set, "store", "reserve_mib", Some("5")), set);
         assert_eq!(with_setting(&set, "store", "reserve_mib", None), text);
     }

@@ -121,6 +121,13 @@ fn join(copy: &mut Document, new: &[(usize, &CheckedChange)]) -> Result<(), Refu
     Ok(())
 }
 
+pub(super) fn survives_saving(automerge: &Automerge) -> bool {
+    let again = catch_unwind(AssertUnwindSafe(|| {
+        Automerge::load(&automerge.save_nocompress()).map(|loaded| loaded.get_heads())
+    }));
+    matches!(again, Ok(Ok(heads)) if heads == automerge.get_heads())
+}
+
 /// Reads what the first change founds: kind, home and whether the record stays there.
 fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
     let at = [first];
@@ -135,7 +142,8 @@ fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
         .ok_or("the first change names no home territory")?;
     let local = text("sharing").as_deref() == Some("local");
     let schema = document.automerge.get_at(ROOT, SCHEMA, &at).ok().flatten();
-    if !schema.is_some_and(|(value, _)| value.as_i64().is_some_and(|version| version >= 1)) {
+    let version = schema.and_then(|(value, _)| value.as_i64());
+    if version.is_none_or(|version| version < 1) {
         return Err("the first change names no version of the table of fields".to_owned());
     }
     document.kind = kind;

@@ -5,7 +5,7 @@
 //! version, by the lowest branch of the actor whose last change it covers, and then merged.
 
 use automerge::transaction::Transactable as _;
-use automerge::{Automerge, ROOT, ReadDoc as _};
+use automerge::{Automerge, ROOT, ReadDoc as _, ScalarValueRef};
 use serde_json::Value;
 
 use super::codec::shown;
@@ -29,6 +29,9 @@ pub(super) fn patch(
     base: Option<&Heads>,
     stamp: &Stamp,
 ) -> Result<Option<Change>, Rejected> {
+    if document.changes == 0 {
+        return Err(Rejected::UnknownVersion);
+    }
     let weight = weight(patch)?;
     let made = match base.filter(|base| **base != document.heads()) {
         None => {
@@ -211,7 +214,9 @@ fn touched<'a>(plan: &'a Plan, name: &str) -> Option<(Option<&'a Value>, Option<
 /// The value of a root register that the patch leaves alone; objects as an object.
 fn register(document: &Automerge, name: &str) -> Value {
     match document.get(ROOT, name) {
-        Ok(Some((automerge::Value::Scalar(scalar), _))) => shown(None, &scalar),
+        Ok(Some((automerge::Value::Scalar(scalar), _))) => {
+            shown(None, &ScalarValueRef::from(scalar.into_owned()))
+        }
         Ok(Some((automerge::Value::Object(_), _))) => Value::Object(serde_json::Map::new()),
         _ => Value::Null,
     }

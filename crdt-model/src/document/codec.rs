@@ -3,9 +3,12 @@
 //! Guarantees: what was read from JSON is shown as the same JSON; amounts are stored as cents.
 //! Whatever a foreign change may hold has some JSON form; nothing here fails.
 
-use automerge::{Automerge, ChangeHash, ObjId, ReadDoc, ScalarValue, hydrate};
-use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 
+use automerge::{ScalarValue, ScalarValueRef, hydrate};
+use serde_json::{Number, Value};
+
+use super::held::{Held, Slot};
 use crate::rules::{cents, euro_of};
 use crate::schema::{Field, Node, Rule, find};
 
@@ -86,22 +89,30 @@ pub(crate) fn put(map: &mut hydrate::Map, name: &str, value: hydrate::Value) {
 }
 
 /// The JSON that shows a scalar.
-pub(crate) fn shown(node: Option<&Node>, value: &ScalarValue) -> Value {
+pub(crate) fn shown(node: Option<&Node>, value: &ScalarValueRef<'_>) -> Value {
     match value {
-        ScalarValue::Str(text) => Value::String(text.to_string()),
-        ScalarValue::Int(cents) if matches!(node, Some(Node::Leaf(Rule::Money))) => {
+        ScalarValueRef::Str(text) => Value::String(text.to_string()),
+        ScalarValueRef::Int(cents) if matches!(node, Some(Node::Leaf(Rule::Money))) => {
             float(euro_of(*cents))
         }
-        ScalarValue::Int(whole) | ScalarValue::Timestamp(whole) => Value::from(*whole),
-        ScalarValue::Uint(whole) => Value::from(*whole),
-        ScalarValue::F64(number) => float(*number),
-        ScalarValue::Counter(counter) => Value::from(i64::from(counter)),
-        ScalarValue::Boolean(truth) => Value::Bool(*truth),
-        ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => {
-            Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        ScalarValueRef::Int(whole)
+        | ScalarValueRef::Timestamp(whole)
+        | ScalarValueRef::Counter(whole) => Value::from(*whole),
+        ScalarValueRef::Uint(whole) => Value::from(*whole),
+        ScalarValueRef::F64(number) => float(*number),
+        ScalarValueRef::Boolean(truth) => Value::Bool(*truth),
+        ScalarValueRef::Bytes(bytes) | ScalarValueRef::Unknown { bytes, .. } => {
+            Value::String(hexadecimal(bytes))
         }
-        ScalarValue::Null => Value::Null,
+        ScalarValueRef::Null => Value::Null,
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    let pair = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
+    bytes.iter().flat_map(pair).collect()
 }
 
 fn float(number: f64) -> Value {
@@ -109,54 +120,44 @@ fn float(number: f64) -> Value {
 }
 
 /// The JSON that shows a value without regard to conflicts and marks of removal.
-pub(crate) fn plain(node: Option<&'static Node>, value: &hydrate::Value) -> Value {
+pub(crate) fn plain(node: Option<&'static Node>, value: &Held<'_>) -> Value {
     match value {
-        hydrate::Value::Scalar(value) => shown(node, value),
-        hydrate::Value::Text(text) => Value::String(text.to_string()),
-        hydrate::Value::List(items) => items.iter().map(|item| plain(None, &item.value)).collect(),
-        hydrate::Value::Map(map) => {
-            let mut members = Map::new();
-            for (name, value) in map.iter() {
+        Held::Scalar(value) => shown(node, value),
+        Held::Text(text) => Value::String(text.clone()),
+        Held::Later(_) => Value::Null,
+        Held::List(items) => items.iter().map(|item| plain(None, &item.value)).collect(),
+        Held::Map(members) => {
+            let show = |(name, slot): &(Cow<'_, str>, Slot<'_>)| {
                 let shown = match node {
-                    Some(Node::Keyed(entity)) => plain_entity(entity.fields, &value.value),
-                    _ => plain(member(node, name).map(|field| &field.node), &value.value),
+                    Some(Node::Keyed(entity)) => plain_entity(entity.fields, &slot.value),
+                    _ => plain(member(node, name).map(|field| &field.node), &slot.value),
                 };
-                members.insert(name.clone(), shown);
-            }
-            Value::Object(members)
+                (name.to_string(), shown)
+            };
+            Value::Object(members.iter().map(show).collect())
         }
     }
 }
 
 /// The JSON that shows an object with these fields.
-pub(crate) fn plain_group(fields: &'static [Field], value: &hydrate::Value) -> Value {
-    let hydrate::Value::Map(map) = value else {
+pub(crate) fn plain_group(fields: &'static [Field], value: &Held<'_>) -> Value {
+    let Held::Map(members) = value else {
         return plain(None, value);
     };
-    let mut members = Map::new();
-    for (name, value) in map.iter() {
+    let show = |(name, slot): &(Cow<'_, str>, Slot<'_>)| {
         let node = find(fields, name).map(|field| &field.node);
-        members.insert(name.clone(), plain(node, &value.value));
-    }
-    Value::Object(members)
+        (name.to_string(), plain(node, &slot.value))
+    };
+    Value::Object(members.iter().map(show).collect())
 }
 
 /// The JSON that shows a sub-entity, its mark of removal left out.
-pub(crate) fn plain_entity(fields: &'static [Field], value: &hydrate::Value) -> Value {
+pub(crate) fn plain_entity(fields: &'static [Field], value: &Held<'_>) -> Value {
     let mut shown = plain_group(fields, value);
     if let Value::Object(members) = &mut shown {
         members.remove(crate::rules::REMOVED);
     }
     shown
-}
-
-/// What a container holds, now or in the version `heads`.
-pub(crate) fn hydrated(
-    document: &Automerge,
-    object: &ObjId,
-    heads: Option<&[ChangeHash]>,
-) -> Option<hydrate::Value> {
-    ReadDoc::hydrate(document, object, heads).ok()
 }
 
 /// Whether two JSON values are the same, numbers by their value (RFC 6902, 4.6).

@@ -4,13 +4,14 @@
 //! list as its new whole. Guarantees: oldest first, every change after those it builds on; a
 //! change without effect tells nothing. The same on every node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{Automerge, ChangeHash, ObjType, ReadDoc as _, hydrate};
+use automerge::{Automerge, ChangeHash, ObjType, ReadDoc as _, ScalarValueRef};
 use serde_json::Value;
 
-use super::codec::{hydrated, plain, plain_entity, plain_group, shown};
+use super::codec::{plain, plain_entity, plain_group, shown};
+use super::held::{self, DEPTH_HELD, Held};
 use super::plan::{Place, path_of};
 use super::write::place;
 use super::{Document, message};
@@ -18,6 +19,9 @@ use crate::history::{HistoryChange, HistoryItem};
 use crate::rules::REMOVED;
 use crate::schema::{Field, Node};
 use crate::value::{ActorId, UnixMillis};
+
+/// Most steps told of one change; an office's edit has a few.
+const STEPS_MAX: usize = 2_000;
 
 pub(super) fn history(document: &Document) -> Vec<HistoryItem> {
     let mut teller = Teller {
@@ -101,12 +105,10 @@ impl Teller<'_> {
 
     /// The record as its first change made it.
     fn creation(&self, hash: ChangeHash) -> HistoryChange {
-        let held = self.document.hydrate(Some(&[hash]));
-        let fields = match &held {
-            hydrate::Value::Map(map) => {
-                let mut map = map.clone();
-                map.retain(|name, _| !name.starts_with('_'));
-                plain_group(self.fields, &hydrate::Value::Map(map))
+        let fields = match held::read(self.document, &automerge::ROOT, Some(&[hash])) {
+            Some(Held::Map(mut members)) => {
+                members.retain(|(name, _)| !name.starts_with('_'));
+                plain_group(self.fields, &Held::Map(members))
             }
             _ => Value::Null,
         };
@@ -143,13 +145,15 @@ impl Teller<'_> {
                 (parent, inside)
             }
         };
-        let mut way = parent.way.clone();
+        let mut way = parent.way;
         match &op.key {
             Key::Map(name) => way.push(name.to_string()),
             Key::Seq(ElementId::Head | ElementId::Id(_)) => way.push("-".to_owned()),
         }
-        let in_list = parent.list.clone();
-        if let OpType::Make(made) = &op.action {
+        let in_list = parent.list;
+        if let OpType::Make(made) = &op.action
+            && way.len() <= DEPTH_HELD
+        {
             let list = in_list
                 .clone()
                 .or_else(|| (*made == ObjType::List).then(|| way.clone()));
@@ -159,12 +163,12 @@ impl Teller<'_> {
             };
             self.objects.insert(id, object);
         }
-        if inside || change.deps().is_empty() {
+        if inside || change.deps().is_empty() || told.changes.len() >= STEPS_MAX {
             return;
         }
         let at = [change.hash()];
         if let Some(list) = in_list {
-            if told.lists.insert(list.clone(), ()).is_none() {
+            if told.lists.insert(list.clone()) {
                 let value = self.read(&list, &at);
                 told.push("replace", &list, value);
             }
@@ -190,7 +194,11 @@ impl Teller<'_> {
         }
         let verb = if op.pred.is_empty() { "add" } else { "replace" };
         match &op.action {
-            OpType::Put(value) => told.push(verb, way, Some(shown(node(way), value))),
+            OpType::Put(value) => told.push(
+                verb,
+                way,
+                Some(shown(node(way), &ScalarValueRef::from(value.clone()))),
+            ),
             OpType::Delete => match self.read(way, at) {
                 // Deleting what was not shown settles on what was.
                 Some(value) => told.push("replace", way, Some(value)),
@@ -207,10 +215,8 @@ impl Teller<'_> {
         for key in parents {
             object = self.document.get_at(&object, key.as_str(), at).ok()??.1;
         }
-        let held = match self.document.get_at(&object, last.as_str(), at).ok()?? {
-            (automerge::Value::Scalar(scalar), _) => hydrate::Value::Scalar(scalar.into_owned()),
-            (automerge::Value::Object(_), id) => hydrated(self.document, &id, Some(at))?,
-        };
+        let (value, id) = self.document.get_at(&object, last.as_str(), at).ok()??;
+        let held = held::of(self.document, value, &id, Some(at))?;
         Some(match place(way) {
             Place::Entry(entity) => plain_entity(entity.fields, &held),
             Place::Field(field) => plain(Some(&field.node), &held),
@@ -230,7 +236,7 @@ fn node(way: &[String]) -> Option<&'static Node> {
 #[derive(Default)]
 struct Told {
     changes: Vec<HistoryChange>,
-    lists: BTreeMap<Vec<String>, ()>,
+    lists: BTreeSet<Vec<String>>,
 }
 
 impl Told {

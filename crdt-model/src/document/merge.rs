@@ -6,10 +6,13 @@
 //! values Automerge's. The same changes give the same view on every node, in whatever order
 //! they arrived.
 
-use automerge::{Automerge, ObjId, ROOT, ReadDoc as _, hydrate};
+use std::borrow::Cow;
+
+use automerge::{Automerge, ObjId, ROOT, ReadDoc as _};
 use serde_json::{Map, Value};
 
-use super::codec::{hydrated, plain, plain_entity, shown};
+use super::codec::{plain, plain_entity, shown};
+use super::held::{self, Held, Slot};
 use super::message;
 use super::{Conflict, Flag, Rival};
 use crate::lifecycle::precedence;
@@ -19,6 +22,9 @@ use crate::value::UnixMillis;
 
 /// A removed sub-entity that a concurrent edit brought back.
 pub(crate) const REMOVAL_UNDONE: &str = "removal_undone";
+
+/// Most registers with several values that are told of one record.
+const CONFLICTS_MAX: usize = 1_000;
 
 /// The way from the root to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,24 +61,21 @@ impl<'a> View<'a> {
     pub(crate) fn value(
         &mut self,
         node: Option<&'static Node>,
-        value: &hydrate::Value,
+        value: &Held<'_>,
         path: &mut String,
     ) -> Value {
         match (node, value) {
-            (_, hydrate::Value::Scalar(value)) => shown(node, value),
-            (_, hydrate::Value::Text(text)) => Value::String(text.to_string()),
-            (Some(Node::Keyed(entity)), hydrate::Value::Map(map)) => {
-                self.entries(entity, map, path)
-            }
-            (Some(Node::Group(fields)), hydrate::Value::Map(map)) => {
-                self.members(fields, map, path)
-            }
-            (_, hydrate::Value::Map(map)) => self.members(&[], map, path),
-            (_, hydrate::Value::List(list)) => self.items(list, path),
+            (_, Held::Scalar(value)) => shown(node, value),
+            (_, Held::Text(text)) => Value::String(text.clone()),
+            (_, Held::Later(_)) => Value::Null,
+            (Some(Node::Keyed(entity)), Held::Map(map)) => self.entries(entity, map, path),
+            (Some(Node::Group(fields)), Held::Map(map)) => self.members(fields, map, path),
+            (_, Held::Map(map)) => self.members(&[], map, path),
+            (_, Held::List(list)) => self.items(list, path),
         }
     }
 
-    fn items(&mut self, list: &hydrate::List, path: &mut String) -> Value {
+    fn items(&mut self, list: &[Slot<'_>], path: &mut String) -> Value {
         let mut items = Vec::with_capacity(list.len());
         for (index, item) in list.iter().enumerate() {
             self.way.push(Step::Index(index));
@@ -92,24 +95,24 @@ impl<'a> View<'a> {
     fn members(
         &mut self,
         fields: &'static [Field],
-        map: &hydrate::Map,
+        map: &[(Cow<'_, str>, Slot<'_>)],
         path: &mut String,
     ) -> Value {
         let mut members = Map::new();
-        for (name, value) in map.iter() {
+        for (name, value) in map {
             if path.is_empty() && name.starts_with('_') {
                 continue;
             }
             let shown = within(path, name, |path| self.member(fields, name, value, path));
-            members.insert(name.clone(), shown);
+            members.insert(name.to_string(), shown);
         }
         Value::Object(members)
     }
 
     /// The whole record.
     pub(super) fn record(&mut self, kind: Kind) -> Value {
-        match self.document.hydrate(None) {
-            hydrate::Value::Map(map) => self.members(kind.fields(), &map, &mut String::new()),
+        match held::read(self.document, &ROOT, None) {
+            Some(Held::Map(map)) => self.members(kind.fields(), &map, &mut String::new()),
             _ => Value::Object(Map::new()),
         }
     }
@@ -119,7 +122,7 @@ impl<'a> View<'a> {
         &mut self,
         fields: &'static [Field],
         name: &str,
-        value: &hydrate::MapValue,
+        value: &Slot<'_>,
         path: &mut String,
     ) -> Value {
         let field = find(fields, name);
@@ -141,12 +144,17 @@ impl<'a> View<'a> {
         shown
     }
 
-    fn entries(&mut self, entity: &'static Entity, map: &hydrate::Map, path: &mut String) -> Value {
+    fn entries(
+        &mut self,
+        entity: &'static Entity,
+        map: &[(Cow<'_, str>, Slot<'_>)],
+        path: &mut String,
+    ) -> Value {
         let mut entries = Map::new();
-        for (id, value) in map.iter() {
+        for (id, value) in map {
             let shown = within(path, id, |path| self.entry_at(entity, id, value, path));
             if let Some(shown) = shown {
-                entries.insert(id.clone(), shown);
+                entries.insert(id.to_string(), shown);
             }
         }
         Value::Object(entries)
@@ -157,7 +165,7 @@ impl<'a> View<'a> {
         &mut self,
         entity: &'static Entity,
         id: &str,
-        value: &hydrate::MapValue,
+        value: &Slot<'_>,
         path: &mut String,
     ) -> Option<Value> {
         self.way.push(Step::Key(id.to_owned()));
@@ -170,11 +178,11 @@ impl<'a> View<'a> {
     fn entry(
         &mut self,
         entity: &'static Entity,
-        value: &hydrate::MapValue,
+        value: &Slot<'_>,
         path: &mut String,
     ) -> Option<Value> {
         let shown = match &value.value {
-            hydrate::Value::Map(map) if map.contains_key(REMOVED) => {
+            Held::Map(map) if value.value.has(REMOVED) => {
                 if !self.came_back() {
                     return None;
                 }
@@ -189,7 +197,7 @@ impl<'a> View<'a> {
                 self.forget_mark(path);
                 shown
             }
-            hydrate::Value::Map(map) => self.members(entity.fields, map, path),
+            Held::Map(map) => self.members(entity.fields, map, path),
             other => self.value(None, other, path),
         };
         if value.conflict {
@@ -216,12 +224,12 @@ impl<'a> View<'a> {
             .iter()
             .filter_map(|(_, mark)| self.document.hash_for_opid(mark))
             .collect();
-        let then = hydrated(self.document, &object, Some(&removals));
-        let now = hydrated(self.document, &object, None);
+        let then = held::read(self.document, &object, Some(&removals));
+        let now = held::read(self.document, &object, None);
         match (then, now) {
-            (Some(hydrate::Value::Map(mut then)), Some(hydrate::Value::Map(mut now))) => {
-                then.remove(REMOVED);
-                now.remove(REMOVED);
+            (Some(Held::Map(mut then)), Some(Held::Map(mut now))) => {
+                then.retain(|(name, _)| name != REMOVED);
+                now.retain(|(name, _)| name != REMOVED);
                 then != now
             }
             _ => false,
@@ -251,13 +259,16 @@ impl<'a> View<'a> {
 
     /// Notes the values of the register at hand that are not shown.
     fn rivals(&mut self, node: Option<&'static Node>, deciding: bool, shown: &Value, path: &str) {
-        let render = |value: &hydrate::Value| plain(node, value);
+        if self.conflicts.len() + self.overwritten.len() >= CONFLICTS_MAX {
+            return;
+        }
+        let render = |value: &Held<'_>| plain(node, value);
         let rivals = self.values(&render, shown);
         self.note(deciding, shown, rivals, path);
     }
 
     fn lost_entries(&mut self, entity: &'static Entity, shown: &Value, path: &str) {
-        let render = |value: &hydrate::Value| plain_entity(entity.fields, value);
+        let render = |value: &Held<'_>| plain_entity(entity.fields, value);
         let rivals = self.values(&render, shown);
         self.note(false, shown, rivals, path);
     }
@@ -278,7 +289,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn values(&self, render: &dyn Fn(&hydrate::Value) -> Value, shown: &Value) -> Vec<Rival> {
+    fn values(&self, render: &dyn Fn(&Held<'_>) -> Value, shown: &Value) -> Vec<Rival> {
         let Some((object, step)) = self.register() else {
             return Vec::new();
         };
@@ -288,12 +299,8 @@ impl<'a> View<'a> {
         };
         let mut rivals = Vec::new();
         for (value, op) in all.unwrap_or_default() {
-            let held = match value {
-                automerge::Value::Scalar(scalar) => hydrate::Value::Scalar(scalar.into_owned()),
-                automerge::Value::Object(_) => match hydrated(self.document, &op, None) {
-                    Some(held) => held,
-                    None => continue,
-                },
+            let Some(held) = held::of(self.document, value, &op, None) else {
+                continue;
             };
             let value = render(&held);
             if value == *shown {

@@ -83,6 +83,10 @@ fn unbase64(text: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_raw_string_hashes,
+    reason = "the form in which snapshots are updated"
+)]
 mod tests {
     use super::*;
     use crate::value::UnixMillis;

@@ -8,6 +8,7 @@ mod absorb;
 mod apply;
 mod codec;
 mod create;
+mod held;
 mod history;
 mod merge;
 mod message;
@@ -237,6 +238,12 @@ impl Document {
         self.summary
             .get_or_init(|| Summary::of(self.kind, &self.territory, self.local, &self.record()))
             .clone()
+    }
+
+    /// Whether the document, saved whole and loaded again, is the same version: to be asked
+    /// before changes are given up for a save.
+    pub fn survives_saving(&self) -> bool {
+        absorb::survives_saving(&self.automerge)
     }
 
     /// Who changed what, oldest first.

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ROOT, ReadDoc as _, hydrate};
+use automerge::{Automerge, ROOT, ReadDoc as _};
 use serde_json::Value;
 
-use super::codec::{hydrated, same};
+use super::codec::same;
 use super::create::add_containers;
+use super::held::read_key;
 use super::merge::View;
 use crate::command::{Operation, Patch, Pointer, escape};
 use crate::problem::{Problem, Rejected};
@@ -78,7 +79,12 @@ impl Part {
 
 /// The JSON pointer of these keys.
 pub(super) fn path_of(way: &[String]) -> String {
-    way.iter().map(|key| format!("/{}", escape(key))).collect()
+    let mut path = String::new();
+    for key in way {
+        path.push('/');
+        path.push_str(&escape(key));
+    }
+    path
 }
 
 impl Plan {
@@ -214,7 +220,7 @@ fn read_part(document: &Automerge, kind: Kind, way: Vec<String>) -> Result<Part,
         (None, None) => Place::Unknown,
     };
     let mut view = View::new(document, parents);
-    let before = held(document, &object, key).and_then(|value| {
+    let before = read_key(document, &object, key).and_then(|value| {
         let mut path = path_of(&way);
         match place {
             Place::Entry(entity) => view.entry_at(entity, key, &value, &mut path),
@@ -250,17 +256,6 @@ fn open(view: &View<'_>) -> Vec<String> {
         .chain(&view.overwritten)
         .map(|conflict| conflict.path.clone())
         .collect()
-}
-
-/// What a map's key holds, as hydrating the map would give it.
-fn held(document: &Automerge, object: &automerge::ObjId, key: &str) -> Option<hydrate::MapValue> {
-    let mut values = document.get_all(object, key).ok()?;
-    let conflict = values.len() > 1;
-    let value = match values.pop()? {
-        (automerge::Value::Scalar(scalar), _) => hydrate::Value::Scalar(scalar.into_owned()),
-        (automerge::Value::Object(_), id) => hydrated(document, &id, None)?,
-    };
-    Some(hydrate::MapValue { value, conflict })
 }
 
 enum Failed {
@@ -384,7 +379,6 @@ fn check(kind: Kind, part: &Part, problems: &mut Vec<Problem>) {
     let depth = part.way.len().saturating_sub(1);
     match (part.place, &part.after) {
         (Place::Whole, Some(record)) => findings.record(kind.fields(), record),
-        (Place::Whole, None) => {}
         (Place::Field(field), after) if field.required => match after {
             None | Some(Value::Null) => {
                 let detail = format!("{} is missing, a record cannot be without it", field.name);

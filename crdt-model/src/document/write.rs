@@ -8,6 +8,7 @@ use automerge::{AutomergeError, ObjId, ObjType, Prop, ROOT, ReadDoc as _, Value 
 use serde_json::{Map, Value};
 
 use super::codec::{plain_entity, put, same, scalar, stored, stored_group};
+use super::held;
 use super::plan::{Part, Place, Plan, below};
 use crate::command::{Pointer, Stamp};
 use crate::rules::REMOVED;
@@ -203,7 +204,8 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
 
     /// What a removed sub-entity still holds.
     fn hidden(&self, object: &ObjId, entity: &'static Entity) -> Result<Value, AutomergeError> {
-        let held = self.transaction.hydrate(object, None)?;
+        let held = held::read(&*self.transaction, object, None);
+        let held = held.ok_or(AutomergeError::NotAnObject)?;
         Ok(plain_entity(entity.fields, &held))
     }
 

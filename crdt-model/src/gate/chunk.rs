@@ -7,6 +7,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::input::{Input, Measure, Written};
 use crate::value::{ActorId, ChangeHash};
 
 /// Largest change accepted, in bytes.
@@ -149,28 +150,6 @@ fn ascending<T: PartialOrd>(items: &[T], what: &'static str) -> Result<(), BadCh
     }
 }
 
-/// How the values of a column are written.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Written {
-    /// Runs of numbers, each below this bound.
-    Numbers { below: u64 },
-    /// Runs of differences.
-    Differences,
-    /// Runs of texts.
-    Texts,
-}
-
-/// What a column counts.
-#[derive(Debug, Default, Clone, Copy)]
-struct Measure {
-    /// Values, absent ones included.
-    values: u64,
-    /// Sum of the numbers.
-    sum: u64,
-    /// Sum of the numbers without their lowest four bits: lengths, in a column of types.
-    lengths: u64,
-}
-
 const OBJECT_ACTOR: u64 = 0x01;
 const OBJECT_COUNTER: u64 = 0x02;
 const KEY_ACTOR: u64 = 0x11;
@@ -185,7 +164,7 @@ const BEFORE_ACTOR: u64 = 0x71;
 const BEFORE_COUNTER: u64 = 0x73;
 
 /// Highest action of a record's change: make a map, put, make a list, delete.
-const ACTION_MAX: u64 = 3;
+pub(super) const ACTION_MAX: u64 = 3;
 
 fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
     let count = input.count("columns", COLUMNS_MAX)?;
@@ -264,162 +243,106 @@ fn even(
     Ok(())
 }
 
-/// Bytes not yet read.
-struct Input<'a>(&'a [u8]);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::input::tests::leb;
 
-impl<'a> Input<'a> {
-    fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], BadChunk> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or(BadChunk::Truncated { what })?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self, what: &'static str) -> Result<u8, BadChunk> {
-        self.take(1, what).map(|byte| byte[0])
-    }
-
-    /// An unsigned LEB128 number of 64 bits in its shortest form.
-    fn number(&mut self, what: &'static str) -> Result<u64, BadChunk> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte(what)?;
-            let bits = u64::from(byte & 0x7f);
-            if bits << shift >> shift != bits || (byte == 0 && shift > 0) {
-                break;
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
+    /// A chunk of one actor with these columns, its length and checksum right.
+    fn chunk(columns: &[(u64, &[u8])]) -> Vec<u8> {
+        let mut body = vec![0, 18];
+        body.extend([9; 18]);
+        body.extend([1, 1, 0, 0, 0]);
+        body.extend(leb(columns.len() as u64));
+        for (column, data) in columns {
+            body.extend(leb(*column));
+            body.extend(leb(data.len() as u64));
         }
-        Err(BadChunk::Number { what })
-    }
-
-    /// A signed LEB128 number of 64 bits in its shortest form.
-    fn signed(&mut self, what: &'static str) -> Result<i64, BadChunk> {
-        let mut number = 0_i64;
-        let mut previous = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte(what)?;
-            number |= i64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let extends =
-                    (byte == 0 && previous & 0x40 == 0) || (byte == 0x7f && previous & 0x40 != 0);
-                let too_wide = shift == 63 && byte != 0 && byte != 0x7f;
-                if too_wide || (shift > 0 && extends) {
-                    break;
-                }
-                if byte & 0x40 != 0 && shift < 57 {
-                    number |= -1 << (shift + 7);
-                }
-                return Ok(number);
-            }
-            previous = byte;
+        for (_, data) in columns {
+            body.extend(*data);
         }
-        Err(BadChunk::Number { what })
+        let mut hashed = vec![CHANGE_CHUNK];
+        hashed.extend(leb(body.len() as u64));
+        hashed.extend(body);
+        let hash = Sha256::digest(&hashed);
+        [&MAGIC[..], &hash[..4], &hashed].concat()
     }
 
-    /// A number of things that fits the limit and memory.
-    fn count(&mut self, what: &'static str, allowed: u64) -> Result<usize, BadChunk> {
-        let seen = self.number(what)?;
-        let too_many = BadChunk::TooMany {
-            what,
-            seen,
-            allowed,
+    fn check(columns: &[(u64, &[u8])], expected: &str) {
+        let seen = match measure(&chunk(columns)) {
+            Ok(_) => "fine".to_owned(),
+            Err(bad) => bad.to_string(),
         };
-        usize::try_from(seen)
-            .ok()
-            .filter(|_| seen <= allowed)
-            .ok_or(too_many)
+        assert_eq!(seen, expected, "{columns:x?}");
     }
 
-    fn actor(&mut self) -> Result<ActorId, BadChunk> {
-        let seen = self.number("the length of an actor")?;
-        if seen != 18 {
-            return Err(BadChunk::Actor { seen });
-        }
-        let bytes = self.take(18, "an actor")?;
-        Ok(ActorId::from_slice(bytes).expect("18 bytes were taken"))
+    #[test]
+    fn runs_are_counted_before_anything_is_made_of_them() {
+        let long = [&[0xff; 4][..], &[0x07, 1]].concat();
+        check(&[], "fine");
+        check(&[(ACTION, &[2, 1])], "fine");
+        check(
+            &[(ACTION, &long)],
+            "2147483647 operations, at most 50000 allowed",
+        );
+        check(
+            &[(ACTION, &[0, 0xd1, 0x86, 3])],
+            "50001 operations, at most 50000 allowed",
+        );
+        let widest = [&[0][..], &[0xff; 9], &[1]].concat();
+        check(
+            &[(ACTION, &widest)],
+            "18446744073709551615 operations, at most 50000 allowed",
+        );
+        let twice = [&[0, 1][..], &widest].concat();
+        check(
+            &[(INSERT, &twice)],
+            "18446744073709551615 operations, at most 50000 allowed",
+        );
+        let before = [2, 0xff, 0xff, 0xff, 0xff, 0x0f];
+        check(
+            &[(ACTION, &[2, 1]), (BEFORE_COUNT, &before)],
+            "8589934590 predecessors, at most 50000 allowed",
+        );
     }
 
-    /// Measures a column of runs: a positive length and a value, a negative one and as many
-    /// values, or zero and the length of a run of absent ones.
-    fn runs(mut self, written: Written) -> Result<Measure, BadChunk> {
-        let mut measure = Measure::default();
-        while !self.0.is_empty() {
-            let length = self.signed("the length of a run")?;
-            if length == 0 {
-                let absent = self.number("the length of a run")?;
-                measure.add(absent, None)?;
-            } else if length > 0 {
-                let value = self.value(written)?;
-                measure.add(length.unsigned_abs(), value)?;
-            } else {
-                for _ in 0..length.unsigned_abs() {
-                    let value = self.value(written)?;
-                    measure.add(1, value)?;
-                }
-            }
-        }
-        Ok(measure)
-    }
-
-    fn value(&mut self, written: Written) -> Result<Option<u64>, BadChunk> {
-        match written {
-            Written::Numbers { below } => {
-                let value = self.number("a value")?;
-                if value >= below {
-                    return Err(if below == ACTION_MAX + 1 {
-                        BadChunk::Action { seen: value }
-                    } else {
-                        BadChunk::Number {
-                            what: "an actor's place",
-                        }
-                    });
-                }
-                Ok(Some(value))
-            }
-            Written::Differences => self.signed("a difference").map(|_| None),
-            Written::Texts => {
-                let length = self.number("the length of a text")?;
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                self.take(length, "a text").map(|_| None)
-            }
-        }
-    }
-
-    /// Measures a column of alternating runs of false and true.
-    fn truths(mut self) -> Result<Measure, BadChunk> {
-        let mut measure = Measure::default();
-        while !self.0.is_empty() {
-            let length = self.number("the length of a run")?;
-            measure.add(length, None)?;
-        }
-        Ok(measure)
-    }
-}
-
-impl Measure {
-    /// Counts a run, in arithmetic that no length can wrap.
-    fn add(&mut self, length: u64, value: Option<u64>) -> Result<(), BadChunk> {
-        let too_many = |seen: u64| BadChunk::TooMany {
-            what: "operations",
-            seen,
-            allowed: OPERATIONS_MAX,
-        };
-        self.values = self.values.saturating_add(length);
-        if self.values > OPERATIONS_MAX {
-            return Err(too_many(self.values));
-        }
-        if let Some(value) = value {
-            self.sum = self.sum.saturating_add(value.saturating_mul(length));
-            self.lengths = self
-                .lengths
-                .saturating_add((value >> 4).saturating_mul(length));
-        }
-        Ok(())
+    #[test]
+    fn columns_must_be_known_ordered_and_even() {
+        check(
+            &[(ACTION, &[2, 1]), (INSERT, &[2])],
+            "the columns are not in ascending order",
+        );
+        check(
+            &[(ACTION, &[2, 1]), (ACTION, &[2, 1])],
+            "the columns are not in ascending order",
+        );
+        check(
+            &[(0x4a, &[2, 1])],
+            "a column 0x4a, which no change of a record has",
+        );
+        check(
+            &[(0x94, &[1])],
+            "a column 0x94, which no change of a record has",
+        );
+        check(
+            &[(ACTION, &[2, 5])],
+            "an operation of kind 5, which no record has",
+        );
+        let uneven = "the columns do not describe the same number of operations";
+        check(&[(INSERT, &[3]), (ACTION, &[2, 1])], uneven);
+        check(&[(ACTION, &[2, 1]), (VALUE, &[0])], uneven);
+        check(
+            &[(ACTION, &[2, 1]), (VALUE_TYPE, &[2, 0x16]), (VALUE, b"x")],
+            uneven,
+        );
+        check(
+            &[(ACTION, &[2, 1]), (VALUE_TYPE, &[2, 0x16]), (VALUE, b"xy")],
+            "fine",
+        );
+        check(
+            &[(OBJECT_ACTOR, &[2, 1]), (ACTION, &[2, 1])],
+            "an actor's place is a number out of range or not in its shortest form",
+        );
+        check(&[(ACTION, &[0x7e, 1])], "the bytes end inside a value");
     }
 }

@@ -7,7 +7,7 @@ use raccordo_crdt_model::{
 use serde_json::{Value, json};
 
 /// A whole record with every field of the table.
-pub fn full() -> Value {
+pub(crate) fn full() -> Value {
     json!({"ref":"FR-A-2026-000123","sharing":"shared",
      "subject":{"kind":"person","token":"d2f1","birth_year":1988,"sex":"F","municipality":"060006","minors":0},
      "need_area":"POV","sub_areas":["dipendenze"],"opened_on":"2026-03-04","state":"active",
@@ -23,12 +23,12 @@ pub fn full() -> Value {
 }
 
 /// The least that a record may be.
-pub fn least() -> Value {
+pub(crate) fn least() -> Value {
     json!({"subject":{"kind":"person"},"need_area":"FAM","opened_on":"2026-01-07"})
 }
 
 /// A stamp of the node `node` at a number of seconds after an invented start.
-pub fn stamp(node: u8, second: i64) -> Stamp {
+pub(crate) fn stamp(node: u8, second: i64) -> Stamp {
     Stamp {
         origin: [node; 8],
         incarnation: [0xee; 8],
@@ -39,30 +39,30 @@ pub fn stamp(node: u8, second: i64) -> Stamp {
     }
 }
 
-pub fn imported(node: u8, second: i64) -> Stamp {
+pub(crate) fn imported(node: u8, second: i64) -> Stamp {
     Stamp {
         imported: true,
         ..stamp(node, second)
     }
 }
 
-pub fn id() -> DocumentId {
+pub(crate) fn id() -> DocumentId {
     DocumentId::from_bytes([7; 16])
 }
 
-pub fn create(fields: &Value) -> Result<(Document, Change), Rejected> {
+pub(crate) fn create(fields: &Value) -> Result<(Document, Change), Rejected> {
     Document::create(id(), Kind::Project, "frosinone/a", fields, &stamp(1, 0))
 }
 
-pub fn made(fields: &Value) -> Document {
+pub(crate) fn made(fields: &Value) -> Document {
     create(fields).expect("a valid record").0
 }
 
-pub fn patch_of(patch: Value) -> Patch {
+pub(crate) fn patch_of(patch: Value) -> Patch {
     Patch::parse(&patch).expect("a well-formed patch")
 }
 
-pub fn edit(
+pub(crate) fn edit(
     document: &mut Document,
     patch: Value,
     stamp: &Stamp,
@@ -71,7 +71,7 @@ pub fn edit(
 }
 
 /// Sets one path, which must succeed with a change.
-pub fn set(document: &mut Document, path: &str, value: Value, stamp: &Stamp) -> Change {
+pub(crate) fn set(document: &mut Document, path: &str, value: Value, stamp: &Stamp) -> Change {
     edit(
         document,
         json!([{"op":"add","path":path,"value":value}]),
@@ -82,7 +82,7 @@ pub fn set(document: &mut Document, path: &str, value: Value, stamp: &Stamp) -> 
 }
 
 /// Sets one path on the version `base`.
-pub fn set_at(
+pub(crate) fn set_at(
     document: &mut Document,
     base: &Heads,
     path: &str,
@@ -97,18 +97,18 @@ pub fn set_at(
 }
 
 /// A change as it comes from the node that made it.
-pub fn checked(change: &Change, node: u8) -> raccordo_crdt_model::CheckedChange {
+pub(crate) fn checked(change: &Change, node: u8) -> raccordo_crdt_model::CheckedChange {
     gate::check(change.bytes.clone(), &change.hash, [node; 8], [0xee; 8]).expect("a good change")
 }
 
-pub fn absorb(document: &mut Document, change: &Change, node: u8) {
+pub(crate) fn absorb(document: &mut Document, change: &Change, node: u8) {
     *document = document
         .absorb(&[checked(change, node)])
         .expect("a fitting change");
 }
 
 /// Problems and refusals as text.
-pub fn shown<T>(result: Result<T, Rejected>) -> String {
+pub(crate) fn shown<T>(result: Result<T, Rejected>) -> String {
     match result {
         Ok(_) => "accepted\n".to_owned(),
         Err(Rejected::Invalid(problems)) => problems
@@ -120,7 +120,7 @@ pub fn shown<T>(result: Result<T, Rejected>) -> String {
 }
 
 /// What merging left open, as text.
-pub fn open(record: &Record) -> String {
+pub(crate) fn open(record: &Record) -> String {
     let mut out = String::new();
     for (name, conflicts) in [
         ("conflict", &record.conflicts),
@@ -145,10 +145,10 @@ pub fn open(record: &Record) -> String {
 }
 
 /// A pseudo-random sequence that is the same on every machine.
-pub struct Numbers(pub u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         // splitmix64 (Steele, Lea, Flood 2014).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -157,7 +157,7 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).expect("below a usize")
     }
 }

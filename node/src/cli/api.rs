@@ -3,6 +3,7 @@
 //! A running node answers on the Unix socket in its folder. A node at rest is opened in this
 //! process, without network, and the same routes are called directly. A command never knows which.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -264,7 +265,7 @@ pub(super) fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").expect("writing to a string never fails");
         }
     }
     out

@@ -32,33 +32,31 @@ pub fn dispatch(arguments: Arguments) -> ExitCode {
 }
 
 fn done(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    // What needs no asynchronous work comes first and starts no threads.
     let named = arguments.data;
-    let data = named.clone().unwrap_or_else(|| PathBuf::from(DATA_DEFAULT));
+    let data = match &arguments.command {
+        Command::Demo(_) => named.unwrap_or_else(|| PathBuf::from(DEMO_DEFAULT)),
+        _ => named.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT)),
+    };
+    // What needs no asynchronous work comes first and starts no threads.
     match arguments.command {
-        Command::Init(init) => return init::init(&data, init).map(|()| ExitCode::SUCCESS),
+        Command::Init(init) => init::init(&data, init)?,
+        Command::Config(ConfigCommand::Show(format)) => config::show(&data, format)?,
+        Command::Completions { shell } => completions(shell)?,
         Command::Config(ConfigCommand::Check { file, format }) => {
             return config::check(&data, file.as_deref(), format);
         }
-        Command::Config(ConfigCommand::Show(format)) => {
-            return config::show(&data, format).map(|()| ExitCode::SUCCESS);
-        }
-        Command::Completions { shell } => return completions(shell).map(|()| ExitCode::SUCCESS),
         command => {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
                 .context("cannot start the threads of the program")?;
-            let data = match command {
-                Command::Demo(_) => named.unwrap_or_else(|| PathBuf::from(DEMO_DEFAULT)),
-                _ => data,
-            };
             let outcome = runtime.block_on(Box::pin(asynchronous(&data, command)));
             // A blocked read of standard input must not keep the process alive.
             runtime.shutdown_background();
-            outcome
+            return outcome;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode> {

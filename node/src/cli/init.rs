@@ -13,7 +13,7 @@ use crate::engine;
 /// Founds a node in a folder that holds none and prints its id.
 pub(super) fn init(data: &Path, arguments: InitArguments) -> anyhow::Result<()> {
     let json = arguments.format.json;
-    let id = found(data, settings(arguments))?;
+    let id = found(data, &settings(arguments))?;
     if json {
         print::json(&json!({"id": id, "data": data}))
     } else {
@@ -22,7 +22,7 @@ pub(super) fn init(data: &Path, arguments: InitArguments) -> anyhow::Result<()> 
 }
 
 /// Founds a node and returns its id.
-pub(super) fn found(data: &Path, settings: InitialSettings) -> anyhow::Result<String> {
+pub(super) fn found(data: &Path, settings: &InitialSettings) -> anyhow::Result<String> {
     engine::init(data, settings)
         .map(|id| id.to_string())
         .map_err(|failed| anyhow!("{}", chain(&failed)))

@@ -85,17 +85,21 @@ fn text(shown: &Value) -> String {
     let mut text = table.show("no territories yet: make an invitation with `raccordo invite`");
     let totals = &shown["totals"];
     if totals.is_object() {
-        text.push_str(&format!(
-            "\n\n{} projects, {} persons, {} households; {} of {} territories current, oldest part as of {}",
-            cell(&totals["projects"]),
-            cell(&totals["persons"]),
-            cell(&totals["households"]),
-            cell(&totals["territories_current"]),
-            cell(&totals["territories"]),
-            cell(&totals["oldest_as_of"]),
-        ));
+        text += &totals_line(totals);
     }
     text
+}
+
+fn totals_line(totals: &Value) -> String {
+    format!(
+        "\n\n{} projects, {} persons, {} households; {} of {} territories current, oldest part as of {}",
+        cell(&totals["projects"]),
+        cell(&totals["persons"]),
+        cell(&totals["households"]),
+        cell(&totals["territories_current"]),
+        cell(&totals["territories"]),
+        cell(&totals["oldest_as_of"]),
+    )
 }
 
 #[cfg(test)]

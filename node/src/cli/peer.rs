@@ -43,12 +43,8 @@ pub(super) async fn join(data: &Path, arguments: JoinArguments) -> anyhow::Resul
     if arguments.format.json {
         return print::json(&peer);
     }
-    let next = match peer["state"].as_str() {
-        Some("pending") => "waits for approval there (`raccordo peer approve` on the coordination)",
-        _ => "member; `raccordo status` shows the link",
-    };
     print::line(&format!(
-        "joined {} ({}): {next}",
+        "joined {} ({}); records go there once its administrator has approved this node (`raccordo status` shows it)",
         cell(&peer["territory"]),
         cell(&peer["name"])
     ))

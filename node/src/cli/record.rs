@@ -60,7 +60,7 @@ fn list_path(many: &RecordListArguments) -> String {
 /// One record: what it is and how far it has travelled, then its fields.
 fn shown(record: &Value) -> String {
     let meta = &record["_meta"];
-    let mut text = format!(
+    let mut lines = vec![format!(
         "{}  {}  {}\nid        {}\nchanged   {} by {}\ndelivery  {}",
         cell(&record["ref"]),
         cell(&meta["territory"]),
@@ -69,7 +69,7 @@ fn shown(record: &Value) -> String {
         cell(&meta["updated_at"]),
         cell(&meta["updated_by"]),
         cell(&meta["delivery"]["state"]),
-    );
+    )];
     for conflict in meta["conflicts"].as_array().into_iter().flatten() {
         let rivals = conflict["rivals"].as_array().into_iter().flatten();
         let rivals: Vec<String> = rivals
@@ -82,16 +82,15 @@ fn shown(record: &Value) -> String {
                 )
             })
             .collect();
-        text.push_str(&format!(
-            "\nconflict  {}: shown {}, also {}",
-            cell(&conflict["path"]),
-            conflict["shown"],
-            plain(&rivals.join(", "))
+        let (path, shown) = (cell(&conflict["path"]), &conflict["shown"]);
+        lines.push(format!(
+            "conflict  {path}: shown {shown}, also {}",
+            rivals.join(", ")
         ));
     }
     for flag in meta["flags"].as_array().into_iter().flatten() {
-        text.push_str(&format!(
-            "\nflag      {} at {}",
+        lines.push(format!(
+            "flag      {} at {}",
             cell(&flag["code"]),
             cell(&flag["path"])
         ));
@@ -100,7 +99,7 @@ fn shown(record: &Value) -> String {
     if let Some(members) = fields.as_object_mut() {
         members.remove("_meta");
     }
-    format!("{text}\n\n{fields:#}")
+    format!("{}\n\n{fields:#}", lines.join("\n"))
 }
 
 fn listed(page: &Value) -> String {

@@ -13,6 +13,7 @@ use sd_notify::NotifyState;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::api::{chain, local_user};
@@ -52,8 +53,13 @@ pub(super) async fn run(data: &Path, arguments: RunArguments) -> anyhow::Result<
     )
     .await
     .map_err(|failed| anyhow!("{}", chain(&failed)))?;
-    let mut bound = socket::bind(data)?;
-    let listener = bound.listener.take().context("the socket was just bound")?;
+    let (bound, listener) = match socket::bind(data) {
+        Ok(bound) => bound,
+        Err(failed) => {
+            node.stop().await;
+            return Err(failed);
+        }
+    };
     let routes = router(node.engine(), local_user());
     let (stop_commands, stopped) = oneshot::channel::<()>();
     let commands = tokio::spawn(serve_unix(listener, routes, async { drop(stopped.await) }));
@@ -91,11 +97,11 @@ struct Wakes {
     interrupt: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
     watchdog: Option<tokio::time::Interval>,
-    stdin: bool,
+    input: JoinHandle<()>,
 }
 
 impl Wakes {
-    fn new(stdin: bool) -> anyhow::Result<Self> {
+    fn new(stop_with_stdin: bool) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         // Half the period that the service manager allows, as its manual advises.
         let watchdog =
@@ -105,7 +111,7 @@ impl Wakes {
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
             watchdog,
-            stdin,
+            input: tokio::spawn(input_ended(stop_with_stdin)),
         })
     }
 
@@ -114,7 +120,7 @@ impl Wakes {
             _ = self.terminate.recv() => Wake::Stop,
             _ = self.interrupt.recv() => Wake::Stop,
             _ = self.hangup.recv() => Wake::Reload,
-            () = stdin_closed(self.stdin) => Wake::Stop,
+            _ = &mut self.input => Wake::Stop,
             () = tick(self.watchdog.as_mut()) => Wake::Watchdog,
         }
     }
@@ -130,7 +136,7 @@ async fn tick(interval: Option<&mut tokio::time::Interval>) {
 }
 
 /// Returns when standard input ends, and never if it does not count.
-async fn stdin_closed(counts: bool) {
+async fn input_ended(counts: bool) {
     if !counts {
         return std::future::pending().await;
     }

@@ -18,17 +18,15 @@ const SOCKET_PATH_BYTES_MAX: usize = 100;
 /// The name in the data folder, of the socket or of the file that names it.
 const SOCKET_NAME: &str = "socket";
 
-/// A bound socket; its files are removed when the value is dropped.
+/// The files of a bound socket; they are removed when the value is dropped.
 #[derive(Debug)]
 pub(super) struct Bound {
-    /// Takes connections of commands.
-    pub(super) listener: Option<UnixListener>,
     paths: Vec<PathBuf>,
 }
 
 /// Binds the socket of the node in `data`. The caller holds the store's lock, so a file left over
 /// by a node that was killed is nobody's and is replaced.
-pub(super) fn bind(data: &Path) -> anyhow::Result<Bound> {
+pub(super) fn bind(data: &Path) -> anyhow::Result<(Bound, UnixListener)> {
     let folder =
         fs::canonicalize(data).with_context(|| format!("cannot open {}", data.display()))?;
     let named = folder.join(SOCKET_NAME);
@@ -50,10 +48,7 @@ pub(super) fn bind(data: &Path) -> anyhow::Result<Bound> {
             .with_context(|| format!("cannot write {}", named.display()))?;
         paths.push(path);
     }
-    Ok(Bound {
-        listener: Some(listener),
-        paths,
-    })
+    Ok((Bound { paths }, listener))
 }
 
 impl Drop for Bound {
@@ -185,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_killed_node_left_behind_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let mut first = bind(folder.path()).unwrap();
+        let (mut first, _) = bind(folder.path()).unwrap();
         first.paths.clear();
         drop(first);
         assert!(connect(folder.path()).await.unwrap().is_none());

@@ -35,10 +35,11 @@ pub(super) async fn status(data: &Path, format: Format) -> anyhow::Result<()> {
         size(store["disk_bytes"].as_u64().unwrap_or(0)),
     );
     if let Some(problem) = store["problem"].as_str() {
-        text.push_str(&format!("\nproblem   {problem}"));
+        text += "\nproblem   ";
+        text += problem;
     }
-    text.push_str("\n\n");
-    text.push_str(&peer_table(&status["peers"]));
+    text += "\n\n";
+    text += &peer_table(&status["peers"]);
     print::line(&text)
 }
 

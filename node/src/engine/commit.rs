@@ -31,6 +31,10 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
         documents,
         events,
     } = finished;
+    if batch.is_empty() {
+        core.remember(documents.into_iter());
+        return Ok(());
+    }
     let moved = !events.is_empty();
     if let Err(failed) = core.store.commit(batch) {
         tracing::error!(error = %chain(&failed), "a commit was not stored");

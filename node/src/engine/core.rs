@@ -4,6 +4,7 @@
 //! on disk, never what is about to be.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use lru::LruCache;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) links: LinkBoard,
     pub(crate) ticks: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<Event>,
+    /// False when the writer has ended: nothing can be written any more.
+    pub(crate) writing: AtomicBool,
     /// Set once the node is online.
     pub(crate) endpoint: OnceLock<Endpoint>,
     /// Addresses really bound: QUIC, HTTP.
@@ -166,7 +169,6 @@ impl Core {
     }
 
     pub(crate) fn unseal(
-        &self,
         id: DocumentId,
         key: &SealKey,
         row: &ChangeRow,
@@ -203,7 +205,7 @@ impl Core {
 
     fn open_document(&self, id: DocumentId, key: &SealKey) -> Result<Document, ReadFailed> {
         let rows = self.change_rows(id)?;
-        let bodies: Result<Vec<_>, _> = rows.iter().map(|row| self.unseal(id, key, row)).collect();
+        let bodies: Result<Vec<_>, _> = rows.iter().map(|row| Self::unseal(id, key, row)).collect();
         Document::open(id, &bodies?).map_err(|reason| ReadFailed::Document {
             document: id,
             reason: reason.to_string(),

@@ -307,11 +307,14 @@ impl<'a> Draft<'a> {
         let working = std::mem::take(&mut self.working);
         let mut documents = Vec::with_capacity(working.len());
         for (id, mut working) in working {
-            if working.row.heads == working.document.heads().iter().copied().collect::<Vec<_>>() {
-                continue;
+            if working.row.version() != working.document.heads() {
+                self.project(id, &mut working)?;
             }
-            self.project(id, &mut working)?;
             documents.push((id, working.document));
+        }
+        if self.batch.is_empty() {
+            let Self { batch, ledger, events, .. } = self;
+            return Ok(Finished { batch, ledger, documents, events });
         }
         for (log, end) in &self.ledger.logs {
             if self.core.ledger().end(*log) != *end {

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use raccordo_config::{InitialSettings, StoreEngine};
 use raccordo_transport::{NodeKey, PeerId};
 use thiserror::Error;
@@ -49,7 +50,7 @@ pub enum InitFailed {
 }
 
 /// Founds a node in a folder that holds none, and returns its id.
-pub fn init(data: &Path, settings: InitialSettings) -> Result<PeerId, InitFailed> {
+pub fn init(data: &Path, settings: &InitialSettings) -> Result<PeerId, InitFailed> {
     if occupied(data) {
         return Err(InitFailed::FolderInUse {
             folder: data.to_owned(),
@@ -66,9 +67,9 @@ pub fn init(data: &Path, settings: InitialSettings) -> Result<PeerId, InitFailed
     fs::create_dir_all(&making).map_err(written(&making))?;
     let seed: [u8; 32] = draw(&SystemEntropy);
     let key_path = making.join(KEY_FILE);
-    write_private(&key_path, &hex(&seed)).map_err(written(&key_path))?;
+    write_private(&key_path, &HEXLOWER.encode(&seed)).map_err(written(&key_path))?;
     let config_path = making.join(CONFIG_FILE);
-    fs::write(&config_path, raccordo_config::template(&settings)).map_err(written(&config_path))?;
+    fs::write(&config_path, raccordo_config::template(settings)).map_err(written(&config_path))?;
     found_store(&making, settings.engine)?;
     if data.exists() {
         fs::remove_dir(data).map_err(written(data))?;
@@ -82,14 +83,8 @@ pub fn init(data: &Path, settings: InitialSettings) -> Result<PeerId, InitFailed
 pub(crate) fn read_key(data: &Path) -> io::Result<NodeKey> {
     let text = fs::read_to_string(data.join(KEY_FILE))?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "it is not 64 hex digits");
-    let text = text.trim();
-    if text.len() != 64 || !text.is_ascii() {
-        return Err(bad());
-    }
-    let mut seed = [0; 32];
-    for (byte, at) in seed.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| bad())?;
-    }
+    let decoded = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes());
+    let seed = decoded.ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
     Ok(NodeKey::from_seed(seed))
 }
 
@@ -139,8 +134,4 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     fs::File::open(parent)?.sync_all()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

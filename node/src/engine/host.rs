@@ -22,6 +22,7 @@ use super::ledger::Ledger;
 use super::links::Kept;
 use super::overview;
 use super::peers::{self, PeerCommand};
+use super::report;
 use super::roster::role_code;
 use super::rows::{self, BodyPlace, ChangeRow, EntryRow};
 use super::task::{Command, Done, Note, Signal};
@@ -160,7 +161,7 @@ impl Host for NodeHost {
             }
         }
         if visible {
-            let state = super::report::peer_state(&self.core, peer);
+            let state = report::peer_state(&self.core, peer);
             let territory = self
                 .core
                 .ledger()
@@ -196,9 +197,8 @@ impl Host for NodeHost {
                     territory: config.node.territory.to_string(),
                     standing: self.standing(&real),
                 }),
-                Ok(_) => Err(JoinRefused::Failed),
                 Err(CommandFailed::Peer { code, .. }) => Err(peers::refusal_of(code)),
-                Err(_) => Err(JoinRefused::Failed),
+                Ok(_) | Err(_) => Err(JoinRefused::Failed),
             }
         })
     }
@@ -208,10 +208,15 @@ impl NodeHost {
     fn core_standing(&self, ledger: &Ledger, peer: &PeerId) -> Standing {
         let refused = &self.core.config().peers.refuse;
         if refused.iter().any(|key| key.as_bytes() == peer.as_bytes()) {
-            Standing::Revoked
-        } else {
-            ledger.roster.standing(peer)
+            return Standing::Revoked;
         }
+        // The roster names every member to every node; that makes nobody a peer of a district
+        // but its coordination.
+        let member = ledger.roster.member(peer);
+        if member.is_some_and(|member| !report::concerns(&self.core, member)) {
+            return Standing::Unknown;
+        }
+        ledger.roster.standing(peer)
     }
 
     /// Digest of what the two share: the district's documents, on both sides.
@@ -297,7 +302,7 @@ fn open_entry(core: &Core, row: &EntryRow) -> Result<SignedEntry, ReadFailed> {
                 row: "change",
                 at: 0,
             })?;
-            core.unseal(id, &core.document_key(id)?, &ChangeRow::decode(&stored)?)?
+            Core::unseal(id, &core.document_key(id)?, &ChangeRow::decode(&stored)?)?
         }
     };
     Ok(signed.with_body(body))

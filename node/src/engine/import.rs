@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::clock::draw;
 use crate::store::Table;
 
-use super::core::{Core, Loaded, ReadFailed};
+use super::core::{Core, LANE_SHARED, LANE_TERRITORY, Loaded, ReadFailed};
 use super::draft::Draft;
 use super::local;
 use super::task::Done;
@@ -137,7 +137,7 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         return Ok(Done::Imported(all_refused(&lines), rehearsed));
     }
     let mut report = ImportReport::default();
-    let mut by_reference: BTreeMap<&str, Vec<(usize, &Parsed, &(ImportLine, LineId))>> =
+    let mut by_reference: BTreeMap<&str, RecordLines<'_>> =
         BTreeMap::new();
     let mut outcomes: BTreeMap<usize, (Option<usize>, Outcome)> = BTreeMap::new();
     for (index, parsed) in lines.iter().enumerate() {
@@ -151,7 +151,8 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
             }
         }
     }
-    let mut prepared = prepare_all(draft, by_reference.into_iter().collect(), &rehearsed)?;
+    let groups: Vec<_> = by_reference.into_iter().collect();
+    let mut prepared = prepare_all(draft, &groups, &rehearsed)?;
     for (place, record) in prepared.iter_mut().enumerate() {
         for (index, outcome) in record.outcomes.drain(..) {
             outcomes.insert(index, (Some(place), outcome));
@@ -167,16 +168,22 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         rehearsed.extend(touched);
         return Ok(Done::Imported(report, rehearsed));
     }
+    let before = [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
     write(draft, prepared, &outcomes);
-    draft.audit("import", "import", "", &summary(&report));
+    if report.created + report.changed > 0 {
+        let detail = summary(draft, &report, before);
+        draft.audit("import", "import", "", &detail);
+    }
     Ok(Done::Imported(report, rehearsed))
 }
 
-type Lines<'a> = (&'a str, Vec<(usize, &'a Parsed, &'a (ImportLine, LineId))>);
+/// One record's lines: place in the window, the line as parsed.
+type RecordLines<'a> = Vec<(usize, &'a Parsed, &'a (ImportLine, LineId))>;
+type Lines<'a> = (&'a str, RecordLines<'a>);
 
 fn prepare_all(
     draft: &Draft<'_>,
-    groups: Vec<Lines<'_>>,
+    groups: &[Lines<'_>],
     rehearsed: &Rehearsed,
 ) -> Result<Vec<Prepared>, ReadFailed> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -308,9 +315,9 @@ fn write(
             }
             None => {
                 let lane = if document.is_local() {
-                    super::core::LANE_TERRITORY
+                    LANE_TERRITORY
                 } else {
-                    super::core::LANE_SHARED
+                    LANE_SHARED
                 };
                 let home = draft.core.own_log(lane);
                 draft.adopt_new(document, home);
@@ -408,9 +415,12 @@ fn reference_in(text: &str) -> Option<String> {
     value.get("ref")?.as_str().map(str::to_owned)
 }
 
-fn summary(report: &ImportReport) -> String {
+/// Counts, and which entries of the own logs hold the lines: there each has its author and time.
+fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 2]) -> String {
+    let [shared, territory] =
+        [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
     format!(
-        "{} lines: {} created, {} changed, {} already present, {} rejected",
-        report.lines, report.created, report.changed, report.already_present, report.rejected
+        "shared entries {}..={shared}, territory entries {}..={territory}, {} lines: {} created, {} changed, {} already present, {} rejected",
+        before[0] + 1, before[1] + 1, report.lines, report.created, report.changed, report.already_present, report.rejected
     )
 }

@@ -230,13 +230,13 @@ fn absorb_one(core: &Core, id: DocumentId, share: &Share<'_>) -> Result<Absorbed
         let header = &entry.header;
         let hash = ChangeHash::from_bytes(header.body_hash);
         let change = gate::check(entry.body.clone(), &hash, header.origin, header.incarnation);
-        checked.push(change.map_err(|refused| stop(index, content(refused.reason.to_string())))?);
+        checked.push(change.map_err(|refused| stop(index, content(refused.reason)))?);
     }
     let empty = Document::empty(id);
     let former = loaded.as_ref().map_or(&empty, |loaded| &*loaded.document);
     let absorbed = former.absorb(&checked);
     let document =
-        absorbed.map_err(|refused| stop(refused.index, content(refused.reason.to_string())))?;
+        absorbed.map_err(|refused| stop(refused.index, content(refused.reason)))?;
     let ledger = core.ledger();
     for (index, (_, entry)) in share.entries.iter().enumerate() {
         let member = ledger.roster.of_origin(entry.header.origin);
@@ -305,10 +305,10 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
         EntryKind::Roster => {
             draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
             let member = Member::decode(&entry.body).expect("check_headers has decoded it");
-            super::peers::put_in_force(draft, member, entry.header.seq);
+            super::peers::put_in_force(draft, &member, entry.header.seq);
         }
         EntryKind::Tombstone | EntryKind::Policy => {
-            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()))
+            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
         }
     }
 }

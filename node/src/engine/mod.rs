@@ -36,6 +36,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use raccordo_config::{Config, Invitation, Role, Territory};
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch, UnixMillis};
 use raccordo_transport::{CloseReason, Endpoint, NodeKey, PeerId};
@@ -434,9 +435,7 @@ impl Engine {
     /// Makes an access token and returns it, once.
     pub async fn create_token(&self, name: &str) -> Result<String, CommandFailed> {
         let secret: [u8; 32] = draw(&*self.core.entropy);
-        let token = secret
-            .iter()
-            .fold("rct_".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let token = format!("rct_{}", HEXLOWER.encode(&secret));
         let hash = tokens::hash_of(&token);
         let command = TokenCommand::Create {
             name: name.to_owned(),

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -327,6 +328,7 @@ fn open(
         links,
         ticks: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_KEPT),
+        writing: AtomicBool::new(true),
         endpoint: OnceLock::new(),
         bound: RwLock::new(bound),
     })
@@ -355,7 +357,7 @@ fn node_seal(
             store.commit(batch)?;
         }
         Condition::Degraded { reason } | Condition::Poisoned { reason } => {
-            tracing::error!(reason, "the store takes no writes")
+            tracing::error!(reason, "the store takes no writes");
         }
     }
     Ok(key)
@@ -428,7 +430,10 @@ fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<Link
     Ok(board)
 }
 
-fn all(store: &Store, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreFailed> {
+/// A stored key and its value.
+type Stored = (Vec<u8>, Vec<u8>);
+
+fn all(store: &Store, table: Table, prefix: &[u8]) -> Result<Vec<Stored>, StoreFailed> {
     store.scan(table, prefix, None, usize::MAX)
 }
 

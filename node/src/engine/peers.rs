@@ -93,7 +93,7 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
             invitation,
         } => {
             must_coordinate(draft)?;
-            draft.audit("administrator", "invite", &invitation.territory.clone(), "");
+            draft.audit("administrator", "invite", &invitation.territory, "");
             keep_invitation(draft, one_time, invitation);
             Ok(Done::Nothing)
         }
@@ -104,7 +104,7 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
                 detail: refused.to_string(),
             }),
         PeerCommand::Move { key, to, reason } => {
-            move_member(draft, key, to, reason).map(Done::Member)
+            move_member(draft, key, to, reason.as_deref()).map(Done::Member)
         }
         PeerCommand::Adopt { coordination } => {
             let known = draft
@@ -128,14 +128,14 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
                 &coordination.key.to_string(),
                 &coordination.territory.clone(),
             );
-            put(draft, coordination.clone());
+            put(draft, &coordination);
             Ok(Done::Member(coordination))
         }
     }
 }
 
 /// Puts a replicated fact in force.
-pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: Member, number: u64) {
+pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: &Member, number: u64) {
     draft.ledger.totals.policy_epoch = u32::try_from(number).unwrap_or(u32::MAX);
     let pinned = draft
         .ledger
@@ -235,7 +235,7 @@ fn redeem(
         &request.real.to_string(),
         &request.territory,
     );
-    sign(draft, member.clone());
+    sign(draft, &member);
     Ok(member)
 }
 
@@ -243,7 +243,7 @@ fn move_member(
     draft: &mut Draft<'_>,
     key: PeerId,
     to: MemberState,
-    reason: Option<String>,
+    reason: Option<&str>,
 ) -> Result<Member, CommandFailed> {
     must_coordinate(draft)?;
     let unknown = || CommandFailed::NotFound {
@@ -279,16 +279,16 @@ fn move_member(
     let moved = Member {
         state: to,
         since_ms: draft.now_ms,
-        reason: reason.clone(),
+        reason: reason.map(str::to_owned),
         ..member
     };
     draft.audit(
         "administrator",
         verb(to),
         &key.to_string(),
-        reason.as_deref().unwrap_or(""),
+        reason.unwrap_or(""),
     );
-    sign(draft, moved.clone());
+    sign(draft, &moved);
     Ok(moved)
 }
 
@@ -323,14 +323,14 @@ fn must_coordinate(draft: &Draft<'_>) -> Result<(), CommandFailed> {
 }
 
 /// Signs a fact into the own log and puts it in force.
-fn sign(draft: &mut Draft<'_>, member: Member) {
+fn sign(draft: &mut Draft<'_>, member: &Member) {
     draft.append_fact(EntryKind::Roster, member.encode());
     let number = draft.ledger.end(draft.core.own_log(0)).seq;
     draft.ledger.totals.policy_epoch = u32::try_from(number).unwrap_or(u32::MAX);
     put(draft, member);
 }
 
-fn put(draft: &mut Draft<'_>, member: Member) {
+fn put(draft: &mut Draft<'_>, member: &Member) {
     let event = Event::Peer {
         id: member.key.to_string(),
         territory: member.territory.clone(),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
 use raccordo_transport::{Cursor, LogId};
 
@@ -162,7 +163,7 @@ pub(crate) fn history(
         let own = (origin == core.id.origin()).then_some(core.id);
         own.or_else(|| ledger.roster.of_origin(origin).map(|m| m.key))
             .map_or_else(
-                || origin.iter().map(|b| format!("{b:02x}")).collect(),
+                || HEXLOWER.encode(&origin),
                 |key| key.to_string(),
             )
     };
@@ -377,11 +378,8 @@ fn by_reference(
 
 /// Documents whose id starts with these hex digits (two are enough to know that it is not unique).
 fn by_prefix(core: &Core, name: &str) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
-    let even = &name[..name.len() & !1];
-    let bytes: Option<Vec<u8>> = (0..even.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(even.get(at..at + 2)?, 16).ok())
-        .collect();
+    let even = &name.as_bytes()[..name.len() & !1];
+    let bytes = HEXLOWER_PERMISSIVE.decode(even).ok();
     let Some(prefix) = bytes else {
         return Ok(Vec::new());
     };
@@ -400,23 +398,13 @@ fn id_of(key: &[u8]) -> Option<DocumentId> {
 }
 
 fn encode_cursor(key: &[u8]) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(key)
 }
 
 fn parse_cursor(kind: Kind, cursor: &str) -> Result<Vec<u8>, CommandFailed> {
-    let bad = || CommandFailed::Malformed {
+    let decoded = HEXLOWER.decode(cursor.as_bytes()).ok();
+    let known = decoded.filter(|key| key.len() == 25 && key.first() == Some(&kind.code()));
+    known.ok_or_else(|| CommandFailed::Malformed {
         detail: "cursor is not one that a list page gave".to_owned(),
-    };
-    if cursor.len() != 50 || !cursor.is_ascii() {
-        return Err(bad());
-    }
-    let bytes = (0..cursor.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&cursor[at..at + 2], 16));
-    let bytes = bytes.collect::<Result<Vec<u8>, _>>().map_err(|_| bad())?;
-    if bytes.first() == Some(&kind.code()) {
-        Ok(bytes)
-    } else {
-        Err(bad())
-    }
+    })
 }

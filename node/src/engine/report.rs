@@ -3,7 +3,9 @@
 //! Freshness is added here, at the moment of asking: counts are as fresh as their last entry.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
+use data_encoding::HEXLOWER;
 use raccordo_config::Role;
 use raccordo_crdt_model::UnixMillis;
 use raccordo_transport::{LogId, PeerId};
@@ -59,8 +61,8 @@ pub(crate) fn status(core: &Core) -> StatusView {
         role: config.node.role,
         name: config.node.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        incarnation: hex(&core.incarnation),
-        lineage: hex(&core.lineage),
+        incarnation: HEXLOWER.encode(&core.incarnation),
+        lineage: HEXLOWER.encode(&core.lineage),
         listen: bound.0,
         http: bound.1,
         engine: stats
@@ -77,6 +79,9 @@ pub(crate) fn status(core: &Core) -> StatusView {
 
 /// Why the store takes no writes, if so.
 pub(crate) fn store_problem(core: &Core) -> Option<String> {
+    if !core.writing.load(Ordering::Acquire) {
+        return Some("the writer has ended: stop the node, read its log and start it again".to_owned());
+    }
     match core.store.condition() {
         Condition::Healthy => None,
         Condition::Degraded { reason } | Condition::Poisoned { reason } => Some(reason),
@@ -105,7 +110,7 @@ pub(crate) fn peer_state(core: &Core, key: &PeerId) -> &'static str {
 }
 
 /// A district speaks with its coordination alone; the roster's other members are no peers of it.
-fn concerns(core: &Core, member: &Member) -> bool {
+pub(crate) fn concerns(core: &Core, member: &Member) -> bool {
     core.config().node.role == Role::Coordination || member.role == Role::Coordination
 }
 
@@ -341,14 +346,6 @@ fn totals(core: &Core, ledger: &Ledger, territories: &[TerritoryView]) -> Totals
         territories: u64::try_from(territories.len()).unwrap_or(u64::MAX),
         oldest_as_of: oldest,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
 }
 
 fn millis(micros: u64) -> f64 {

@@ -3,6 +3,8 @@
 //! What waits together is committed together (group commit): prepare, commit, publish, answer,
 //! in that order, so that nobody hears of what is not on disk.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -88,8 +90,18 @@ pub(crate) enum Note {
     },
 }
 
+/// Says that nothing can be written any more, however the writer ends.
+struct Ending<'a>(&'a Core);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.writing.store(false, Ordering::Release);
+    }
+}
+
 /// Runs until told to stop or until nobody can send any more.
 pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
+    let _ending = Ending(core);
     let mut writer = Writer {
         core,
         inbox,
@@ -184,20 +196,45 @@ impl Writer<'_> {
         self.notes.push(note);
     }
 
+    /// Jobs in order; an import window looks things up in the store, so it has a commit of its own.
     fn commit_jobs(&mut self) {
-        let jobs = std::mem::take(&mut self.jobs);
-        let mut draft = Draft::new(self.core);
-        let mut waiting = Vec::with_capacity(jobs.len());
-        for Job { command, reply } in jobs {
-            let outcome = execute(&mut draft, command);
-            waiting.push((reply, outcome));
+        let mut together = Vec::new();
+        for job in std::mem::take(&mut self.jobs) {
+            if matches!(job.command, Command::Import(_)) {
+                self.commit_together(std::mem::take(&mut together));
+                self.commit_together(vec![job]);
+            } else {
+                together.push(job);
+            }
         }
-        commit::notes(&mut draft, &self.notes);
-        let committed = commit::commit(draft);
+        self.commit_together(together);
+    }
+
+    fn commit_together(&mut self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let (commands, replies): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
+        let (core, notes) = (self.core, &self.notes);
+        // A fault in one document must not take the writer with it: the draft is dropped whole.
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut draft = Draft::new(core);
+            let outcomes: Vec<_> =
+                commands.into_iter().map(|command| execute(&mut draft, command)).collect();
+            commit::notes(&mut draft, notes);
+            (commit::commit(draft), outcomes)
+        }));
+        let (committed, outcomes) = done.unwrap_or_else(|_| {
+            tracing::error!("a command met a fault in the program and was not done");
+            let reason = "a command of the same commit met a fault in the program".to_owned();
+            (Err(Store503 { reason }), Vec::new())
+        });
         if committed.is_ok() {
             self.notes.clear();
         }
-        for (reply, outcome) in waiting {
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Ok(Done::Nothing)));
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let answer = match &committed {
                 Ok(()) => outcome,
                 Err(failed) => Err(CommandFailed::from(failed)),

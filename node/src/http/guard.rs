@@ -209,11 +209,15 @@ async fn authenticate(
     } else {
         Presence::Person
     };
-    let (key, principal) = shared
+    let (key, token) = shared
         .sessions
         .find(secret, presence, shared.clock.monotonic_millis())
         .ok_or_else(ApiError::sign_in_needed)?;
     same_site(method, headers, true)?;
+    let Some(principal) = shared.engine.check_token(&token).await else {
+        shared.sessions.close(secret);
+        return Err(ApiError::sign_in_needed());
+    };
     Ok((principal, Some(key)))
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn record(view: &RecordView) -> Value {
 }
 
 /// A list page.
-pub(crate) fn page(items: Vec<Value>, next: Option<&str>) -> Value {
+pub(crate) fn page(items: &[Value], next: Option<&str>) -> Value {
     json!({"items": items, "next": next})
 }
 

@@ -5,11 +5,6 @@
 //! the network, where a token or a session is needed, and to the local socket, whose file mode
 //! is the credential.
 
-#![expect(
-    clippy::unused_async,
-    reason = "a handler is an async function, also where it never waits"
-)]
-
 mod api;
 mod body;
 mod guard;
@@ -93,7 +88,6 @@ fn router_with(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Router {
-    let is_local = matches!(access, Access::LocalSocket { .. });
     let cookie = web::sign_in::cookie_name(&engine.status().id, &access);
     let (sessions, failures) = Default::default();
     let shared = Arc::new(Shared {
@@ -106,6 +100,17 @@ fn router_with(
         entropy,
     });
 
+    Router::new()
+        .nest("/api/v1", api(&shared))
+        .merge(pages(&shared))
+        .merge(open())
+        .fallback(web::no_such_page)
+        .layer(from_fn_with_state(Arc::clone(&shared), guard::headers))
+        .with_state(shared)
+}
+
+/// For programs, the page's script and this machine's commands.
+fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let mut api = Router::new()
         .route("/overview", get(api::overview::show))
         .route("/status", get(api::overview::status))
@@ -128,7 +133,7 @@ fn router_with(
             get(api::records::show).patch(api::records::patch),
         )
         .route("/{kind}/{id}/history", get(api::records::history));
-    if is_local {
+    if matches!(shared.access, Access::LocalSocket { .. }) {
         api = api
             .route("/local/invite", post(api::local::invite))
             .route("/local/join", post(api::local::join))
@@ -138,20 +143,27 @@ fn router_with(
             )
             .route("/local/tokens/{name}", delete(api::local::revoke_token));
     }
-    let api = api
-        .fallback(api::no_such_address)
+    api.fallback(api::no_such_address)
         .method_not_allowed_fallback(api::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(Arc::clone(&shared), guard::api));
+        .layer(from_fn_with_state(Arc::clone(shared), guard::api))
+}
 
-    let pages = Router::new()
+/// For people who are signed in.
+fn pages(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    Router::new()
         .route("/", get(web::home))
         .route("/records", get(web::projects::show))
         .route("/records/{id}", get(web::record::show))
+        .route("/records/{id}/choose", post(web::record::choose))
         .route("/sign-out", post(web::sign_in::leave))
-        .layer(from_fn_with_state(Arc::clone(&shared), guard::pages));
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(shared), guard::pages))
+}
 
-    let open = Router::new()
+/// For everyone who reaches the address.
+fn open() -> Router<Arc<Shared>> {
+    Router::new()
         .route("/healthz", get(api::health::alive))
         .route("/readyz", get(api::health::ready))
         .route("/metrics", get(api::health::metrics))
@@ -160,13 +172,5 @@ fn router_with(
             "/sign-in",
             get(web::sign_in::show).post(web::sign_in::enter),
         )
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
-
-    Router::new()
-        .nest("/api/v1", api)
-        .merge(pages)
-        .merge(open)
-        .fallback(web::no_such_page)
-        .layer(from_fn_with_state(Arc::clone(&shared), guard::headers))
-        .with_state(shared)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }

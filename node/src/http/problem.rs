@@ -62,7 +62,7 @@ impl ApiError {
             many => format!("{} values are not allowed; `errors` names each", many.len()),
         };
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
-            .with("errors", problems.iter().map(problem_json).collect())
+            .member("errors", problems.iter().map(problem_json).collect())
     }
 
     /// 429: try again after this many seconds.
@@ -77,7 +77,7 @@ impl ApiError {
     }
 
     /// Adds a member to the problem document.
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+    pub(crate) fn member(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
         self
     }
@@ -114,7 +114,7 @@ impl From<CommandFailed> for ApiError {
             CommandFailed::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", said),
             CommandFailed::Ambiguous { territories, .. } => {
                 Self::new(StatusCode::CONFLICT, "ambiguous", said)
-                    .with("territories", json!(territories))
+                    .member("territories", json!(territories))
             }
             CommandFailed::NotHome { .. } => Self::new(StatusCode::FORBIDDEN, "not_home", said),
             CommandFailed::ReferenceInUse { .. } => {
@@ -137,7 +137,7 @@ impl From<Rejected> for ApiError {
             Rejected::Rule(problem) => {
                 let detail = format!("{}: {}", place(&problem.pointer), problem.detail);
                 Self::new(StatusCode::CONFLICT, problem.code, detail)
-                    .with("errors", json!([problem_json(&problem)]))
+                    .member("errors", json!([problem_json(&problem)]))
             }
             Rejected::TestFailed { pointer } => Self::new(
                 StatusCode::CONFLICT,
@@ -147,7 +147,7 @@ impl From<Rejected> for ApiError {
                     place(&pointer)
                 ),
             )
-            .with("pointer", json!(pointer)),
+            .member("pointer", json!(pointer)),
             Rejected::UnknownVersion => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "unknown_version",
@@ -192,9 +192,8 @@ fn place(pointer: &str) -> &str {
 
 fn peer_status(code: &str) -> StatusCode {
     match code {
-        "not_found" | "unknown_peer" | "no_such_peer" | "token_not_found" => StatusCode::NOT_FOUND,
-        "unreachable" | "join_unreachable" => StatusCode::SERVICE_UNAVAILABLE,
-        "not_coordination" | "forbidden" => StatusCode::FORBIDDEN,
+        "not_coordination" => StatusCode::FORBIDDEN,
+        "unreachable" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::CONFLICT,
     }
 }

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use zeroize::Zeroizing;
+
 use crate::clock::{Entropy, draw};
-use crate::engine::Principal;
 use crate::http::json::hex;
 
 /// A session ends after this long without a person's request.
@@ -33,9 +34,9 @@ pub(crate) struct Sessions {
     open: Mutex<BTreeMap<SessionKey, Session>>,
 }
 
-#[derive(Debug)]
 struct Session {
-    principal: Principal,
+    /// Asked again at each request, so that a withdrawn token ends its sessions.
+    token: Zeroizing<String>,
     opened_ms: u64,
     seen_ms: u64,
 }
@@ -51,7 +52,7 @@ pub(crate) enum Presence {
 
 impl Sessions {
     /// Opens a session and gives the secret for the cookie, 64 hex digits.
-    pub(crate) fn open(&self, principal: Principal, now_ms: u64, entropy: &dyn Entropy) -> String {
+    pub(crate) fn open(&self, token: &str, now_ms: u64, entropy: &dyn Entropy) -> String {
         let secret = hex(&draw::<32>(entropy));
         let mut open = self.locked();
         open.retain(|_, session| session.is_alive(now_ms));
@@ -67,7 +68,7 @@ impl Sessions {
         open.insert(
             key_of(&secret),
             Session {
-                principal,
+                token: Zeroizing::new(token.to_owned()),
                 opened_ms: now_ms,
                 seen_ms: now_ms,
             },
@@ -75,13 +76,13 @@ impl Sessions {
         secret
     }
 
-    /// Who holds this secret, if the session is alive.
+    /// The token that this session was opened with, if it is alive.
     pub(crate) fn find(
         &self,
         secret: &str,
         presence: Presence,
         now_ms: u64,
-    ) -> Option<(SessionKey, Principal)> {
+    ) -> Option<(SessionKey, Zeroizing<String>)> {
         let key = key_of(secret);
         let mut open = self.locked();
         let session = open.get_mut(&key)?;
@@ -92,7 +93,7 @@ impl Sessions {
         if presence == Presence::Person {
             session.seen_ms = now_ms;
         }
-        Some((key, session.principal.clone()))
+        Some((key, session.token.clone()))
     }
 
     /// Whether the session still lasts.
@@ -110,6 +111,14 @@ impl Sessions {
     fn locked(&self) -> MutexGuard<'_, BTreeMap<SessionKey, Session>> {
         // Each change of the map is a single call, so a panic elsewhere cannot leave it half done.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Session")
+            .field("seen_ms", &self.seen_ms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,16 +186,10 @@ mod tests {
     use super::*;
     use crate::clock::SystemEntropy;
 
-    fn anna() -> Principal {
-        Principal {
-            name: "anna".to_owned(),
-        }
-    }
-
     #[test]
     fn a_session_ends_after_fifteen_idle_minutes_and_after_ten_hours() {
         let sessions = Sessions::default();
-        let secret = sessions.open(anna(), 0, &SystemEntropy);
+        let secret = sessions.open("token", 0, &SystemEntropy);
         assert_eq!(secret.len(), 64);
         let mut now = 0;
         while now + IDLE_MS_MAX <= AGE_MS_MAX {
@@ -202,7 +205,7 @@ mod tests {
                 .is_none()
         );
 
-        let idle = sessions.open(anna(), 0, &SystemEntropy);
+        let idle = sessions.open("token", 0, &SystemEntropy);
         assert!(
             sessions
                 .find(&idle, Presence::Person, IDLE_MS_MAX + 1)
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn a_page_that_refreshes_itself_does_not_keep_the_session_alive() {
         let sessions = Sessions::default();
-        let secret = sessions.open(anna(), 0, &SystemEntropy);
+        let secret = sessions.open("token", 0, &SystemEntropy);
         let (key, _) = sessions
             .find(&secret, Presence::Refresh, IDLE_MS_MAX)
             .unwrap();
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn a_closed_or_invented_session_opens_nothing() {
         let sessions = Sessions::default();
-        let secret = sessions.open(anna(), 0, &SystemEntropy);
+        let secret = sessions.open("token", 0, &SystemEntropy);
         sessions.close(&secret);
         assert!(sessions.find(&secret, Presence::Person, 1).is_none());
         assert!(

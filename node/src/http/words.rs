@@ -73,12 +73,12 @@ impl Words {
     }
 
     /// A fixed phrase.
-    pub(crate) fn say(&self, key: &str) -> String {
+    pub(crate) fn say(self, key: &str) -> String {
         self.lookup(key, None).unwrap_or_else(|| key.to_owned())
     }
 
     /// A phrase about a number: `$n` decides the plural, `$shown` is the number as read.
-    pub(crate) fn count(&self, key: &str, number: u64) -> String {
+    pub(crate) fn count(self, key: &str, number: u64) -> String {
         let mut arguments = FluentArgs::new();
         arguments.set("n", number);
         arguments.set("shown", self.number(number));
@@ -87,7 +87,7 @@ impl Words {
     }
 
     /// A phrase with names filled in.
-    pub(crate) fn with(&self, key: &str, filled: &[(&'static str, &str)]) -> String {
+    pub(crate) fn with(self, key: &str, filled: &[(&'static str, &str)]) -> String {
         let mut arguments = FluentArgs::new();
         for (name, value) in filled {
             arguments.set(*name, FluentValue::from(*value));
@@ -97,18 +97,18 @@ impl Words {
     }
 
     /// The label of a code, or the code itself where the catalogue has none: lists are data.
-    pub(crate) fn code(&self, family: &str, code: &str) -> String {
+    pub(crate) fn code(self, family: &str, code: &str) -> String {
         self.known(&format!("{family}-{code}"))
             .unwrap_or_else(|| code.to_owned())
     }
 
     /// The phrase, if the catalogue has it.
-    pub(crate) fn known(&self, key: &str) -> Option<String> {
+    pub(crate) fn known(self, key: &str) -> Option<String> {
         self.lookup(key, None)
     }
 
     /// A whole number with the language's separator of thousands.
-    pub(crate) fn number(&self, number: u64) -> String {
+    pub(crate) fn number(self, number: u64) -> String {
         let separator = match self.language {
             Language::Italian => '.',
             Language::English => ',',
@@ -116,7 +116,7 @@ impl Words {
         let digits = number.to_string();
         let mut out = String::with_capacity(digits.len() + digits.len() / 3);
         for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at) % 3 == 0 {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
                 out.push(separator);
             }
             out.push(digit);
@@ -124,13 +124,8 @@ impl Words {
         out
     }
 
-    /// Date and hour in Italy.
-    pub(crate) fn moment(&self, at: UnixMillis) -> String {
-        moment::date_and_hour(at)
-    }
-
     /// How long ago, in words: `3 giorni`.
-    pub(crate) fn span(&self, from: UnixMillis, to: UnixMillis) -> String {
+    pub(crate) fn span(self, from: UnixMillis, to: UnixMillis) -> String {
         let count = |key, number: i64| self.count(key, u64::try_from(number).unwrap_or_default());
         match moment::span(from, to) {
             Span::Moments => self.say("span-moments"),
@@ -140,7 +135,7 @@ impl Words {
         }
     }
 
-    fn lookup(&self, key: &str, arguments: Option<&FluentArgs<'_>>) -> Option<String> {
+    fn lookup(self, key: &str, arguments: Option<&FluentArgs<'_>>) -> Option<String> {
         let bundle = bundle(self.language);
         let pattern = bundle.get_message(key)?.value()?;
         let mut problems = Vec::new();
@@ -215,7 +210,7 @@ mod tests {
         let mut used = BTreeSet::new();
         for path in all {
             let text = fs::read_to_string(&path).unwrap();
-            for opening in [".say(\"", ".count(\"", ".with(\"", "count(\""] {
+            for opening in [".say(\"", ".count(\"", ".with(\"", "count(\"", "counted(\""] {
                 for rest in text.split(opening).skip(1) {
                     let key = rest.split('"').next().unwrap();
                     if key.starts_with(|first: char| first.is_ascii_lowercase())

@@ -25,11 +25,6 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Number of values stored in chunks.
-    pub(super) fn chunked_values(&self) -> u64 {
-        self.chunked.len() as u64
-    }
-
     /// The stored rows of a batch that becomes the commit `chain`.
     fn writes(&self, batch: &Batch, chain: Chain) -> Writes {
         let mut writes = Writes::new();
@@ -100,6 +95,10 @@ impl Store {
         }
         committer.remember_chunked(&batch, chain.seq);
         committer.chain = chain;
+        let chunked_values = committer.chunked.len() as u64;
+        inner
+            .chunked_values
+            .store(chunked_values, Ordering::Relaxed);
         inner.last_seq.store(chain.seq, Ordering::Release);
         Ok(chain.seq)
     }

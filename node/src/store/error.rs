@@ -47,6 +47,19 @@ pub enum OpenFailed {
         /// The store.
         path: PathBuf,
     },
+    /// The engine cannot open its files, on a disk that is full.
+    #[error(
+        "the store {} cannot be opened with {free} bytes free on its disk: free some space, nothing is lost",
+        path.display()
+    )]
+    NoRoom {
+        /// The store.
+        path: PathBuf,
+        /// Bytes free on its disk.
+        free: u64,
+        /// What the engine said.
+        source: EngineFailed,
+    },
     /// The engine cannot open its files.
     #[error("the store {} cannot be opened: check the disk, then restore a backup", path.display())]
     Engine {

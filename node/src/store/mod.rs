@@ -118,6 +118,7 @@ struct Inner {
     committer: Mutex<Committer>,
     condition: RwLock<Condition>,
     last_seq: AtomicU64,
+    chunked_values: AtomicU64,
     place: Place,
     reserve: u64,
     /// Held for as long as the engine; fields are dropped in this order.
@@ -176,7 +177,7 @@ impl Store {
             disk_bytes,
             free_bytes: inner.room().map_err(failed)?.free,
             reserve_bytes: inner.reserve,
-            chunked_values: inner.committer().chunked_values(),
+            chunked_values: inner.chunked_values.load(Ordering::Relaxed),
             stray_files: inner.engine.stray_files().map_err(failed)?,
         })
     }

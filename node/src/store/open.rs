@@ -26,6 +26,9 @@ use super::{Condition, Inner, OpenFailed, Options, Place, Store};
 /// First words of the format file; the engine's name follows.
 const FORMAT: &str = "raccordo-store 1 ";
 
+/// Room below which a failed opening is put down to the full disk: sled needs a segment to open.
+const ROOM_TO_OPEN_BYTES: u64 = 16 << 20;
+
 /// Rows read at a time while opening.
 const PAGE_ROWS: usize = 1000;
 
@@ -44,7 +47,14 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Store, OpenFailed> {
     let reserve = options
         .reserve_bytes
         .unwrap_or_else(|| room.default_reserve());
-    let engine = open_engine(dir, options).map_err(failed)?;
+    let engine = open_engine(dir, options).map_err(|source| match room.free {
+        free if free < ROOM_TO_OPEN_BYTES => OpenFailed::NoRoom {
+            path: dir.to_path_buf(),
+            free,
+            source,
+        },
+        _ => failed(source),
+    })?;
     let mark = FileMark::open(&disk::sibling(dir, ".hwm")).map_err(failed)?;
     let place = Place::Folder(dir.to_path_buf());
     assemble(engine, Box::new(mark), place, reserve, Some(lock), dir)
@@ -96,11 +106,16 @@ fn assemble(
     if condition == Condition::Healthy && slot != Some(chain.slot()) {
         mark.restart(chain.slot()).map_err(failed)?;
     }
+    let stray_files = engine.stray_files().map_err(failed)?;
+    if stray_files > 0 {
+        tracing::warn!(stray_files, "engine keeps pages in side files");
+    }
     let chunked = read_chunked(engine.as_ref()).map_err(failed)?;
     Ok(Store {
         inner: Arc::new(Inner {
             engine,
             last_seq: AtomicU64::new(chain.seq),
+            chunked_values: AtomicU64::new(chunked.len() as u64),
             committer: Mutex::new(Committer {
                 chain,
                 mark,

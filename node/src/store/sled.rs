@@ -265,7 +265,7 @@ mod tests {
         assert!(is_held(&refused), "{refused:?}");
         drop(held);
         open_guarded(folder.path(), 1 << 20).unwrap();
-        fs::write(folder.path().join("conf"), "damaged").unwrap();
+        fs::write(folder.path().join("conf"), "damaged beyond reading").unwrap();
         let refused = open_guarded(folder.path(), 1 << 20).unwrap_err();
         assert!(!is_held(&refused), "{refused:?}");
     }

@@ -1,7 +1,7 @@
 //! Repeatable chance: the same seed invents the same federation.
 //!
 //! Not for secrets. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number
-//! generators" (SplitMix64).
+//! generators" (`SplitMix64`).
 
 /// A stream of invented choices.
 #[derive(Debug, Clone)]

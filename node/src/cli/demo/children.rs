@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use axum::body::Body;
 use axum::http::Method;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::folder::Member;
@@ -20,7 +20,7 @@ use crate::cli::api::{Api, request};
 use crate::cli::print;
 
 /// How long a node may take until it serves.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 
 /// How often a starting node is asked.
 const READY_EVERY: Duration = Duration::from_millis(20);
@@ -34,6 +34,8 @@ pub(super) struct Node {
     /// Which one.
     pub(super) member: Member,
     child: Child,
+    /// Closing it ends the node.
+    input: Option<ChildStdin>,
     log: PathBuf,
     is_gone: bool,
 }
@@ -44,7 +46,7 @@ impl Node {
         let log = member.data.with_extension("log");
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("cannot write {}", log.display()))?;
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .arg("run")
             .arg("--stop-with-stdin")
             .arg("--data")
@@ -57,9 +59,12 @@ impl Node {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
+        // Waiting for a child closes its input, so the input is kept apart.
+        let input = child.stdin.take();
         Ok(Self {
             member: member.clone(),
             child,
+            input,
             log,
             is_gone: false,
         })
@@ -128,7 +133,7 @@ impl Node {
 
     /// Ends the node cleanly, by force if it does not answer.
     pub(super) async fn end(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.input.take());
         if let Some(pid) = self
             .child
             .id()

@@ -71,16 +71,10 @@ impl Folder {
         let path =
             fs::canonicalize(path).with_context(|| format!("cannot open {}", path.display()))?;
         let before = facts(&path)?;
-        let is_ours = MEMBERS
-            .iter()
-            .any(|(folder, ..)| config::path(&path.join(folder)).exists());
-        let is_empty = fs::read_dir(&path)
-            .map(|mut entries| entries.next().is_none())
-            .unwrap_or(false);
-        if !is_ours && !is_empty {
+        if let Some(stranger) = stranger(&path)? {
             bail!(
-                "{} holds something else than a demo: name another folder with --data",
-                path.display()
+                "{} is no demo's: name a folder of its own with --data",
+                stranger.display()
             );
         }
         let bases = (arguments.http_base, arguments.listen_base);
@@ -139,7 +133,7 @@ impl Folder {
                 advertise: None,
                 engine: StoreEngine::Sled,
             };
-            init::found(&member.data, settings)
+            init::found(&member.data, &settings)
                 .with_context(|| format!("cannot found {}", member.territory))?;
         }
         Ok(())
@@ -176,6 +170,23 @@ fn facts(folder: &Path) -> anyhow::Result<Value> {
         }),
         Err(_) => Ok(Value::Null),
     }
+}
+
+/// Something in the folder that no demo put there.
+fn stranger(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let is_ours = |name: &str| {
+        let stem = name.split('.').next().unwrap_or(name);
+        name.starts_with(FACTS_NAME) || MEMBERS.iter().any(|(member, ..)| *member == stem)
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        if !entry.file_name().to_str().is_some_and(is_ours) {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
 }
 
 /// A member as its configuration says, or as it is to be founded.
@@ -276,4 +287,72 @@ pub(super) fn fact(
         "token": token,
         "operators": operators,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(http_base: u16, listen_base: u16) -> DemoArguments {
+        DemoArguments {
+            records: 1,
+            http_base: Some(http_base),
+            listen_base: Some(listen_base),
+        }
+    }
+
+    #[test]
+    fn five_nodes_stand_on_ports_in_a_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Folder::open(&folder.path().join("demo"), &arguments(18_080, 17_440)).unwrap();
+        let ports: Vec<(u16, u16)> = plan
+            .members
+            .iter()
+            .map(|member| (member.http.port(), member.listen.port()))
+            .collect();
+        assert_eq!(
+            ports,
+            [
+                (18_080, 17_440),
+                (18_081, 17_441),
+                (18_082, 17_442),
+                (18_083, 17_443),
+                (18_084, 17_444)
+            ]
+        );
+        assert!(Folder::open(folder.path(), &arguments(65_534, 1)).is_err());
+    }
+
+    #[test]
+    fn a_folder_with_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "x").unwrap();
+        let refused = Folder::open(folder.path(), &arguments(0, 0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("letter.txt") && refused.contains("--data"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Folder::open(folder.path(), &arguments(0, 0)).unwrap();
+        let taken = TcpListener::bind(plan.members[2].http).unwrap();
+        let refused = plan.ports_are_free().unwrap_err().to_string();
+        assert!(
+            refused.contains("frosinone/b") && refused.contains("--http-base"),
+            "{refused}"
+        );
+        drop(taken);
+        let taken = UdpSocket::bind(plan.members[4].listen).unwrap();
+        let refused = plan.ports_are_free().unwrap_err().to_string();
+        assert!(
+            refused.contains("frosinone/d") && refused.contains("--listen-base"),
+            "{refused}"
+        );
+        drop(taken);
+    }
 }

@@ -20,9 +20,6 @@ const PROVIDERS: i64 = 60;
 /// Share of projects that follow a household, in percent.
 const HOUSEHOLD_PERCENT: u64 = 22;
 
-/// Share of projects that never leave their district, in percent.
-const LOCAL_PERCENT: u64 = 2;
-
 /// Where a project's story has come to, with its weight.
 const CHAPTERS: &[(Chapter, u64)] = &[
     (Chapter::Reported, 4),
@@ -61,8 +58,7 @@ pub(super) fn lines(district: &str, records: u32, seed: u64, today: Date) -> Vec
     (1..=records)
         .flat_map(|number| {
             let chance = Chance::part(seed, part << 32 | u64::from(number));
-            let reference = format!("FR-{district}-{}-{number:06}", today.year());
-            Story::new(chance, reference, today, &municipalities).told()
+            Story::new(chance, district, number, today, &municipalities).told()
         })
         .collect()
 }
@@ -81,7 +77,8 @@ struct Story<'a> {
 impl<'a> Story<'a> {
     fn new(
         mut chance: Chance,
-        reference: String,
+        district: &str,
+        number: u32,
         today: Date,
         municipalities: &'a [(&'static str, u64)],
     ) -> Self {
@@ -89,7 +86,7 @@ impl<'a> Story<'a> {
         let case_manager = operator(&mut chance);
         Self {
             chance,
-            reference,
+            reference: format!("FR-{district}-{}-{number:06}", day.year()),
             today,
             day,
             municipalities,
@@ -148,9 +145,6 @@ impl<'a> Story<'a> {
     fn create(&mut self) {
         let mut doc = Map::new();
         doc.insert("ref".to_owned(), json!(self.reference));
-        if self.chance.percent(LOCAL_PERCENT) {
-            doc.insert("sharing".to_owned(), json!("local"));
-        }
         doc.insert("subject".to_owned(), self.subject());
         doc.insert(
             "need_area".to_owned(),
@@ -417,6 +411,8 @@ pub(super) fn shifted(day: Date, days: i64) -> Date {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use raccordo_crdt_model::{Document, DocumentId, ImportLine, ImportOp, Stamp};
+
     use super::*;
 
     fn some() -> Vec<Value> {
@@ -463,6 +459,40 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_invented_keeps_every_rule_of_the_field() {
+        let mut records: BTreeMap<String, Document> = BTreeMap::new();
+        for text in lines("C", 40, 1, jiff::civil::date(2026, 9, 1)) {
+            let (line, _) = ImportLine::parse(&text).unwrap();
+            // As if people did it here: then rules of passage and dates refuse instead of flagging.
+            let stamp = Stamp {
+                origin: [1; 8],
+                incarnation: [2; 8],
+                at: line.at.unwrap(),
+                by: line.by,
+                line: None,
+                imported: false,
+            };
+            match line.op {
+                ImportOp::Create { doc } => {
+                    let id = DocumentId::from_bytes([3; 16]);
+                    let made = Document::create(id, line.kind, "frosinone/c", &doc, &stamp);
+                    records.insert(line.reference, made.unwrap().0);
+                }
+                ImportOp::Patch { patch } => {
+                    let record = records.get_mut(&line.reference).unwrap();
+                    record.patch(&patch, None, &stamp).unwrap();
+                }
+            }
+        }
+        assert_eq!(records.len(), 40);
+        assert!(
+            records
+                .values()
+                .all(|record| record.record().flags.is_empty())
+        );
     }
 
     #[test]

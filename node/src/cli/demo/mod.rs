@@ -13,7 +13,7 @@ mod places;
 mod words;
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -26,7 +26,7 @@ use self::children::Node;
 use self::folder::{Folder, fact};
 use self::life::Office;
 use super::api::escape;
-use super::table::Table;
+use super::table::{Table, short};
 use super::{DemoArguments, import, print, socket};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy, draw};
 
@@ -40,7 +40,7 @@ const COLLISIONS: usize = 3;
 const PAUSE_MS: (i64, i64) = (2_500, 6_500);
 
 /// How long the overview may take to become whole at the start.
-const WHOLE_MAX: Duration = Duration::from_secs(60);
+const WHOLE_MAX: Duration = Duration::from_mins(1);
 
 /// Names of the invented operators that have a token.
 const OPERATORS: [&str; 2] = ["op-003", "op-011"];
@@ -102,7 +102,7 @@ async fn lived(
     arguments: &DemoArguments,
     nodes: &mut Vec<Node>,
 ) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = program()?;
     print::remark(&format!(
         "starting five nodes in {} …",
         folder.path.display()
@@ -137,7 +137,11 @@ async fn lived(
         folder.write(&story.facts(nodes, &tokens))?;
     }
     whole(nodes).await;
-    print::line(&welcome(folder, nodes, &tokens))?;
+    let sora = match nodes.get(3) {
+        Some(node) => short(&node.api().read("/api/v1/status").await?["node"]["id"]),
+        None => String::new(),
+    };
+    print::line(&welcome(folder, nodes, &tokens, &sora))?;
     live(nodes, &tokens).await
 }
 
@@ -289,25 +293,40 @@ async fn filled(nodes: &[Node], story: &Story) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns when the overview shows every district as current, or after a while anyway.
+/// Returns when the coordination shows every district as the district shows itself, or after a
+/// while anyway.
 async fn whole(nodes: &[Node]) {
-    let Some(coordination) = nodes.first() else {
-        return;
-    };
-    let api = coordination.api();
     let complete = async {
-        let mut every = tokio::time::interval(Duration::from_millis(50));
+        let mut every = tokio::time::interval(Duration::from_millis(100));
         loop {
             every.tick().await;
-            let totals = api.read("/api/v1/overview").await.unwrap_or_default()["totals"].clone();
-            if totals["territories_current"] == 4 && totals["territories"] == 4 {
+            if is_whole(nodes).await.unwrap_or(false) {
                 return;
             }
         }
     };
     if tokio::time::timeout(WHOLE_MAX, complete).await.is_err() {
-        print::remark("not all districts are in contact yet; the overview shows which");
+        print::remark(
+            "not everything has arrived at the coordination yet; the overview shows what is missing",
+        );
     }
+}
+
+async fn is_whole(nodes: &[Node]) -> anyhow::Result<bool> {
+    let Some((coordination, districts)) = nodes.split_first() else {
+        return Ok(true);
+    };
+    let overview = coordination.api().read("/api/v1/overview").await?;
+    for district in districts {
+        let own = district.api().read("/api/v1/overview").await?;
+        let mut parts = overview["territories"].as_array().into_iter().flatten();
+        let arrived =
+            parts.any(|part| part["digest"] == own["digest"] && part["state"] == "current");
+        if !arrived {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Edits now and then, at a pace that a newcomer can follow.
@@ -331,7 +350,7 @@ async fn live(nodes: &mut [Node], tokens: &[Tokens]) -> anyhow::Result<()> {
 }
 
 /// What a newcomer needs to know.
-fn welcome(folder: &Folder, nodes: &[Node], tokens: &[Tokens]) -> String {
+fn welcome(folder: &Folder, nodes: &[Node], tokens: &[Tokens], sora: &str) -> String {
     let mut table = Table::new(["node", "page", "token", "process"]);
     for (node, tokens) in nodes.iter().zip(tokens) {
         table.row([
@@ -342,25 +361,36 @@ fn welcome(folder: &Folder, nodes: &[Node], tokens: &[Tokens]) -> String {
                 .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         ]);
     }
-    let pid = |index: usize| {
-        nodes
-            .get(index)
-            .and_then(Node::pid)
-            .map_or_else(|| "PID".to_owned(), |pid| pid.to_string())
-    };
-    let (coordination, district) = (pid(0), pid(3));
+    let pid = nodes
+        .get(3)
+        .and_then(Node::pid)
+        .map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
     let path = folder.path.display();
+    let raccordo =
+        program().map_or_else(|_| "raccordo".to_owned(), |path| path.display().to_string());
+    let coordination = format!("--data {path}/coordination");
     format!(
         "\nThe federation runs. Open a page and sign in with the token of its row.\n\n{}\n\n\
          To try:\n\
-         - the coordination's page: four territories, each with its age; the figures move as the offices work\n\
-         - a district's page: its projects, and how far each has travelled; some were edited by two people at once\n\
-         - cut the district of Sora off:      kill -STOP {district}    (after 30 s the overview shows it as stale, with its date)\n\
-         - bring it back:                     kill -CONT {district}    (the overview becomes whole by itself)\n\
-         - take the coordination away:        kill -STOP {coordination}    (districts work on; changes wait as queued)\n\
-         - and bring it back:                 kill -CONT {coordination}    (they become delivered)\n\
-         - the merged view in a terminal:     raccordo overview --data {path}/coordination\n\n\
-         Programs find all this in {path}/demo.json. Ctrl-C ends it; the same command goes on where it was.",
+         - On the coordination's page: four territories, each with its age; the figures move as the offices work.\n\
+         - On a district's page: its projects and how far each has travelled; two people edited some at once, and \
+         both values are there.\n\
+         - Cut the district of Sora off; it works on, and its changes wait as queued:\n\
+         \x20   {raccordo} peer suspend {sora} {coordination}\n\
+         \x20 Let it back in; within half a minute its changes are delivered by themselves:\n\
+         \x20   {raccordo} peer resume {sora} {coordination}\n\
+         - Freeze its node; after 30 s the overview shows it as stale, with its date. Then let it go on:\n\
+         \x20   kill -STOP {pid}\n\
+         \x20   kill -CONT {pid}\n\
+         - The merged view in a terminal:\n\
+         \x20   {raccordo} overview {coordination}\n\n\
+         Programs find all this in {path}/demo.json.\n\
+         Ctrl-C ends the demo; the same command goes on where it was. The offices' edits follow.",
         table.show("")
     )
+}
+
+/// This program's own file, which the nodes run too.
+fn program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find this program's own file")
 }

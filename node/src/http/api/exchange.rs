@@ -15,12 +15,10 @@ use http_body_util::BodyExt as _;
 use raccordo_crdt_model::Kind;
 use serde::Deserialize;
 
-use crate::engine::{Engine, ImportReport, ImportSession, ImportText, Reject};
+use crate::engine::{Engine, ImportReport, ImportSession, ImportText, Reject, WINDOW_LINES_MAX};
 use crate::http::problem::ApiError;
 use crate::http::{BODY_BYTES_MAX, Shared, body, json};
 
-/// Lines handed to the engine at once.
-const WINDOW_LINES_MAX: usize = 8192;
 /// Bytes handed to the engine at once.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
 
@@ -57,12 +55,14 @@ pub(crate) async fn import(
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = taken {
-            return Err(refusal.with("report", json::import_report(&import.report, shown_max)));
+            return Err(refusal.member("report", json::import_report(&import.report, shown_max)));
         }
     }
     match import.finish().await {
         Ok(report) => Ok(Json(json::import_report(&report, shown_max)).into_response()),
-        Err(refusal) => Err(refusal.with("report", json::import_report(&import.report, shown_max))),
+        Err(refusal) => {
+            Err(refusal.member("report", json::import_report(&import.report, shown_max)))
+        }
     }
 }
 

@@ -67,10 +67,8 @@ pub(crate) async fn join(
 
 pub(crate) async fn tokens(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
     let tokens = shared.engine.tokens().await?;
-    Ok(Json(shapes::page(
-        tokens.iter().map(shapes::token).collect(),
-        None,
-    )))
+    let items: Vec<Value> = tokens.iter().map(shapes::token).collect();
+    Ok(Json(shapes::page(&items, None)))
 }
 
 pub(crate) async fn create_token(

@@ -46,7 +46,7 @@ pub(crate) async fn act(
 }
 
 fn listed(peers: &[PeerView]) -> serde_json::Value {
-    json::page(peers.iter().map(json::peer).collect(), None)
+    json::page(&peers.iter().map(json::peer).collect::<Vec<_>>(), None)
 }
 
 fn no_such_verb(verb: &str) -> ApiError {

@@ -65,10 +65,8 @@ pub(crate) async fn list(
     let kind = kind(&plural)?;
     let query = body::query(query)?.parse()?;
     let page = shared.engine.list(kind, query).await?;
-    Ok(Json(json::page(
-        page.items.iter().map(json::record).collect(),
-        page.next.as_deref(),
-    )))
+    let items: Vec<_> = page.items.iter().map(json::record).collect();
+    Ok(Json(json::page(&items, page.next.as_deref())))
 }
 
 pub(crate) async fn show(

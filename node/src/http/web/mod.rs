@@ -6,6 +6,7 @@
 pub(super) mod assets;
 mod link;
 pub(super) mod projects;
+mod reading;
 pub(super) mod record;
 pub(super) mod sign_in;
 mod territories;
@@ -39,6 +40,10 @@ pub(crate) struct Shell {
     asked: bool,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates hand their fields over by reference"
+)]
 impl Shell {
     pub(crate) fn say(&self, key: &str) -> String {
         self.words.say(key)
@@ -60,20 +65,8 @@ impl Shell {
         format!("{}lang={tag}", self.switch)
     }
 
-    pub(crate) fn asset(&self, name: &str) -> String {
-        assets::address(name)
-    }
-
-    pub(crate) fn has_kit(&self) -> bool {
-        assets::has_kit()
-    }
-
     pub(crate) fn is_coordination(&self) -> bool {
         self.role == Role::Coordination
-    }
-
-    pub(crate) fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
     }
 }
 

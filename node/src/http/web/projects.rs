@@ -5,12 +5,12 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Kind, UnixMillis};
 use serde::Deserialize;
 
 use super::link::{self, Link};
 use super::{Shell, address, refused, rendered};
-use crate::engine::{Delivery, DeliveryState, ListQuery, RecordCard, TerritoryView};
+use crate::engine::{Delivery, DeliveryState, ListQuery, Page, RecordCard, TerritoryView};
 use crate::http::Shared;
 use crate::http::moment;
 use crate::http::words::Words;
@@ -106,32 +106,82 @@ pub(crate) async fn show(
     shell: Shell,
     Query(search): Query<Search>,
 ) -> Response {
-    let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-    let query = ListQuery {
-        territory: filled(&search.territory),
-        state: filled(&search.state),
-        q: filled(&search.q),
-        updated_since: None,
-        limit: Some(ROWS_MAX),
-        cursor: filled(&search.cursor),
-    };
-    let cards = match shared.engine.cards(Kind::Project, query).await {
-        Ok(cards) => cards,
-        Err(failed) => return refused(&shell, &failed.into()),
-    };
+    match shared.engine.cards(Kind::Project, search.query()).await {
+        Ok(cards) => page(&shared, &shell, &search, &cards),
+        Err(failed) => refused(&shell, &failed.into()),
+    }
+}
+
+fn page(shared: &Shared, shell: &Shell, search: &Search, cards: &Page<RecordCard>) -> Response {
+    let words = shell.words;
     let status = shared.engine.status();
-    let now = raccordo_crdt_model::UnixMillis(shared.clock.unix_millis());
-    let (q, state, territory) = (
-        text(&search.q),
-        text(&search.state),
-        text(&search.territory),
-    );
+    let now = UnixMillis(shared.clock.unix_millis());
     let path = if shell.is_coordination() {
         "/records"
     } else {
         "/"
     };
-    let here = |cursor: &str| {
+    let [q, state, territory] =
+        [&search.q, &search.state, &search.territory].map(|typed| text(typed.as_deref()));
+    let own = if territory.is_empty() {
+        &shell.territory
+    } else {
+        territory
+    };
+    let waiting = status
+        .peers
+        .iter()
+        .map(|peer| peer.to_send)
+        .max()
+        .unwrap_or_default();
+    let page = ProjectsPage {
+        link: (!shell.is_coordination()).then(|| link::of(&status, now, words)),
+        updated: moment::hour(now),
+        path,
+        clear: address(path, &[("territory", territory)]),
+        q,
+        territory,
+        state,
+        states: STATES
+            .iter()
+            .map(|code| choice(code, state, words))
+            .collect(),
+        figures: shared
+            .engine
+            .territory(own)
+            .map(|part| figures(&part, waiting)),
+        rows: cards.items.iter().map(|card| row(card, words)).collect(),
+        first: search.cursor.as_ref().map(|_| search.address(path, "")),
+        next: cards
+            .next
+            .as_deref()
+            .map(|cursor| search.address(path, cursor)),
+        shell,
+    };
+    rendered(shell, &page)
+}
+
+impl Search {
+    fn query(&self) -> ListQuery {
+        let filled = |typed: &Option<String>| {
+            Some(text(typed.as_deref()))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        ListQuery {
+            territory: filled(&self.territory),
+            state: filled(&self.state),
+            q: filled(&self.q),
+            updated_since: None,
+            limit: Some(ROWS_MAX),
+            cursor: filled(&self.cursor),
+        }
+    }
+
+    /// The same search from another place on.
+    fn address(&self, path: &str, cursor: &str) -> String {
+        let [q, state, territory] =
+            [&self.q, &self.state, &self.territory].map(|typed| text(typed.as_deref()));
         address(
             path,
             &[
@@ -141,41 +191,7 @@ pub(crate) async fn show(
                 ("cursor", cursor),
             ],
         )
-    };
-    let part = shared.engine.territory(if territory.is_empty() {
-        &shell.territory
-    } else {
-        territory
-    });
-    let waiting = status
-        .peers
-        .iter()
-        .map(|peer| peer.to_send)
-        .max()
-        .unwrap_or_default();
-    let page = ProjectsPage {
-        link: (!shell.is_coordination()).then(|| link::of(&status, now, shell.words)),
-        updated: moment::hour(now),
-        path,
-        clear: address(path, &[("territory", territory)]),
-        q,
-        territory,
-        state,
-        states: STATES
-            .iter()
-            .map(|code| choice(code, state, shell.words))
-            .collect(),
-        figures: part.map(|part| figures(&part, waiting)),
-        rows: cards
-            .items
-            .iter()
-            .map(|card| row(card, shell.words))
-            .collect(),
-        first: search.cursor.as_ref().map(|_| here("")),
-        next: cards.next.as_deref().map(here),
-        shell: &shell,
-    };
-    rendered(&shell, &page)
+    }
 }
 
 /// The four words on each record.
@@ -184,7 +200,10 @@ pub(crate) fn travelled(delivery: &Delivery, words: Words) -> Travelled {
         DeliveryState::Saved => words.say("delivery-saved"),
         DeliveryState::Queued => words.count("delivery-queued", delivery.queued),
         DeliveryState::Delivered => match delivery.delivered_at {
-            Some(at) => words.with("delivery-delivered", &[("when", &words.moment(at))]),
+            Some(at) => words.with(
+                "delivery-delivered",
+                &[("when", &moment::date_and_hour(at))],
+            ),
             None => words.say("delivery-delivered-undated"),
         },
         DeliveryState::Seen => {
@@ -222,7 +241,7 @@ fn row(card: &RecordCard, words: Words) -> Row {
         need_area: words.code("area", &card.need_area),
         subject: words.code("subject", &card.subject_kind),
         next_review: card.next_review_on.as_deref().map(moment::date),
-        updated: words.moment(card.updated_at),
+        updated: moment::date_and_hour(card.updated_at),
         conflicts: u64::from(card.conflicts),
         territory: card.territory.clone(),
         delivery: travelled(&card.delivery, words),
@@ -248,6 +267,6 @@ fn figures(part: &TerritoryView, waiting: u64) -> Figures {
     }
 }
 
-fn text(typed: &Option<String>) -> &str {
-    typed.as_deref().unwrap_or_default().trim()
+fn text(typed: Option<&str>) -> &str {
+    typed.unwrap_or_default().trim()
 }

@@ -5,14 +5,18 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use raccordo_crdt_model::{Conflict, Kind};
-use serde_json::{Map, Value};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use raccordo_crdt_model::{Conflict, Heads, Kind, Patch, Rejected};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::projects::{Travelled, tone, travelled};
+use super::reading::{Line, Section, place, plain, sections};
 use super::{Shell, refused, rendered};
-use crate::engine::{CommandFailed, HistoryView, RecordView};
+use crate::engine::{CommandFailed, HistoryView, Principal, RecordView};
+use crate::http::problem::ApiError;
 use crate::http::words::Words;
 use crate::http::{Shared, moment};
 
@@ -30,6 +34,11 @@ struct RecordPage<'a> {
     delivery: Travelled,
     updated: String,
     updated_by: String,
+    id: String,
+    /// The version shown, which a choice is made on.
+    etag: String,
+    /// Whether this node may write the record.
+    is_home: bool,
     conflicts: Vec<Rivalry>,
     overwritten: Vec<Rivalry>,
     flags: Vec<Line>,
@@ -42,31 +51,18 @@ struct RecordPage<'a> {
 /// A field with all the values that were given at the same time.
 struct Rivalry {
     label: String,
+    path: String,
     shown: String,
+    /// The value shown, as JSON.
+    shown_json: String,
     rivals: Vec<RivalValue>,
 }
 
 struct RivalValue {
     value: String,
+    json: String,
     by: String,
     at: String,
-}
-
-struct Section {
-    heading: String,
-    lines: Vec<Line>,
-    tables: Vec<Table>,
-}
-
-struct Line {
-    label: String,
-    value: String,
-}
-
-struct Table {
-    caption: String,
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
 }
 
 struct Past {
@@ -103,11 +99,14 @@ pub(crate) async fn show(
         state: words.code("state", state),
         tone: tone(state),
         delivery: travelled(&record.delivery, words),
-        updated: words.moment(record.updated_at),
+        updated: moment::date_and_hour(record.updated_at),
         updated_by: record
             .updated_by
             .clone()
             .unwrap_or_else(|| words.say("somebody")),
+        id: record.id.to_string(),
+        etag: record.heads.etag(),
+        is_home: record.territory == shell.territory && !shell.is_coordination(),
         conflicts: record
             .conflicts
             .iter()
@@ -140,6 +139,42 @@ pub(crate) async fn show(
     rendered(&shell, &page)
 }
 
+/// What the buttons beside competing values send.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Choice {
+    path: String,
+    value: String,
+    etag: String,
+}
+
+/// Settles a field in which several values compete, on the version that the person saw.
+pub(crate) async fn choose(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    shell: Shell,
+    Path(id): Path<String>,
+    choice: Result<Form<Choice>, FormRejection>,
+) -> Response {
+    let made = async {
+        let Form(choice) = choice.map_err(|_| ApiError::malformed("the form is not complete"))?;
+        let value: Value = serde_json::from_str(&choice.value)
+            .map_err(|_| ApiError::malformed("the value chosen is not JSON"))?;
+        let patch = Patch::parse(&json!([{"op": "replace", "path": choice.path, "value": value}]))
+            .map_err(|problems| ApiError::invalid(&problems))?;
+        let base = Heads::parse_etag(&choice.etag).ok_or(Rejected::UnknownVersion)?;
+        let id = shared.engine.resolve(Kind::Project, &id, None).await?;
+        shared
+            .engine
+            .patch(Kind::Project, id, patch, Some(base), &principal)
+            .await?;
+        Ok(id)
+    };
+    match made.await {
+        Ok(id) => Redirect::to(&format!("/records/{id}")).into_response(),
+        Err(error) => refused(&shell, &error),
+    }
+}
+
 async fn read(shared: &Shared, id: &str) -> Result<(RecordView, Vec<HistoryView>), CommandFailed> {
     let id = shared.engine.resolve(Kind::Project, id, None).await?;
     let record = shared.engine.record(Kind::Project, id).await?;
@@ -155,168 +190,21 @@ fn title(record: &RecordView, words: Words) -> String {
         .map_or_else(|| words.say("no-reference"), str::to_owned)
 }
 
-/// The record as sections: its plain fields first, then one for each part.
-fn sections(fields: &Value, words: Words) -> Vec<Section> {
-    let Value::Object(fields) = fields else {
-        return Vec::new();
-    };
-    let mut out = vec![section(words.say("section-project"), "", fields, words)];
-    for (name, value) in fields {
-        let Value::Object(inner) = value else {
-            continue;
-        };
-        if inner.is_empty() || is_collection(inner) {
-            continue;
-        }
-        if inner
-            .values()
-            .all(|part| part.as_object().is_some_and(|part| !part.is_empty()))
-        {
-            for (part_name, part) in inner {
-                if let Value::Object(part) = part {
-                    let heading = words.code(&format!("field-{name}"), part_name);
-                    out.push(section(heading, part_name, part, words));
-                }
-            }
-        } else {
-            out.push(section(words.code("field", name), name, inner, words));
-        }
-    }
-    out.retain(|section| !section.lines.is_empty() || !section.tables.is_empty());
-    out
-}
-
-fn section(heading: String, within: &str, fields: &Map<String, Value>, words: Words) -> Section {
-    let mut lines = Vec::new();
-    let mut tables = Vec::new();
-    for (name, value) in fields {
-        match value {
-            Value::Object(inner) if inner.is_empty() => {}
-            Value::Object(inner) if is_collection(inner) => tables.push(table(name, inner, words)),
-            // Parts of the root have sections of their own.
-            Value::Object(_) if within.is_empty() && name != "outcome" => {}
-            other => lines.push(Line {
-                label: words.code("field", name),
-                value: plain(name, other, words),
-            }),
-        }
-    }
-    Section {
-        heading,
-        lines,
-        tables,
-    }
-}
-
-/// Things keyed by an id: each has fields of its own, and the keys say nothing to a person.
-fn is_collection(fields: &Map<String, Value>) -> bool {
-    let mut parts = fields.iter();
-    parts.len() > 0
-        && parts.all(|(name, part)| {
-            let named = matches!(name.as_str(), "social" | "health" | "work" | "subject");
-            !named
-                && part
-                    .as_object()
-                    .is_some_and(|part| !part.values().any(Value::is_object))
-        })
-}
-
-fn table(name: &str, items: &Map<String, Value>, words: Words) -> Table {
-    let mut names: Vec<&str> = Vec::new();
-    for item in items.values().filter_map(Value::as_object) {
-        for (field, _) in item {
-            if !names.contains(&field.as_str()) {
-                names.push(field);
-            }
-        }
-    }
-    let rows = items
-        .values()
-        .map(|item| {
-            names
-                .iter()
-                .map(|field| plain(field, &item[*field], words))
-                .collect()
-        })
-        .collect();
-    Table {
-        caption: words.code("field", name),
-        columns: names
-            .iter()
-            .map(|field| words.code("field", field))
-            .collect(),
-        rows,
-    }
-}
-
-/// A value as people read it; `field` decides how codes are spoken.
-fn plain(field: &str, value: &Value, words: Words) -> String {
-    match value {
-        Value::Null => "—".to_owned(),
-        Value::Bool(true) => words.say("yes"),
-        Value::Bool(false) => words.say("no"),
-        Value::String(text) => spoken(field, text, words),
-        Value::Number(number) if field == "reached" => words.code("reached", &number.to_string()),
-        Value::Number(number) if field.ends_with("_eur") => {
-            let amount = format!("{:.2}", number.as_f64().unwrap_or_default());
-            format!(
-                "{} €",
-                if words.language.tag() == "it" {
-                    amount.replace('.', ",")
-                } else {
-                    amount
-                }
-            )
-        }
-        Value::Number(number) => number.to_string(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| plain(field, item, words))
-            .collect::<Vec<_>>()
-            .join(", "),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| {
-                format!(
-                    "{}: {}",
-                    words.code("field", name),
-                    plain(name, value, words)
-                )
-            })
-            .collect::<Vec<_>>()
-            .join("; "),
-    }
-}
-
-fn spoken(field: &str, text: &str, words: Words) -> String {
-    let family = match field {
-        "need_area" => "area",
-        "body" | "bodies" => "body",
-        "provider" | "host" | "operator" | "token" | "ref" | "text" | "summary" => {
-            return text.to_owned();
-        }
-        other => other,
-    };
-    let label = words.code(family, text);
-    if label == text {
-        moment::date(text)
-    } else {
-        label
-    }
-}
-
 fn rivalry(conflict: &Conflict, words: Words) -> Rivalry {
     let field = conflict.path.rsplit('/').next().unwrap_or_default();
     Rivalry {
         label: place(&conflict.path, words),
+        path: conflict.path.clone(),
         shown: plain(field, &conflict.shown, words),
+        shown_json: conflict.shown.to_string(),
         rivals: conflict
             .rivals
             .iter()
             .map(|rival| RivalValue {
                 value: plain(field, &rival.value, words),
+                json: rival.value.to_string(),
                 by: rival.by.clone().unwrap_or_else(|| words.say("somebody")),
-                at: words.moment(rival.at),
+                at: moment::date_and_hour(rival.at),
             })
             .collect(),
     }
@@ -324,6 +212,14 @@ fn rivalry(conflict: &Conflict, words: Words) -> Rivalry {
 
 fn past(item: &HistoryView, words: Words) -> Past {
     let changes = item.changes.iter().map(|change| {
+        if change.path.is_empty() {
+            // The first change holds the whole record, which stands above already.
+            return Step {
+                what: words.say("creates-project"),
+                path: String::new(),
+                value: String::new(),
+            };
+        }
         let field = change.path.rsplit('/').next().unwrap_or_default();
         Step {
             what: words.code("operation", change.op),
@@ -336,21 +232,9 @@ fn past(item: &HistoryView, words: Words) -> Past {
         }
     });
     Past {
-        at: words.moment(item.at),
+        at: moment::date_and_hour(item.at),
         by: item.by.clone().unwrap_or_else(|| words.say("somebody")),
         node: item.node.chars().take(8).collect(),
         changes: changes.collect(),
     }
-}
-
-/// A JSON pointer in words: `/plans/social/goals/g1/reached` → `Piani › Piano sociale › …`.
-fn place(pointer: &str, words: Words) -> String {
-    let mut before = "";
-    let mut out: Vec<String> = Vec::new();
-    for segment in pointer.split('/').filter(|segment| !segment.is_empty()) {
-        let inner = words.known(&format!("field-{before}-{segment}"));
-        out.push(inner.unwrap_or_else(|| words.code("field", segment)));
-        before = segment;
-    }
-    out.join(" › ")
 }

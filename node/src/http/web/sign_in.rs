@@ -11,6 +11,7 @@ use axum::extract::{Form, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{Shell, rendered};
 use crate::http::problem::ApiError;
@@ -61,24 +62,23 @@ pub(crate) async fn enter(
             .insert(header::RETRY_AFTER, after_s.into());
         return response;
     }
-    let token = match form {
-        Ok(Form(form)) => form.token,
+    let typed = match form {
+        Ok(Form(form)) => Zeroizing::new(form.token),
         Err(rejection) => return unreadable(&shell, &rejection),
     };
-    let Some(principal) = shared.engine.check_token(token.trim()).await else {
+    let token = typed.trim();
+    if shared.engine.check_token(token).await.is_none() {
         shared.failures.count(address, now_ms);
         return with_problem(
             &shell,
             StatusCode::UNAUTHORIZED,
             shell.say("sign-in-failed"),
         );
-    };
+    }
     if let Some(old) = brought {
         shared.sessions.close(&old);
     }
-    let secret = shared
-        .sessions
-        .open(principal, now_ms, shared.entropy.as_ref());
+    let secret = shared.sessions.open(token, now_ms, shared.entropy.as_ref());
     let mut response = Redirect::to("/").into_response();
     set_cookie(&mut response, &shared, &secret, AGE_MS_MAX / 1000);
     response

@@ -24,6 +24,7 @@ struct TerritoriesPage<'a> {
     shell: &'a Shell,
     updated: String,
     covers: String,
+    covers_short: String,
     is_whole: bool,
     pending: u64,
     projects: u64,
@@ -88,6 +89,7 @@ pub(super) fn show(State(shared): &State<Arc<Shared>>, shell: &Shell) -> Respons
     let page = TerritoriesPage {
         updated: moment::hour(now),
         covers: covers(&view, words),
+        covers_short: counted("totals-short", &view, words),
         is_whole: view.totals.territories_current == view.totals.territories,
         pending: shared.engine.pending().len() as u64,
         projects: view.totals.projects,
@@ -109,23 +111,25 @@ pub(super) fn show(State(shared): &State<Arc<Shared>>, shell: &Shell) -> Respons
 
 fn covers(view: &OverviewView, words: Words) -> String {
     let totals = &view.totals;
-    let (current, all) = (
-        words.number(totals.territories_current),
-        words.number(totals.territories),
-    );
-    let what = words.with("totals-cover", &[("current", &current), ("all", &all)]);
+    let what = counted("totals-cover", view, words);
     let how_old = match totals.oldest_as_of {
-        Some(at) => words.with("totals-oldest", &[("when", &words.moment(at))]),
+        Some(at) => words.with("totals-oldest", &[("when", &moment::date_and_hour(at))]),
         None if totals.territories == 0 => return words.say("totals-none"),
         None => words.say("totals-never"),
     };
     format!("{what} {how_old}")
 }
 
+fn counted(key: &str, view: &OverviewView, words: Words) -> String {
+    let current = words.number(view.totals.territories_current);
+    let all = words.number(view.totals.territories);
+    words.with(key, &[("current", &current), ("all", &all)])
+}
+
 fn part(view: &TerritoryView, words: Words) -> Part {
     let as_of = match (view.state, view.as_of) {
         (Freshness::NeverSeen, _) | (_, None) => words.say("as-of-never"),
-        (_, Some(at)) => words.with("as-of", &[("when", &words.moment(at))]),
+        (_, Some(at)) => words.with("as-of", &[("when", &moment::date_and_hour(at))]),
     };
     let told: Vec<String> = ordered(&view.by_state, &STATES)
         .iter()

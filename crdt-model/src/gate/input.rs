@@ -1,0 +1,249 @@
+//! Reads the numbers and columns of a change without making anything of them.
+//!
+//! Guarantees: time linear in the bytes, no allocation, arithmetic that no length can wrap.
+//! Knows LEB128 and run lengths. Does not know what the columns mean.
+
+use super::chunk::{ACTION_MAX, BadChunk, OPERATIONS_MAX};
+use crate::value::ActorId;
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Written {
+    /// Runs of numbers, each below this bound.
+    Numbers { below: u64 },
+    /// Runs of differences.
+    Differences,
+    /// Runs of texts.
+    Texts,
+}
+
+/// What a column counts.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Measure {
+    /// Values, absent ones included.
+    pub(super) values: u64,
+    /// Sum of the numbers.
+    pub(super) sum: u64,
+    /// Sum of the numbers without their lowest four bits: lengths, in a column of types.
+    pub(super) lengths: u64,
+}
+
+/// Bytes not yet read.
+pub(super) struct Input<'a>(pub(super) &'a [u8]);
+
+impl<'a> Input<'a> {
+    pub(super) fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], BadChunk> {
+        let (taken, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or(BadChunk::Truncated { what })?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self, what: &'static str) -> Result<u8, BadChunk> {
+        self.take(1, what).map(|byte| byte[0])
+    }
+
+    /// An unsigned LEB128 number of 64 bits in its shortest form.
+    pub(super) fn number(&mut self, what: &'static str) -> Result<u64, BadChunk> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits || (byte == 0 && shift > 0) {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(BadChunk::Number { what })
+    }
+
+    /// A signed LEB128 number of 64 bits in its shortest form.
+    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, BadChunk> {
+        let mut number = 0_i64;
+        let mut previous = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            number |= i64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                let extends =
+                    (byte == 0 && previous & 0x40 == 0) || (byte == 0x7f && previous & 0x40 != 0);
+                let too_wide = shift == 63 && byte != 0 && byte != 0x7f;
+                if too_wide || (shift > 0 && extends) {
+                    break;
+                }
+                if byte & 0x40 != 0 && shift < 57 {
+                    number |= -1 << (shift + 7);
+                }
+                return Ok(number);
+            }
+            previous = byte;
+        }
+        Err(BadChunk::Number { what })
+    }
+
+    /// A number of things that fits the limit and memory.
+    pub(super) fn count(&mut self, what: &'static str, allowed: u64) -> Result<usize, BadChunk> {
+        let seen = self.number(what)?;
+        let too_many = BadChunk::TooMany {
+            what,
+            seen,
+            allowed,
+        };
+        usize::try_from(seen)
+            .ok()
+            .filter(|_| seen <= allowed)
+            .ok_or(too_many)
+    }
+
+    pub(super) fn actor(&mut self) -> Result<ActorId, BadChunk> {
+        let seen = self.number("the length of an actor")?;
+        if seen != 18 {
+            return Err(BadChunk::Actor { seen });
+        }
+        let bytes = self.take(18, "an actor")?;
+        Ok(ActorId::from_slice(bytes).expect("18 bytes were taken"))
+    }
+
+    /// Measures a column of runs: a positive length and a value, a negative one and as many
+    /// values, or zero and the length of a run of absent ones.
+    pub(super) fn runs(mut self, written: Written) -> Result<Measure, BadChunk> {
+        let mut measure = Measure::default();
+        while !self.0.is_empty() {
+            let length = self.signed("the length of a run")?;
+            let Ok(repeated) = u64::try_from(length) else {
+                for _ in 0..length.unsigned_abs() {
+                    let value = self.value(written)?;
+                    measure.add(1, value)?;
+                }
+                continue;
+            };
+            if repeated == 0 {
+                let absent = self.number("the length of a run")?;
+                measure.add(absent, None)?;
+            } else {
+                let value = self.value(written)?;
+                measure.add(repeated, value)?;
+            }
+        }
+        Ok(measure)
+    }
+
+    fn value(&mut self, written: Written) -> Result<Option<u64>, BadChunk> {
+        match written {
+            Written::Numbers { below } => {
+                let value = self.number("a value")?;
+                if value >= below {
+                    return Err(if below == ACTION_MAX + 1 {
+                        BadChunk::Action { seen: value }
+                    } else {
+                        BadChunk::Number {
+                            what: "an actor's place",
+                        }
+                    });
+                }
+                Ok(Some(value))
+            }
+            Written::Differences => self.signed("a difference").map(|_| None),
+            Written::Texts => {
+                let length = self.number("the length of a text")?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                self.take(length, "a text").map(|_| None)
+            }
+        }
+    }
+
+    /// Measures a column of alternating runs of false and true.
+    pub(super) fn truths(mut self) -> Result<Measure, BadChunk> {
+        let mut measure = Measure::default();
+        while !self.0.is_empty() {
+            let length = self.number("the length of a run")?;
+            measure.add(length, None)?;
+        }
+        Ok(measure)
+    }
+}
+
+impl Measure {
+    /// Counts a run, in arithmetic that no length can wrap.
+    fn add(&mut self, length: u64, value: Option<u64>) -> Result<(), BadChunk> {
+        let too_many = |seen: u64| BadChunk::TooMany {
+            what: "operations",
+            seen,
+            allowed: OPERATIONS_MAX,
+        };
+        self.values = self.values.saturating_add(length);
+        if self.values > OPERATIONS_MAX {
+            return Err(too_many(self.values));
+        }
+        if let Some(value) = value {
+            self.sum = self.sum.saturating_add(value.saturating_mul(length));
+            self.lengths = self
+                .lengths
+                .saturating_add((value >> 4).saturating_mul(length));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A number as LEB128 in its shortest form.
+    pub(in crate::gate) fn leb(mut number: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        loop {
+            let low = (number & 0x7f).to_be_bytes()[7];
+            number >>= 7;
+            if number == 0 {
+                out.push(low);
+                return out;
+            }
+            out.push(low | 0x80);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_in_their_shortest_form_only() {
+        for number in [0, 1, 127, 128, 300, u64::MAX >> 1, u64::MAX] {
+            assert_eq!(Input(&leb(number)).number("it"), Ok(number));
+        }
+        for (bytes, number) in [
+            (&[0x00][..], 0),
+            (&[0x7f], -1),
+            (&[0x3f], 63),
+            (&[0xc0, 0x00], 64),
+            (&[0x40], -64),
+            (
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00],
+                i64::MAX,
+            ),
+            (
+                &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f],
+                i64::MIN,
+            ),
+        ] {
+            assert_eq!(Input(bytes).signed("it"), Ok(number), "{bytes:x?}");
+        }
+        for bytes in [
+            &[0x80, 0x00][..],
+            &[0xff; 11],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+        ] {
+            assert!(Input(bytes).number("it").is_err(), "{bytes:x?}");
+        }
+        for bytes in [
+            &[0x80, 0x00][..],
+            &[0xff, 0x7f],
+            &[0xff; 11],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+        ] {
+            assert!(Input(bytes).signed("it").is_err(), "{bytes:x?}");
+        }
+    }
+}

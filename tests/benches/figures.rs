@@ -1,0 +1,128 @@
+//! The figures of the design, measured on real nodes: real stores on disk, real QUIC on loopback.
+//!
+//! `cargo bench -p raccordo-tests --bench figures -- [NAME…] [--records N] [--rounds N] [--folder DIR]`
+//! where NAME is one of `import edits first-sync reconnect live start`; all of them without one.
+//! `--records N` takes N records (per node for `import`, `edits`, `live` and `start`, in all for
+//! `first-sync` and `reconnect`) in place of each figure's own size. Every figure is printed with
+//! its size, its unit and its floor or twin from the same run; the machine's noise comes last.
+
+mod figures {
+    pub(crate) mod bare;
+    pub(crate) mod edits;
+    pub(crate) mod entries;
+    pub(crate) mod first_sync;
+    pub(crate) mod import;
+    pub(crate) mod live;
+    pub(crate) mod machine;
+    pub(crate) mod nodes;
+    pub(crate) mod quic;
+    pub(crate) mod reconnect;
+    pub(crate) mod rows;
+    pub(crate) mod sheet;
+    pub(crate) mod start;
+    pub(crate) mod stopwatch;
+}
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Parser;
+
+use figures::machine::Noise;
+use figures::{edits, first_sync, import, live, reconnect, start};
+
+/// What is measured and how large.
+#[derive(Debug, Parser)]
+#[command(
+    name = "figures",
+    about = "Measures the figures of the design on this machine"
+)]
+pub(crate) struct Arguments {
+    /// Figures to measure; all without one.
+    names: Vec<String>,
+    /// Records, in place of each figure's own size.
+    #[arg(long)]
+    records: Option<u32>,
+    /// Rounds, where a figure is a median over rounds.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Folder on the disk to measure on; the target folder's without it.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const NAMES: [&str; 6] = [
+    "import",
+    "edits",
+    "first-sync",
+    "reconnect",
+    "live",
+    "start",
+];
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(unknown) = arguments
+        .names
+        .iter()
+        .find(|name| !NAMES.contains(&name.as_str()))
+    {
+        bail!("{unknown} is no figure: {} are", NAMES.join(", "));
+    }
+    if std::env::var_os("RACCORDO_LOG").is_some() {
+        raccordo_node::telemetry::start("info", false)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure(&arguments))
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+    let wanted = |name: &str| {
+        arguments.names.is_empty() || arguments.names.iter().any(|given| given == name)
+    };
+    let place = figures::nodes::Place::new(arguments.folder.as_deref())?;
+    let size = |own: u32| arguments.records.unwrap_or(own);
+    let sizes = |own: [u32; 2]| {
+        arguments
+            .records
+            .map_or(own.to_vec(), |records| vec![records])
+    };
+    let mut noise = Noise::default();
+    noise.sample(place.path())?;
+    figures::sheet::head();
+    if wanted("import") {
+        import::measure(&place, size(2_500), arguments.rounds).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("edits") {
+        edits::measure(&place, size(2_500), arguments.rounds).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("live") {
+        live::measure(&place, size(2_500)).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("first-sync") {
+        first_sync::measure(&place, size(10_000)).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("reconnect") {
+        for records in sizes([1_000, 10_000]) {
+            reconnect::measure(&place, records, arguments.rounds).await?;
+        }
+        noise.sample(place.path())?;
+    }
+    if wanted("start") {
+        for records in sizes([10_000, 100_000]) {
+            start::measure(&place, records).await?;
+        }
+        noise.sample(place.path())?;
+    }
+    noise.print();
+    Ok(())
+}

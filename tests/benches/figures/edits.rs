@@ -1,0 +1,178 @@
+//! Durable edits a second: one at a time, and sixteen at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use raccordo_crdt_model::{DocumentId, ImportLine, ImportOp, Kind, Patch};
+use raccordo_node::engine::{Engine, Principal};
+
+use super::bare::commit_alone;
+use super::nodes::{self, Place, sentence};
+use super::rows;
+use super::sheet::{self, Better, Floor};
+use super::stopwatch::{Spread, Stopwatch, real};
+
+/// Edits of one round, one at a time.
+const ALONE: usize = 300;
+/// Edits of one round at once, and how many at once.
+const TOGETHER: usize = 1_600;
+const AT_ONCE: usize = 16;
+
+/// Edits to make, as the workload's last rounds have them.
+#[derive(Debug)]
+pub(crate) struct Edits {
+    waiting: std::vec::IntoIter<(DocumentId, Patch)>,
+}
+
+impl Edits {
+    /// Fills a node with all but the last rounds of the workload, which are kept to be made.
+    pub(crate) async fn after_import(
+        engine: &Engine,
+        district: char,
+        records: u32,
+        rounds: u32,
+    ) -> anyhow::Result<Self> {
+        let mut lines = nodes::workload(district, records, nodes::EDITS).lines();
+        let kept = usize::try_from(records * rounds)?;
+        let later = lines.split_off(lines.len() - kept);
+        nodes::import(engine, lines).await?;
+        let mut ids: BTreeMap<String, DocumentId> = BTreeMap::new();
+        let mut waiting = Vec::with_capacity(kept);
+        for line in later {
+            let (line, _) = ImportLine::parse(&line).map_err(|problems| anyhow!("{problems:?}"))?;
+            let ImportOp::Patch { patch } = line.op else {
+                continue;
+            };
+            let id = match ids.get(&line.reference) {
+                Some(id) => *id,
+                None => engine.resolve(Kind::Project, &line.reference, None).await?,
+            };
+            ids.insert(line.reference, id);
+            waiting.push((id, patch));
+        }
+        Ok(Self {
+            waiting: waiting.into_iter(),
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> anyhow::Result<(DocumentId, Patch)> {
+        self.waiting
+            .next()
+            .context("the workload has no more edits: take more records")
+    }
+}
+
+/// Makes one edit; durable when it returns.
+pub(crate) async fn make(engine: &Engine, (id, patch): (DocumentId, Patch)) -> anyhow::Result<()> {
+    let by = Principal {
+        name: "op-001".to_owned(),
+    };
+    let made = engine.patch(Kind::Project, id, patch, None, &by).await;
+    made.map(drop).map_err(|failed| anyhow!(sentence(&failed)))
+}
+
+pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyhow::Result<()> {
+    let (data, node) = nodes::fresh(place, "edits", Some('A'), true).await?;
+    let engine = node.engine();
+    let mut edits = Edits::after_import(&engine, 'A', records, 4).await?;
+    let (mut alone, mut together, mut took) = (vec![], vec![], vec![]);
+    for _ in 0..rounds {
+        let watch = Stopwatch::start();
+        for _ in 0..ALONE {
+            let one = Stopwatch::start();
+            make(&engine, edits.next()?).await?;
+            took.push(one.millis());
+        }
+        alone.push(real(ALONE) / watch.seconds());
+        together.push(at_once(&engine, &mut edits).await?);
+    }
+    node.stop().await;
+    let rows = rows::of_node(&data).await?;
+    let (mut bare_alone, mut bare_together) = (vec![], vec![]);
+    for _ in 0..rounds {
+        bare_alone.push(bare(place, &rows, ALONE, 1)?);
+        bare_together.push(bare(place, &rows, TOGETHER, AT_ONCE)?);
+    }
+    let size = format!("{records} records, {ALONE} edits a round");
+    let floor = |name, rates| {
+        [Floor {
+            name,
+            value: Spread::of(rates).median(),
+            better: Better::More,
+        }]
+    };
+    sheet::spread(
+        "durable edits, one at a time",
+        &size,
+        "edits/s",
+        &Spread::of(alone),
+        &floor("bare store commits of the same sizes", bare_alone),
+    );
+    let took = Spread::of(took);
+    sheet::remark(&format!(
+        "one edit: {:.2} ms (p50), {:.2} (p99)",
+        took.median(),
+        took.percentile(99)
+    ));
+    let size = format!("{records} records, {TOGETHER} edits a round");
+    sheet::spread(
+        "durable edits, 16 at once",
+        &size,
+        "edits/s",
+        &Spread::of(together),
+        &floor("bare store commits of 16 edits each", bare_together),
+    );
+    Ok(())
+}
+
+async fn at_once(engine: &Engine, edits: &mut Edits) -> anyhow::Result<f64> {
+    let waiting: anyhow::Result<Vec<_>> = (0..TOGETHER).map(|_| edits.next()).collect();
+    let waiting = Arc::new(Mutex::new(waiting?));
+    let watch = Stopwatch::start();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (engine, waiting) = (engine.clone(), Arc::clone(&waiting));
+        tasks.spawn(async move {
+            loop {
+                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some(edit) = next else {
+                    return anyhow::Ok(());
+                };
+                make(&engine, edit).await?;
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(real(TOGETHER) / watch.seconds())
+}
+
+/// Edits a second of the store alone, in a store that already holds the rows.
+fn bare(place: &Place, rows: &[rows::Row], edits: usize, each: usize) -> anyhow::Result<f64> {
+    let folder = place.free("edits-bare")?;
+    commit_alone(&folder, rows::in_windows(rows, 1))?;
+    let seconds = commit_alone(&folder, rows::of_edits(rows, edits, each))?;
+    Ok(real(edits) / seconds)
+}
+
+/// Milliseconds of one bare durable commit of a single edit, one after the other.
+pub(crate) fn bare_commits_ms(
+    place: &Place,
+    rows: &[rows::Row],
+    edits: usize,
+) -> anyhow::Result<Spread> {
+    let folder = place.free("edits-bare")?;
+    commit_alone(&folder, rows::in_windows(rows, 1))?;
+    let store =
+        raccordo_node::store::Store::open(&folder, &raccordo_node::store::Options::default())?;
+    let mut taken = Vec::with_capacity(edits);
+    for edit in rows::of_edits(rows, edits, 1) {
+        let batch = rows::batch(edit);
+        let watch = Stopwatch::start();
+        store.commit(batch)?;
+        taken.push(watch.millis());
+    }
+    Ok(Spread::of(taken))
+}

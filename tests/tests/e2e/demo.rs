@@ -1,0 +1,168 @@
+//! The demo: one command, a whole federation; ended and started again it goes on.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use raccordo_tests::eventually::{eventually, seen};
+use raccordo_tests::http::Client;
+use raccordo_tests::lab::Lab;
+use raccordo_tests::process::{is_alive, send_signal};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::PROGRAM;
+
+const RECORDS: &str = "5";
+
+fn started(lab: &Arc<Lab>, folder: &Path, more: &[&str]) -> Child {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(lab.path("demo.out"))
+        .expect("writable");
+    let folder = folder.to_str().expect("UTF-8");
+    let arguments = [&["demo", "--data", folder, "--records", RECORDS], more].concat();
+    let mut command = lab.command(&arguments);
+    let errors = log.try_clone().expect("a file can be shared");
+    command
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .expect("the program can be started")
+}
+
+/// What `demo.json` says, when all nodes in it serve and everything was invented.
+async fn told(lab: &Lab, folder: &Path, before: &[u32]) -> Vec<Value> {
+    eventually("the demo is ready", async || {
+        let output = std::fs::read_to_string(lab.path("demo.out")).unwrap_or_default();
+        let text = std::fs::read_to_string(folder.join("demo.json"))
+            .map_err(|failed| format!("{failed}; {output}"))?;
+        let facts: Value = serde_json::from_str(&text).map_err(|failed| failed.to_string())?;
+        let nodes = facts["nodes"].as_array().cloned().unwrap_or_default();
+        seen(
+            nodes.len() == 5 && !pids(&nodes).iter().any(|pid| before.contains(pid)),
+            || format!("{facts}; {output}"),
+        )?;
+        let coordination = client(&nodes[0]).look("/api/v1/overview").await?;
+        let whole = coordination["totals"]["projects"] == 20
+            && coordination["totals"]["territories_current"] == 4;
+        seen(whole, || format!("{coordination}; {output}"))?;
+        Ok(nodes)
+    })
+    .await
+}
+
+fn pids(nodes: &[Value]) -> Vec<u32> {
+    nodes
+        .iter()
+        .filter_map(|node| u32::try_from(node["pid"].as_u64()?).ok())
+        .collect()
+}
+
+fn client(node: &Value) -> Client {
+    let address = node["http"]
+        .as_str()
+        .and_then(|address| address.parse().ok())
+        .expect("demo.json has addresses");
+    Client::at(address, node["token"].as_str())
+}
+
+async fn all_end(pids: &[u32]) {
+    eventually("the nodes end with the demo", async || {
+        let alive: Vec<&u32> = pids.iter().filter(|pid| is_alive(**pid)).collect();
+        seen(alive.is_empty(), || format!("alive: {alive:?}"))
+    })
+    .await;
+}
+
+async fn interrupt(mut demo: Child) {
+    send_signal(demo.id().expect("the demo runs"), Signal::INT);
+    let ended = demo.wait().await.expect("a child can be waited for");
+    assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_shows_a_whole_federation_and_started_again_it_goes_on() {
+    let lab = Lab::new(PROGRAM);
+    let folder = lab.path("demo");
+    let demo = started(&lab, &folder, &["--http-base", "0", "--listen-base", "0"]);
+    let nodes = told(&lab, &folder, &[]).await;
+    let territories: Vec<&str> = nodes
+        .iter()
+        .filter_map(|node| node["territory"].as_str())
+        .collect();
+    assert_eq!(
+        territories,
+        [
+            "frosinone",
+            "frosinone/a",
+            "frosinone/b",
+            "frosinone/c",
+            "frosinone/d"
+        ]
+    );
+    for node in &nodes {
+        let client = client(node);
+        client
+            .with_token(None)
+            .get("/readyz")
+            .await
+            .expect(200)
+            .text();
+        let status = client.read("/api/v1/status").await;
+        assert_eq!(status["node"]["territory"], node["territory"]);
+        assert_eq!(status["node"]["listen"], node["listen"]);
+        assert!(
+            node["data"]
+                .as_str()
+                .is_some_and(|data| Path::new(data).is_dir()),
+            "{node}"
+        );
+    }
+    eventually("a conflict can be seen at a district", async || {
+        let page = client(&nodes[1]).look("/api/v1/projects?limit=500").await?;
+        let records = page["items"].as_array().cloned().unwrap_or_default();
+        let open = records
+            .iter()
+            .filter(|record| record["_meta"]["conflicts"] != json!([]))
+            .count();
+        seen(open > 0, || {
+            format!("{} records without a conflict", records.len())
+        })
+    })
+    .await;
+    let id = client(&nodes[1]).read("/api/v1/status").await["node"]["id"].clone();
+    interrupt(demo).await;
+    all_end(&pids(&nodes)).await;
+
+    let demo = started(&lab, &folder, &[]);
+    let again = told(&lab, &folder, &pids(&nodes)).await;
+    assert_eq!(
+        client(&again[1]).read("/api/v1/status").await["node"]["id"],
+        id,
+        "the same nodes"
+    );
+    assert_eq!(
+        again[1]["token"], nodes[1]["token"],
+        "the same way to sign in"
+    );
+    // However the demo ends, no node outlives it.
+    let mut demo = demo;
+    demo.kill().await.expect("a child can be killed");
+    all_end(&pids(&again)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_leaves_a_folder_alone_that_holds_something_else() {
+    let lab = Lab::new(PROGRAM);
+    let folder = lab.path("mine");
+    std::fs::create_dir(&folder).expect("writable");
+    std::fs::write(folder.join("letter.txt"), "x").expect("writable");
+    let folder = folder.to_str().expect("UTF-8");
+    lab.run(&["demo", "--data", folder])
+        .await
+        .refused(&["letter.txt", "--data"]);
+}

@@ -1,0 +1,31 @@
+//! Stories about whole nodes: real processes, real stores, real sockets.
+//!
+//! One module a story; each test is named as what it proves. No test waits except through
+//! `raccordo_tests::eventually`, and each has its own folder and ports.
+
+mod bad_input;
+mod configuration;
+mod conflict;
+mod crash;
+mod demo;
+mod disk;
+mod events;
+mod export;
+mod hostile;
+mod import;
+mod invitation;
+mod partition;
+mod reading;
+mod restart;
+mod revocation;
+mod two_nodes;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_raccordo-under-test");
+
+/// A number from the environment, or the default.
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().expect("a number"))
+}
