@@ -3,7 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use raccordo_node::cli::{Arguments, dispatch};
+
+/// Documents are thousands of small allocations: the system's allocator took a quarter of the
+/// time of an import and gave little of its memory back.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     dispatch::dispatch(Arguments::parse())

@@ -27,9 +27,14 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
 use figures::{edits, first_sync, import, live, reconnect, start};
+
+/// As the program has it; the floors have it too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What is measured and how large.
 #[derive(Debug, Parser)]

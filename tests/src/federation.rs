@@ -46,7 +46,9 @@ impl Federation {
             districts: Vec::new(),
         };
         for letter in ('a'..='z').take(districts) {
-            federation.found_district(&letter.to_string(), &[]).await;
+            federation
+                .found_district(&letter.to_string(), &format!("frosinone/{letter}"))
+                .await;
         }
         federation
     }
@@ -64,16 +66,9 @@ impl Federation {
         federation
     }
 
-    /// Founds one more district, `frosinone/NAME`.
-    pub async fn found_district(&mut self, name: &str, settings: &[(&str, &str, &str)]) {
-        let node = Node::found(
-            &self.lab,
-            name,
-            &format!("frosinone/{name}"),
-            "district",
-            settings,
-        )
-        .await;
+    /// Founds one more node, of this territory.
+    pub async fn found_district(&mut self, name: &str, territory: &str) {
+        let node = Node::found(&self.lab, name, territory, "district", &[]).await;
         let relay = Relay::open().await;
         if let Some(listen) = self.listen().await {
             relay.lead_to(listen);

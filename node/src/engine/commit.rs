@@ -32,7 +32,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
         events,
     } = finished;
     if batch.is_empty() {
-        core.remember(documents.into_iter());
+        core.remember(documents);
         return Ok(());
     }
     let moved = !events.is_empty();
@@ -42,7 +42,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
             reason: chain(&failed),
         });
     }
-    core.remember(documents.into_iter());
+    core.remember(documents);
     *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
     core.ticks.send_modify(|tick| *tick += 1);
     for event in events {

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use lru::LruCache;
 use raccordo_config::Config;
@@ -53,8 +53,8 @@ pub(crate) struct Core {
     pub(crate) events: broadcast::Sender<Event>,
     /// False when the writer has ended: nothing can be written any more.
     pub(crate) writing: AtomicBool,
-    /// Set once the node is online.
-    pub(crate) endpoint: OnceLock<Endpoint>,
+    /// While the node is online; taken out at its end, since it holds this in turn.
+    pub(crate) endpoint: RwLock<Option<Endpoint>>,
     /// Addresses really bound: QUIC, HTTP.
     pub(crate) bound: RwLock<(String, String)>,
 }
@@ -100,6 +100,14 @@ impl Core {
 
     pub(crate) fn territory(&self) -> String {
         self.config().node.territory.to_string()
+    }
+
+    /// The QUIC endpoint, while the node is online.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// This node's log of a lane.
@@ -176,15 +184,28 @@ impl Core {
         Ok(key.open(Table::Changes, *id.as_bytes(), &row.hash, &row.sealed)?)
     }
 
-    /// Puts documents whose newest state is now on disk into the cache.
-    pub(crate) fn remember(&self, documents: impl Iterator<Item = (DocumentId, Arc<Document>)>) {
+    /// Puts documents whose newest state is now on disk into the cache, and drops those whose
+    /// newest state was not kept.
+    pub(crate) fn remember(&self, documents: Vec<(DocumentId, Option<Arc<Document>>)>) {
         let mut cache = self
             .documents
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for (id, document) in documents {
-            cache.put(id, document);
+            match document {
+                Some(document) => cache.put(id, document),
+                None => cache.pop(&id),
+            };
         }
+    }
+
+    /// How many documents the cache holds.
+    pub(crate) fn cache_capacity(&self) -> usize {
+        let cache = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        cache.cap().get()
     }
 
     /// Forgets a document, so that its single holder may change it in place.

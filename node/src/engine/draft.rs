@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raccordo_crdt_model::{ChangeHash, Document, DocumentId, LineId, Summary, UnixMillis};
+use raccordo_crdt_model::{
+    ChangeHash, Document, DocumentId, Heads, Kind, LineId, Summary, UnixMillis,
+};
 use raccordo_transport::{EntryHeader, EntryKind, LogId, SignedHeader};
 
 use crate::clock::draw;
@@ -16,9 +18,11 @@ use crate::store::{Batch, Table};
 
 use super::audit::{self, AuditEvent};
 use super::core::{Core, LANE_SHARED, Loaded, ReadFailed};
-use super::ledger::{Ledger, LogEnd};
+use super::ledger::{self, Ledger, LogEnd};
 use super::overview;
-use super::rows::{self, BodyPlace, Card, ChangeRow, DocumentRow, EntryRow, Indexed, ListRow};
+use super::rows::{
+    self, AdmittedRun, BodyPlace, Card, ChangeRow, DocumentRow, EntryRow, Indexed, ListRow,
+};
 use super::view::Event;
 
 /// One commit in the making.
@@ -30,12 +34,16 @@ pub(crate) struct Draft<'a> {
     pub(crate) now_ms: i64,
     working: BTreeMap<DocumentId, Working>,
     pub(crate) events: Vec<Event>,
+    admitted: Vec<AdmittedRun>,
 }
 
 /// A document that this commit touches.
 #[derive(Debug)]
 struct Working {
-    document: Arc<Document>,
+    /// None where the commit touches more documents than memory should hold.
+    document: Option<Arc<Document>>,
+    kind: Kind,
+    heads: Heads,
     row: DocumentRow,
     key: SealKey,
     /// Of the newest state, if somebody has taken it already.
@@ -68,6 +76,7 @@ impl<'a> Draft<'a> {
             now_ms,
             working: BTreeMap::new(),
             events: Vec::new(),
+            admitted: Vec::new(),
         }
     }
 
@@ -79,25 +88,26 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The document as this commit would leave it; none if it is not here.
-    pub(crate) fn document(
-        &mut self,
-        id: DocumentId,
-    ) -> Result<Option<&Arc<Document>>, ReadFailed> {
+    /// Whether the document is here, or would be after this commit; taken under its hand if so.
+    pub(crate) fn holds(&mut self, id: DocumentId) -> Result<bool, ReadFailed> {
         if !self.working.contains_key(&id) {
             let Some(loaded) = self.core.load(id)? else {
-                return Ok(None);
+                return Ok(false);
             };
-            self.adopt(id, loaded);
+            let Loaded { document, row, key } = loaded;
+            self.adopt(id, document.kind(), row, key);
+            self.advance(id, document);
         }
-        Ok(self.working.get(&id).map(|working| &working.document))
+        Ok(true)
     }
 
-    /// Takes a loaded document under this commit's hand.
-    pub(crate) fn adopt(&mut self, id: DocumentId, loaded: Loaded) {
-        let Loaded { document, row, key } = loaded;
+    /// Takes a stored document under this commit's hand; its state comes with [`Draft::advance`].
+    pub(crate) fn adopt(&mut self, id: DocumentId, kind: Kind, row: DocumentRow, key: SealKey) {
+        let heads = row.version();
         self.working.entry(id).or_insert(Working {
-            document,
+            document: None,
+            kind,
+            heads,
             row,
             key,
             summary: None,
@@ -105,33 +115,22 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes a document that is not stored yet under this commit's hand, with a key of its own.
-    pub(crate) fn adopt_new(&mut self, document: Document, home: LogId) {
-        let id = document.id();
-        let (key, wrapped) = self
-            .core
-            .vault
-            .new_document_key(*id.as_bytes(), &*self.core.entropy);
+    pub(crate) fn adopt_new(&mut self, id: DocumentId, kind: Kind, territory: &str, home: LogId) {
+        let core = self.core;
+        let (key, wrapped) = core.vault.new_document_key(*id.as_bytes(), &*core.entropy);
         self.batch.put(Table::Keys, *id.as_bytes(), wrapped);
         let row = DocumentRow {
-            kind: document.kind().code(),
+            kind: kind.code(),
             lane: home.lane,
             home_origin: home.origin,
-            territory: document.territory().to_owned(),
+            territory: territory.to_owned(),
             changes: 0,
             last_seq: 0,
             heads: Vec::new(),
             indexed: None,
         };
         self.ledger.totals.documents += 1;
-        self.working.insert(
-            id,
-            Working {
-                document: Arc::new(document),
-                row,
-                key,
-                summary: None,
-            },
-        );
+        self.adopt(id, kind, row, key);
     }
 
     /// The row of a document under this commit's hand.
@@ -140,31 +139,33 @@ impl<'a> Draft<'a> {
     }
 
     /// Replaces a document's state by a newer one.
-    pub(crate) fn advance(
-        &mut self,
-        id: DocumentId,
-        document: Arc<Document>,
-        summary: Option<Summary>,
-    ) {
+    pub(crate) fn advance(&mut self, id: DocumentId, document: Arc<Document>) {
         if let Some(working) = self.working.get_mut(&id) {
-            working.document = document;
-            working.summary = summary;
+            working.heads = document.heads();
+            working.document = Some(document);
+            working.summary = None;
+        }
+    }
+
+    /// As [`Draft::advance`], for a state that nobody keeps in memory.
+    pub(crate) fn advance_unseen(&mut self, id: DocumentId, heads: Heads, summary: Summary) {
+        if let Some(working) = self.working.get_mut(&id) {
+            working.heads = heads;
+            working.document = None;
+            working.summary = Some(summary);
         }
     }
 
     /// Takes a document's state out for a change in place; [`Draft::advance`] puts it back.
     pub(crate) fn take_document(&mut self, id: DocumentId) -> Result<Option<Document>, ReadFailed> {
-        if self.document(id)?.is_none() {
+        if !self.holds(id)? {
             return Ok(None);
         }
         self.core.forget(id);
-        let working = self
-            .working
-            .get_mut(&id)
-            .expect("document() has just adopted it");
-        let placeholder = Arc::new(Document::empty(id));
-        let document = std::mem::replace(&mut working.document, placeholder);
-        Ok(Some(Arc::unwrap_or_clone(document)))
+        let working = self.working.get_mut(&id);
+        Ok(working
+            .and_then(|working| working.document.take())
+            .map(Arc::unwrap_or_clone))
     }
 
     /// Signs and appends an own change: entry, body, document row.
@@ -266,14 +267,22 @@ impl<'a> Draft<'a> {
             .encode(),
         );
         self.ledger.totals.entries += 1;
-        self.ledger.totals.admitted += 1;
-        let place = rows::entry_key(log, header.seq);
-        self.batch.put(
-            Table::Admitted,
-            self.ledger.totals.admitted.to_be_bytes(),
-            place,
-        );
+        self.admit(log, header.seq);
         self.ledger.logs.insert(log, end);
+    }
+
+    /// Gives an entry the next admission number; neighbours of one log share a row.
+    fn admit(&mut self, log: LogId, seq: u64) {
+        self.ledger.totals.admitted += 1;
+        match self.admitted.last_mut() {
+            Some(run) if run.log == log && run.seq + u64::from(run.count) == seq => run.count += 1,
+            _ => self.admitted.push(AdmittedRun {
+                first: self.ledger.totals.admitted,
+                log,
+                seq,
+                count: 1,
+            }),
+        }
     }
 
     /// The hybrid clock: never behind the wall, never twice the same.
@@ -307,22 +316,38 @@ impl<'a> Draft<'a> {
         let working = std::mem::take(&mut self.working);
         let mut documents = Vec::with_capacity(working.len());
         for (id, mut working) in working {
-            if working.row.version() != working.document.heads() {
+            if working.row.version() != working.heads {
                 self.project(id, &mut working)?;
             }
             documents.push((id, working.document));
         }
         if self.batch.is_empty() {
-            let Self { batch, ledger, events, .. } = self;
-            return Ok(Finished { batch, ledger, documents, events });
+            let Self {
+                batch,
+                ledger,
+                events,
+                ..
+            } = self;
+            return Ok(Finished {
+                batch,
+                ledger,
+                documents,
+                events,
+            });
         }
         for (log, end) in &self.ledger.logs {
             if self.core.ledger().end(*log) != *end {
                 self.batch.put(Table::Meta, log_end_key(*log), end.encode());
             }
         }
+        for run in &self.admitted {
+            self.batch
+                .put(Table::Admitted, run.first.to_be_bytes(), run.encode());
+        }
         self.batch
             .put(Table::Meta, *b"totals", self.ledger.totals.encode());
+        self.batch
+            .put(Table::Meta, *b"incarnation", self.core.incarnation);
         Ok(Finished {
             batch: self.batch,
             ledger: self.ledger,
@@ -362,11 +387,10 @@ impl<'a> Draft<'a> {
     }
 
     fn project(&mut self, id: DocumentId, working: &mut Working) -> Result<(), ReadFailed> {
-        let summary = working
-            .summary
-            .take()
-            .unwrap_or_else(|| working.document.summary());
-        let heads = working.document.heads();
+        let of_document = || working.document.as_ref().map(|document| document.summary());
+        let summary = working.summary.take().or_else(of_document);
+        let summary = summary.expect("a state without a document comes with its summary");
+        let heads = working.heads.clone();
         let indexed = self.indexed(&summary, heads.item_hash(id));
         let former = working.row.indexed.replace(indexed.clone());
         let local = working.row.lane != LANE_SHARED;
@@ -378,6 +402,20 @@ impl<'a> Draft<'a> {
             overview::remove(self.counts(&territory), former, local);
         }
         overview::insert(self.counts(&territory), &indexed, local);
+        if !local {
+            let digest = self
+                .ledger
+                .origins
+                .entry(working.row.home_origin)
+                .or_default();
+            if let Some(former) = &former {
+                digest.remove(&former.item);
+            }
+            digest.add(&indexed.item);
+            let row = ledger::encode_digest(digest);
+            let key = origin_key(working.row.home_origin);
+            self.batch.put(Table::Meta, key, row);
+        }
         if !local {
             self.count_subject(&territory, former.as_ref(), &indexed)?;
         }
@@ -403,7 +441,7 @@ impl<'a> Draft<'a> {
         let counts = self.counts(&territory).encode();
         self.batch
             .put(Table::Overview, territory.as_bytes(), counts);
-        let kind = working.document.kind();
+        let kind = working.kind;
         self.events.push(Event::Record {
             id,
             kind,
@@ -540,7 +578,8 @@ impl<'a> Draft<'a> {
 pub(crate) struct Finished {
     pub(crate) batch: Batch,
     pub(crate) ledger: Ledger,
-    pub(crate) documents: Vec<(DocumentId, Arc<Document>)>,
+    /// Newest states; none where it was not kept in memory.
+    pub(crate) documents: Vec<(DocumentId, Option<Arc<Document>>)>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -550,6 +589,11 @@ pub(crate) fn reference_hash(core: &Core, territory: &str, reference: &str) -> [
         "reference",
         [territory, "\0", reference].concat().as_bytes(),
     )
+}
+
+/// Meta key of an origin's digest.
+fn origin_key(origin: [u8; 8]) -> Vec<u8> {
+    [b"origin/".as_slice(), &origin].concat()
 }
 
 /// Meta key of a log's end.

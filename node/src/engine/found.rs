@@ -84,7 +84,10 @@ pub(crate) fn read_key(data: &Path) -> io::Result<NodeKey> {
     let text = fs::read_to_string(data.join(KEY_FILE))?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "it is not 64 hex digits");
     let decoded = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes());
-    let seed = decoded.ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
+    let seed = decoded
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(bad)?;
     Ok(NodeKey::from_seed(seed))
 }
 

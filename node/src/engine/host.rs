@@ -20,7 +20,6 @@ use super::core::{Core, LANE_SHARED, ReadFailed};
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::links::Kept;
-use super::overview;
 use super::peers::{self, PeerCommand};
 use super::report;
 use super::roster::role_code;
@@ -219,15 +218,18 @@ impl NodeHost {
         ledger.roster.standing(peer)
     }
 
-    /// Digest of what the two share: the district's documents, on both sides.
+    /// Digest of what the two share: the documents that the district's node of the two created.
     fn shared_digest(&self, ledger: &Ledger, peer: &PeerId) -> [u8; 32] {
-        let own = self.core.territory();
         let member = ledger.roster.member(peer);
         let district = member
             .filter(|m| m.role == Role::District)
-            .map_or(own, |m| m.territory.clone());
-        let counts = ledger.counts.get(&district).cloned().unwrap_or_default();
-        overview::digest_of(&counts).finish()
+            .map_or(self.core.id, |m| m.key);
+        ledger
+            .origins
+            .get(&district.origin())
+            .copied()
+            .unwrap_or_default()
+            .finish()
     }
 
     fn acknowledged(&self, peer: &PeerId, cursor: Cursor, at_ms: i64) {

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use raccordo_config::Role;
 use raccordo_crdt_model::{
-    Change, Document, DocumentId, ImportLine, ImportOp, LineId, Patch, Problem, Rejected, Stamp,
-    UnixMillis,
+    Change, Document, DocumentId, Heads, ImportLine, ImportOp, Kind, LineId, Patch, Problem,
+    Rejected, Stamp, Summary, UnixMillis,
 };
 use serde_json::Value;
 
 use crate::clock::draw;
 use crate::store::Table;
+use crate::store::seal::SealKey;
 
 use super::core::{Core, LANE_SHARED, LANE_TERRITORY, Loaded, ReadFailed};
 use super::draft::Draft;
 use super::local;
+use super::rows::DocumentRow;
 use super::task::Done;
 use super::view::{CommandFailed, ImportReport, ImportText, Reject};
 
@@ -49,7 +51,7 @@ pub(crate) struct ImportWindow {
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) number: u64,
-    pub(crate) line: Result<(ImportLine, LineId), Reject>,
+    pub(crate) line: Result<(ImportLine, LineId), Vec<Reject>>,
 }
 
 impl ImportSession {
@@ -58,7 +60,11 @@ impl ImportSession {
         lines
             .into_iter()
             .filter(|line| !line.text.trim().is_empty())
-            .map(|text| {
+            .map(|mut text| {
+                // Some programs begin a file with a byte order mark.
+                if text.number == 1 && text.text.starts_with('\u{feff}') {
+                    text.text.remove(0);
+                }
                 let line = match ImportLine::parse(&text.text) {
                     Ok((line, canonical)) => {
                         let plain = LineId::of(&canonical, 0);
@@ -67,7 +73,10 @@ impl ImportSession {
                         *seen += 1;
                         Ok((line, id))
                     }
-                    Err(problems) => Err(reject(text.number, reference_in(&text.text), &problems)),
+                    Err(problems) => {
+                        let reference = reference_in(&text.text);
+                        Err(reject(text.number, reference.as_deref(), &problems))
+                    }
                 };
                 Parsed {
                     number: text.number,
@@ -99,9 +108,9 @@ impl ImportReport {
             Outcome::Created(_) => self.created += 1,
             Outcome::Changed(_) => self.changed += 1,
             Outcome::Present => self.already_present += 1,
-            Outcome::Rejected(reject) => {
+            Outcome::Rejected(rejects) => {
                 self.rejected += 1;
-                self.rejects.push(reject.clone());
+                self.rejects.extend(rejects.iter().cloned());
             }
         }
     }
@@ -113,17 +122,30 @@ enum Outcome {
     Created(Change),
     Changed(Change),
     Present,
-    Rejected(Reject),
+    Rejected(Vec<Reject>),
 }
 
 /// One record's lines, and what they made of it.
 #[derive(Debug)]
 struct Prepared {
     reference: String,
-    loaded: Option<Loaded>,
-    document: Option<Document>,
+    /// What was stored of it before: nothing of a new one.
+    former: Option<(DocumentRow, SealKey)>,
+    newest: Option<Newest>,
     /// Index of the line in the window, and its outcome.
     outcomes: Vec<(usize, Outcome)>,
+}
+
+/// A record's state after its lines.
+#[derive(Debug)]
+struct Newest {
+    id: DocumentId,
+    kind: Kind,
+    lane: u8,
+    heads: Heads,
+    summary: Summary,
+    /// None where the window touches more documents than the cache holds.
+    document: Option<Document>,
 }
 
 /// Imports a window; in a dry run nothing is put into the draft.
@@ -137,8 +159,7 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         return Ok(Done::Imported(all_refused(&lines), rehearsed));
     }
     let mut report = ImportReport::default();
-    let mut by_reference: BTreeMap<&str, RecordLines<'_>> =
-        BTreeMap::new();
+    let mut by_reference: BTreeMap<&str, RecordLines<'_>> = BTreeMap::new();
     let mut outcomes: BTreeMap<usize, (Option<usize>, Outcome)> = BTreeMap::new();
     for (index, parsed) in lines.iter().enumerate() {
         match &parsed.line {
@@ -152,7 +173,7 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         }
     }
     let groups: Vec<_> = by_reference.into_iter().collect();
-    let mut prepared = prepare_all(draft, &groups, &rehearsed)?;
+    let mut prepared = prepare_all(draft, &groups, &rehearsed, dry_run)?;
     for (place, record) in prepared.iter_mut().enumerate() {
         for (index, outcome) in record.outcomes.drain(..) {
             outcomes.insert(index, (Some(place), outcome));
@@ -164,11 +185,12 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
     if dry_run {
         let touched = prepared
             .into_iter()
-            .filter_map(|record| Some((record.reference, record.document?)));
+            .filter_map(|record| Some((record.reference, record.newest?.document?)));
         rehearsed.extend(touched);
         return Ok(Done::Imported(report, rehearsed));
     }
-    let before = [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
+    let before =
+        [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
     write(draft, prepared, &outcomes);
     if report.created + report.changed > 0 {
         let detail = summary(draft, &report, before);
@@ -185,11 +207,13 @@ fn prepare_all(
     draft: &Draft<'_>,
     groups: &[Lines<'_>],
     rehearsed: &Rehearsed,
+    dry_run: bool,
 ) -> Result<Vec<Prepared>, ReadFailed> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let core = draft.core;
     let now_ms = draft.now_ms;
-    let prepare = |group: &Lines<'_>| prepare(core, now_ms, group, rehearsed);
+    let keep = dry_run || groups.len() <= core.cache_capacity();
+    let prepare = |group: &Lines<'_>| prepare(core, now_ms, group, rehearsed, keep);
     if groups.len() < cores * 4 {
         return groups.iter().map(prepare).collect();
     }
@@ -210,6 +234,7 @@ fn prepare(
     now_ms: i64,
     group: &Lines<'_>,
     rehearsed: &Rehearsed,
+    keep: bool,
 ) -> Result<Prepared, ReadFailed> {
     let (reference, lines) = group;
     let territory = core.territory();
@@ -220,11 +245,16 @@ fn prepare(
         .and_then(|(key, _)| key.get(16..)?.try_into().ok())
         .map(DocumentId::from_bytes);
     let loaded = holder.map(|id| core.load(id)).transpose()?.flatten();
-    let mut document = match (&loaded, rehearsed.get(*reference)) {
-        (Some(loaded), None) => Some(Document::clone(&loaded.document)),
-        (Some(_), Some(rehearsed)) => Some(rehearsed.clone()),
-        (None, rehearsed) => rehearsed.cloned(),
+    if let Some(id) = holder {
+        core.forget(id);
+    }
+    let (former, stored) = match loaded {
+        Some(Loaded { document, row, key }) => {
+            (Some((row, key)), Some(Arc::unwrap_or_clone(document)))
+        }
+        None => (None, None),
     };
+    let mut document = rehearsed.get(*reference).cloned().or(stored);
     let mut outcomes = Vec::with_capacity(lines.len());
     for (index, parsed, (line, id)) in lines {
         let known = core.store.get(Table::Lines, id.as_bytes())?.is_some();
@@ -233,19 +263,27 @@ fn prepare(
         } else {
             let stamp = stamp(core, now_ms, line, *id);
             perform(core, &territory, &mut document, line, &stamp).unwrap_or_else(|problems| {
-                Outcome::Rejected(reject(
-                    parsed.number,
-                    Some(line.reference.clone()),
-                    &problems,
-                ))
+                Outcome::Rejected(reject(parsed.number, Some(&line.reference), &problems))
             })
         };
         outcomes.push((*index, outcome));
     }
+    let newest = document.map(|document| Newest {
+        id: document.id(),
+        kind: document.kind(),
+        lane: if document.is_local() {
+            LANE_TERRITORY
+        } else {
+            LANE_SHARED
+        },
+        heads: document.heads(),
+        summary: document.summary(),
+        document: keep.then_some(document),
+    });
     Ok(Prepared {
         reference: (*reference).to_owned(),
-        loaded,
-        document,
+        former,
+        newest,
         outcomes,
     })
 }
@@ -302,27 +340,23 @@ fn write(
     let mut ids: Vec<Option<DocumentId>> = Vec::with_capacity(prepared.len());
     let territory = draft.core.territory();
     for record in prepared {
-        let Some(document) = record.document else {
+        let Some(newest) = record.newest else {
             ids.push(None);
             continue;
         };
-        let id = document.id();
+        let id = newest.id;
         ids.push(Some(id));
-        match record.loaded {
-            Some(loaded) => {
-                draft.adopt(id, loaded);
-                draft.advance(id, Arc::new(document), None);
-            }
+        match record.former {
+            Some((row, key)) => draft.adopt(id, newest.kind, row, key),
             None => {
-                let lane = if document.is_local() {
-                    LANE_TERRITORY
-                } else {
-                    LANE_SHARED
-                };
-                let home = draft.core.own_log(lane);
-                draft.adopt_new(document, home);
+                let home = draft.core.own_log(newest.lane);
+                draft.adopt_new(id, newest.kind, &territory, home);
                 local::refer(draft, &territory, Some(&record.reference), id);
             }
+        }
+        match newest.document {
+            Some(document) => draft.advance(id, Arc::new(document)),
+            None => draft.advance_unseen(id, newest.heads, newest.summary),
         }
     }
     for (place, outcome) in outcomes.values() {
@@ -347,7 +381,7 @@ fn all_refused(lines: &[Parsed]) -> ImportReport {
         let problem = Problem::new("", "not_home", detail);
         report.count(&Outcome::Rejected(reject(
             parsed.number,
-            reference,
+            reference.as_deref(),
             &[problem],
         )));
     }
@@ -393,20 +427,16 @@ fn problems(rejected: Rejected) -> Vec<Problem> {
     }
 }
 
-fn reject(line: u64, reference: Option<String>, problems: &[Problem]) -> Reject {
-    let first = problems.first();
-    let message = problems
-        .iter()
-        .map(|p| p.detail.as_str())
-        .collect::<Vec<_>>()
-        .join("; ");
-    Reject {
+/// One refusal a problem.
+fn reject(line: u64, reference: Option<&str>, problems: &[Problem]) -> Vec<Reject> {
+    let refuse = |problem: &Problem| Reject {
         line,
-        reference,
-        code: first.map_or("invalid", |p| p.code).to_owned(),
-        pointer: first.map_or(String::new(), |p| p.pointer.clone()),
-        message,
-    }
+        reference: reference.map(str::to_owned),
+        code: problem.code.to_owned(),
+        pointer: problem.pointer.clone(),
+        message: problem.detail.clone(),
+    };
+    problems.iter().map(refuse).collect()
 }
 
 /// The reference of a line that is no import line otherwise.
@@ -421,6 +451,12 @@ fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 2]) -> String
         [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
     format!(
         "shared entries {}..={shared}, territory entries {}..={territory}, {} lines: {} created, {} changed, {} already present, {} rejected",
-        before[0] + 1, before[1] + 1, report.lines, report.created, report.changed, report.already_present, report.rejected
+        before[0] + 1,
+        before[1] + 1,
+        report.lines,
+        report.created,
+        report.changed,
+        report.already_present,
+        report.rejected
     )
 }

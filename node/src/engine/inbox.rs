@@ -10,22 +10,33 @@ use raccordo_transport::{LogId, SignedEntry};
 use tokio::sync::Semaphore;
 
 /// Most bytes of bodies and headers that wait in one log's queue.
-pub(crate) const QUEUE_BYTES_MAX: usize = 16 << 20;
+pub(crate) const QUEUE_BYTES_MAX: usize = 24 << 20;
+/// Most bytes that wait in all queues together: what many peers at once may cost.
+const ALL_BYTES_MAX: usize = 96 << 20;
 /// While a peer catches up, the writer waits for so many bytes, so that a document is opened once.
-const CATCH_UP_BYTES: usize = 12 << 20;
+const CATCH_UP_BYTES: usize = 20 << 20;
 /// A peer this many entries behind is catching up.
 const CATCH_UP_ENTRIES: u64 = 2_048;
+/// With so many bytes waiting, a peer that is still behind is catching up and not live.
+const LIVE_BYTES: usize = 256 << 10;
 /// A catching-up peer that pauses this long is served with what is there.
 const PAUSE_MS: u64 = 200;
+/// Most bytes that one commit takes, but for the last log's share: what memory a commit may cost.
+const COMMIT_BYTES: usize = 8 << 20;
+/// How soon to look again at a log that is awaited.
+pub(crate) const LOOK_AGAIN_MS: u64 = PAUSE_MS / 4;
 /// Bytes that one permit stands for.
-const PERMIT_BYTES: usize = 1 << 10;
+const PERMIT_BYTES: usize = 64;
 /// What an entry costs beside its body.
 const HEADER_BYTES: usize = 256;
 
 /// The queues of all logs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
     queues: Mutex<BTreeMap<LogId, Queue>>,
+    room: Arc<Semaphore>,
+    /// The log that was taken last.
+    turn: Mutex<Option<LogId>>,
 }
 
 #[derive(Debug)]
@@ -43,18 +54,27 @@ struct Queue {
 pub(crate) struct Taken {
     pub(crate) log: LogId,
     pub(crate) entries: Vec<SignedEntry>,
-    permits: usize,
 }
 
 /// Whether the writer should take entries now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ready {
     /// There is nothing.
     No,
-    /// More is on its way: look again after so many milliseconds.
-    Soon(u64),
+    /// More is on its way: look again after [`LOOK_AGAIN_MS`].
+    Soon,
     /// Take it.
     Yes,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            queues: Mutex::default(),
+            room: Arc::new(Semaphore::new(ALL_BYTES_MAX / PERMIT_BYTES)),
+            turn: Mutex::default(),
+        }
+    }
 }
 
 impl Inbox {
@@ -68,11 +88,16 @@ impl Inbox {
         now_ms: u64,
     ) -> bool {
         let room = self.room(log);
-        let permits = u32::try_from(permits(&entries)).unwrap_or(u32::MAX);
-        let Ok(granted) = room.acquire_many(permits).await else {
+        let asked = permits(&entries);
+        let many = u32::try_from(asked).unwrap_or(u32::MAX);
+        let (Ok(own), Ok(all)) = (
+            room.acquire_many(many).await,
+            self.room.acquire_many(many).await,
+        ) else {
             return false;
         };
-        granted.forget();
+        own.forget();
+        all.forget();
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(log).or_insert_with(Queue::new);
         queue.tail = queue.tail.max(held);
@@ -87,8 +112,9 @@ impl Inbox {
                 kept.push(entry);
             }
         }
-        let used = usize::try_from(permits).expect("u32 fits usize here");
-        room.add_permits(used - self::permits(&kept).min(used));
+        let unused = asked - permits(&kept);
+        room.add_permits(unused);
+        self.room.add_permits(unused);
         queue.bytes += kept.iter().map(cost).sum::<usize>();
         queue.entries.extend(kept);
         follows
@@ -97,32 +123,33 @@ impl Inbox {
     /// Whether something is worth taking, given where each log is said to end.
     pub(crate) fn ready(&self, now_ms: u64, announced: impl Fn(LogId) -> u64) -> Ready {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ready = Ready::No;
-        for (log, queue) in queues.iter().filter(|(_, queue)| !queue.entries.is_empty()) {
-            let behind = announced(*log).saturating_sub(queue.tail);
-            let paused = now_ms.saturating_sub(queue.arrived_ms) >= PAUSE_MS;
-            if behind < CATCH_UP_ENTRIES || queue.bytes >= CATCH_UP_BYTES || paused {
-                return Ready::Yes;
-            }
-            ready = Ready::Soon(PAUSE_MS / 4);
-        }
-        ready
+        let all = queues
+            .iter()
+            .map(|(log, queue)| queue.ready(now_ms, announced(*log)));
+        all.max().unwrap_or(Ready::No)
     }
 
-    /// Takes what is queued, whole groups only.
-    pub(crate) fn take(&self) -> Vec<Taken> {
+    /// Takes what is worth taking, whole groups only, log by log, going on where it last stopped.
+    pub(crate) fn take(&self, now_ms: u64, announced: impl Fn(LogId) -> u64) -> Vec<Taken> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Vec::new();
-        for (log, queue) in queues.iter_mut() {
-            let whole = whole_groups(&queue.entries);
-            let entries: Vec<_> = queue.entries.drain(..whole).collect();
-            if !entries.is_empty() {
-                queue.bytes -= entries.iter().map(cost).sum::<usize>();
-                all.push(Taken {
-                    log: *log,
-                    permits: permits(&entries),
-                    entries,
-                });
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = |(log, queue): (&LogId, &Queue)| {
+            (queue.ready(now_ms, announced(*log)) == Ready::Yes).then_some(*log)
+        };
+        let mut logs: Vec<LogId> = queues.iter().filter_map(ready).collect();
+        let first = logs.partition_point(|log| turn.is_some_and(|last| *log <= last));
+        logs.rotate_left(first);
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        for log in logs {
+            let entries = queues.get_mut(&log).map(Queue::drain).unwrap_or_default();
+            if entries.is_empty() {
+                continue;
+            }
+            bytes += entries.iter().map(cost).sum::<usize>();
+            all.push(Taken { log, entries });
+            *turn = Some(log);
+            if bytes >= COMMIT_BYTES {
+                break;
             }
         }
         all
@@ -130,7 +157,9 @@ impl Inbox {
 
     /// Gives the room back that what was taken held.
     pub(crate) fn done(&self, taken: &Taken) {
-        self.room(taken.log).add_permits(taken.permits);
+        let permits = permits(&taken.entries);
+        self.room(taken.log).add_permits(permits);
+        self.room.add_permits(permits);
     }
 
     /// Drops what waits of a log that stopped.
@@ -138,7 +167,9 @@ impl Inbox {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get_mut(&log) {
             let entries: Vec<_> = queue.entries.drain(..).collect();
-            queue.room.add_permits(permits(&entries));
+            let permits = permits(&entries);
+            queue.room.add_permits(permits);
+            self.room.add_permits(permits);
             queue.bytes = 0;
             queue.tail = held;
         }
@@ -161,17 +192,40 @@ impl Queue {
             room,
         }
     }
+
+    /// The groups that are all here.
+    fn drain(&mut self) -> Vec<SignedEntry> {
+        let whole = whole_groups(&self.entries);
+        let entries: Vec<_> = self.entries.drain(..whole).collect();
+        self.bytes -= entries.iter().map(cost).sum::<usize>();
+        entries
+    }
+
+    fn ready(&self, now_ms: u64, announced: u64) -> Ready {
+        if self.entries.is_empty() {
+            return Ready::No;
+        }
+        let behind = announced.saturating_sub(self.tail);
+        let paused = now_ms.saturating_sub(self.arrived_ms) >= PAUSE_MS;
+        let live = behind < CATCH_UP_ENTRIES && self.bytes < LIVE_BYTES;
+        if behind == 0 || live || self.bytes >= CATCH_UP_BYTES || paused {
+            Ready::Yes
+        } else {
+            Ready::Soon
+        }
+    }
 }
 
 fn cost(entry: &SignedEntry) -> usize {
     entry.body.len() + HEADER_BYTES
 }
 
+/// Entry by entry, so that what is taken in other portions gives back as much as it took.
 fn permits(entries: &[SignedEntry]) -> usize {
-    let bytes: usize = entries.iter().map(cost).sum();
-    bytes
-        .div_ceil(PERMIT_BYTES)
-        .min(QUEUE_BYTES_MAX / PERMIT_BYTES)
+    entries
+        .iter()
+        .map(|entry| cost(entry).div_ceil(PERMIT_BYTES))
+        .sum()
 }
 
 /// How many entries from the front belong to groups that are all there.
@@ -235,11 +289,33 @@ mod tests {
         inbox
             .put(log(), 0, vec![entry(1, 1, 1), entry(2, 2, 2)], 0)
             .await;
-        assert_eq!(numbers(&inbox.take()), [1]);
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
         inbox
             .put(log(), 1, vec![entry(2, 2, 2), entry(3, 2, 2)], 0)
             .await;
-        assert_eq!(numbers(&inbox.take()), [2, 3]);
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_busy_log_does_not_keep_the_others_waiting() {
+        let inbox = Inbox::default();
+        let other = LogId {
+            origin: [9; 8],
+            lane: 0,
+        };
+        let big = |seq| SignedEntry {
+            body: vec![0; COMMIT_BYTES],
+            ..entry(seq, seq, 1)
+        };
+        for log in [log(), other] {
+            inbox.put(log, 0, vec![big(1)], 0).await;
+        }
+        let first = inbox.take(u64::MAX, |_| 0);
+        inbox.done(&first[0]);
+        inbox.put(log(), 0, vec![big(2)], 0).await;
+        let second = inbox.take(u64::MAX, |_| 0);
+        assert_eq!([first[0].log, second[0].log], [log(), other]);
+        assert_eq!([first.len(), second.len()], [1, 1]);
     }
 
     #[tokio::test]
@@ -247,38 +323,33 @@ mod tests {
         let inbox = Inbox::default();
         assert!(inbox.put(log(), 0, vec![entry(1, 1, 1)], 0).await);
         assert!(!inbox.put(log(), 0, vec![entry(3, 3, 1)], 0).await);
-        assert_eq!(numbers(&inbox.take()), [1]);
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
     }
 
     #[tokio::test]
     async fn a_peer_far_behind_is_awaited_until_it_pauses() {
         let inbox = Inbox::default();
         inbox.put(log(), 0, vec![entry(1, 1, 1)], 1_000).await;
-        assert_eq!(inbox.ready(1_001, |_| 10_000), Ready::Soon(50));
+        assert_eq!(inbox.ready(1_001, |_| 10_000), Ready::Soon);
         assert_eq!(inbox.ready(1_200, |_| 10_000), Ready::Yes);
         assert_eq!(inbox.ready(1_001, |_| 1), Ready::Yes);
     }
 
     #[tokio::test]
-    async fn room_is_given_back_in_full() {
+    async fn room_is_given_back_in_full_however_the_entries_are_taken() {
         let inbox = Inbox::default();
         for round in 0..10_000 {
             let seq = round * 2 + 1;
+            inbox.put(log(), 0, vec![entry(seq, seq, 1)], 0).await;
             inbox
-                .put(
-                    log(),
-                    0,
-                    vec![entry(seq, seq, 1), entry(seq + 1, seq + 1, 1)],
-                    0,
-                )
+                .put(log(), 0, vec![entry(seq + 1, seq + 1, 1)], 0)
                 .await;
-            for taken in inbox.take() {
+            for taken in inbox.take(u64::MAX, |_| 0) {
                 inbox.done(&taken);
             }
         }
-        assert_eq!(
-            inbox.room(log()).available_permits(),
-            QUEUE_BYTES_MAX / PERMIT_BYTES
-        );
+        let own = inbox.room(log()).available_permits();
+        assert_eq!(own, QUEUE_BYTES_MAX / PERMIT_BYTES);
+        assert_eq!(inbox.room.available_permits(), ALL_BYTES_MAX / PERMIT_BYTES);
     }
 }

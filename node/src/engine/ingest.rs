@@ -6,16 +6,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raccordo_crdt_model::{ChangeHash, CheckedChange, Document, DocumentId, Summary, gate};
+use raccordo_crdt_model::{
+    ChangeHash, CheckedChange, Document, DocumentId, Heads, Kind, Summary, gate,
+};
 use raccordo_transport::{EntryKind, LogId, SignedEntry};
 
 use super::admission::{self, NotAdmitted};
 use super::commit;
-use super::core::{Core, Loaded, ReadFailed};
+use super::core::{Core, ReadFailed};
 use super::draft::{Draft, NewChange};
 use super::inbox::{Inbox, Taken};
 use super::roster::Member;
-use super::rows::BodyPlace;
+use super::rows::{BodyPlace, DocumentRow};
+use crate::store::seal::SealKey;
 
 /// Documents below this number are not worth a second thread.
 const PARALLEL_MIN: usize = 8;
@@ -97,10 +100,15 @@ struct Share<'a> {
 /// A document after it took its share in.
 #[derive(Debug)]
 struct Absorbed {
-    loaded: Option<Loaded>,
-    document: Document,
+    /// What was stored of it before: nothing of a new one.
+    former: Option<(DocumentRow, SealKey)>,
+    home: LogId,
+    kind: Kind,
+    territory: String,
+    heads: Heads,
     summary: Summary,
-    hashes: Vec<ChangeHash>,
+    /// None where the batch touches more documents than the cache holds.
+    document: Option<Document>,
 }
 
 fn admit<'a>(mut draft: Draft<'a>, parts: &[Part<'_>]) -> Result<Draft<'a>, Stop> {
@@ -118,7 +126,7 @@ fn admit<'a>(mut draft: Draft<'a>, parts: &[Part<'_>]) -> Result<Draft<'a>, Stop
     }
     let absorbed = absorb_all(draft.core, shares)?;
     for (id, done) in absorbed {
-        adopt(&mut draft, id, done, parts);
+        adopt(&mut draft, id, done);
     }
     for part in parts {
         for entry in part.entries {
@@ -166,13 +174,14 @@ fn absorb_all(
 ) -> Result<Vec<(DocumentId, Absorbed)>, Stop> {
     let shares: Vec<_> = shares.into_iter().collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let keep = shares.len() <= core.cache_capacity();
     let workers = if shares.len() < PARALLEL_MIN {
         1
     } else {
         cores
     };
     let absorb = |(id, share): &(DocumentId, Share<'_>)| {
-        absorb_one(core, *id, share).map(|done| (*id, done))
+        absorb_one(core, *id, share, keep).map(|done| (*id, done))
     };
     if workers == 1 {
         return earliest(shares.iter().map(absorb).collect());
@@ -214,7 +223,12 @@ fn earliest<T>(results: Vec<Result<T, Stop>>) -> Result<Vec<T>, Stop> {
     first.map_or(Ok(good), Err)
 }
 
-fn absorb_one(core: &Core, id: DocumentId, share: &Share<'_>) -> Result<Absorbed, Stop> {
+fn absorb_one(
+    core: &Core,
+    id: DocumentId,
+    share: &Share<'_>,
+    keep: bool,
+) -> Result<Absorbed, Stop> {
     let loaded = core.load(id).map_err(Stop::Store)?;
     let stop = |index: usize, reason: NotAdmitted| {
         let (part, entry) = share.entries[index.min(share.entries.len() - 1)];
@@ -235,8 +249,7 @@ fn absorb_one(core: &Core, id: DocumentId, share: &Share<'_>) -> Result<Absorbed
     let empty = Document::empty(id);
     let former = loaded.as_ref().map_or(&empty, |loaded| &*loaded.document);
     let absorbed = former.absorb(&checked);
-    let document =
-        absorbed.map_err(|refused| stop(refused.index, content(refused.reason)))?;
+    let document = absorbed.map_err(|refused| stop(refused.index, content(refused.reason)))?;
     let ledger = core.ledger();
     for (index, (_, entry)) in share.entries.iter().enumerate() {
         let member = ledger.roster.of_origin(entry.header.origin);
@@ -249,36 +262,27 @@ fn absorb_one(core: &Core, id: DocumentId, share: &Share<'_>) -> Result<Absorbed
             ));
         }
     }
-    let summary = document.summary();
-    let hashes = checked.iter().map(CheckedChange::hash).collect();
+    let former = loaded.map(|loaded| (loaded.row, loaded.key));
     Ok(Absorbed {
-        loaded,
-        document,
-        summary,
-        hashes,
+        former,
+        home: share.entries[0].1.header.log(),
+        kind: document.kind(),
+        territory: document.territory().to_owned(),
+        heads: document.heads(),
+        summary: document.summary(),
+        document: keep.then_some(document),
     })
 }
 
-fn adopt(draft: &mut Draft<'_>, id: DocumentId, done: Absorbed, parts: &[Part<'_>]) {
-    let Absorbed {
-        loaded,
-        document,
-        summary,
-        hashes,
-    } = done;
-    debug_assert!(!hashes.is_empty(), "a share has at least one entry");
-    match loaded {
-        Some(loaded) => draft.adopt(id, loaded),
-        None => {
-            let first = parts
-                .iter()
-                .flat_map(|p| p.entries)
-                .find(|e| e.header.document == *id.as_bytes());
-            let home = first.map_or(draft.core.own_log(0), |entry| entry.header.log());
-            draft.adopt_new(document.clone(), home);
-        }
+fn adopt(draft: &mut Draft<'_>, id: DocumentId, done: Absorbed) {
+    match done.former {
+        Some((row, key)) => draft.adopt(id, done.kind, row, key),
+        None => draft.adopt_new(id, done.kind, &done.territory, done.home),
     }
-    draft.advance(id, Arc::new(document), Some(summary));
+    match done.document {
+        Some(document) => draft.advance(id, Arc::new(document)),
+        None => draft.advance_unseen(id, done.heads, done.summary),
+    }
 }
 
 fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {

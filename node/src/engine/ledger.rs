@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use raccordo_crdt_model::Digest;
 use raccordo_transport::{Cursor, LogId, PeerId};
 
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -27,6 +28,8 @@ pub(crate) struct LogEnd {
 pub(crate) struct Ledger {
     pub(crate) logs: BTreeMap<LogId, LogEnd>,
     pub(crate) counts: BTreeMap<String, Counts>,
+    /// Content digest of the shared documents that each node created: what a link compares.
+    pub(crate) origins: BTreeMap<[u8; 8], Digest>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) invitations: Arc<BTreeMap<PeerId, InvitationRow>>,
     /// Logs that stopped at a refused entry, and why.
@@ -108,6 +111,23 @@ impl LogEnd {
             hash: row.array()?,
         })
     }
+}
+
+/// The row of an origin's digest.
+pub(crate) fn encode_digest(digest: &Digest) -> Vec<u8> {
+    FieldWriter::new(VERSION)
+        .u64(digest.count)
+        .fixed(&digest.sum)
+        .finish()
+}
+
+/// Reads the row of an origin's digest.
+pub(crate) fn decode_digest(bytes: &[u8]) -> Result<Digest, BadRow> {
+    let mut row = FieldReader::open("digest", VERSION, bytes)?;
+    Ok(Digest {
+        count: row.u64()?,
+        sum: row.array()?,
+    })
 }
 
 #[cfg(test)]

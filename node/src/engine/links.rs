@@ -53,6 +53,9 @@ pub(crate) enum Kept {
     Acknowledged(Vec<Cursor>),
 }
 
+/// What a node that waits for approval is told.
+const WAITS: &str = "the coordination has not approved this node yet: its administrator approves it with `raccordo peer approve`";
+
 impl LinkBoard {
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Link>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
@@ -79,6 +82,11 @@ impl LinkBoard {
             }
             other => other,
         }
+    }
+
+    /// Notes how a peer regards us, as it said when we joined.
+    pub(crate) fn regarded(&self, peer: &PeerId, standing: Standing) {
+        self.lock().entry(*peer).or_default().regarded = Some(standing);
     }
 
     /// Notes when the next dial is due.
@@ -182,6 +190,7 @@ impl Link {
         }
         match &self.ended {
             _ if self.revoked => "revoked",
+            None if self.regarded == Some(Standing::Pending) => "pending",
             Some(CloseReason::Suspended) => "suspended",
             Some(CloseReason::BadEntry { .. } | CloseReason::RolledBack(_)) => "quarantined",
             Some(
@@ -195,15 +204,16 @@ impl Link {
     pub(crate) fn problem(&self) -> Option<String> {
         if self.connected {
             return match self.regarded {
-                Some(Standing::Pending) => Some(
-                    "the coordination has not approved this node yet: its administrator approves it with `raccordo peer approve`"
+                Some(Standing::Pending) => Some(WAITS.to_owned()),
+                _ if self.equal == Some(false) => Some(
+                    "both sides hold the same entries and yet different contents: report it"
                         .to_owned(),
                 ),
-                _ if self.equal == Some(false) => {
-                    Some("both sides hold the same entries and yet different contents: report it".to_owned())
-                }
                 _ => None,
             };
+        }
+        if self.ended.is_none() && self.regarded == Some(Standing::Pending) {
+            return Some(WAITS.to_owned());
         }
         if self.revoked {
             return Some(

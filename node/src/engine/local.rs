@@ -61,7 +61,9 @@ pub(crate) fn patch(
         kind: kind.singular(),
         id: id.to_string(),
     };
-    draft.document(id)?.ok_or_else(missing)?;
+    if !draft.holds(id)? {
+        return Err(missing());
+    }
     let home = draft
         .row(id)
         .map(|row| row.territory.clone())
@@ -71,7 +73,7 @@ pub(crate) fn patch(
     }
     let mut document = draft.take_document(id)?.ok_or_else(missing)?;
     let outcome = document.patch(patch, base, &stamp);
-    draft.advance(id, Arc::new(document), None);
+    draft.advance(id, Arc::new(document));
     if let Some(change) = outcome.map_err(CommandFailed::Rejected)? {
         draft.append_own(id, &new_change(&change), None);
         draft.audit(by, "change", &id.to_string(), "");
@@ -88,7 +90,8 @@ pub(crate) fn enter(draft: &mut Draft<'_>, document: Document, change: &Change) 
         LANE_SHARED
     };
     let home = draft.core.own_log(lane);
-    draft.adopt_new(document, home);
+    draft.adopt_new(id, document.kind(), document.territory(), home);
+    draft.advance(id, Arc::new(document));
     draft.append_own(id, &new_change(change), None);
 }
 

@@ -366,8 +366,10 @@ impl Engine {
                 );
             }
         };
+        let key = PeerId::from_bytes(invitation.coordination);
+        self.core.links.regarded(&key, accepted.standing);
         let coordination = Member {
-            key: PeerId::from_bytes(invitation.coordination),
+            key,
             territory: accepted.territory,
             role: Role::Coordination,
             name: accepted.name,
@@ -407,7 +409,7 @@ impl Engine {
                 detail,
             });
         }
-        self.move_peer(id_prefix, MemberState::Revoked, Some("rejected"))
+        self.move_peer(id_prefix, MemberState::Revoked, Some(roster::REJECTED))
             .await
     }
 
@@ -501,7 +503,7 @@ impl Engine {
         let Done::Member(member) = self.hand.submit(Command::Peer(command)).await? else {
             return Err(CommandFailed::Stopping);
         };
-        if let Some(endpoint) = self.core.endpoint.get() {
+        if let Some(endpoint) = self.core.endpoint() {
             match to {
                 MemberState::Revoked => endpoint.close(&key, CloseReason::Revoked),
                 MemberState::Suspended => endpoint.close(&key, CloseReason::Suspended),

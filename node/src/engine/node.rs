@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock, RwLock, mpsc};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::core::{Core, LANE_SHARED, NODE_DOCUMENT, ReadFailed, document_cache};
 use super::fields::BadRow;
 use super::host::NodeHost;
 use super::inbox::Inbox;
-use super::ledger::{Ledger, LogEnd, Totals};
+use super::ledger::{Ledger, LogEnd, Totals, decode_digest};
 use super::links::LinkBoard;
 use super::peers::InvitationRow;
 use super::roster::{Member, Roster};
@@ -184,6 +184,12 @@ impl Node {
                 task.abort();
             }
             endpoint.shutdown().await;
+            *self
+                .engine
+                .core
+                .endpoint
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = None;
             if http.await.is_err() {
                 tracing::warn!("the HTTP server did not end cleanly");
             }
@@ -221,12 +227,11 @@ impl Node {
             endpoint.local_addr().to_string(),
             listener.local_addr().map_err(failed)?.to_string(),
         );
+        *core.bound.write().unwrap_or_else(PoisonError::into_inner) = bound;
         *core
-            .bound
+            .endpoint
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = bound;
-        // Nobody else sets it: the node goes online once.
-        drop(core.endpoint.set(endpoint.clone()));
+            .unwrap_or_else(PoisonError::into_inner) = Some(endpoint.clone());
         let (stop_http, stopped) = oneshot::channel::<()>();
         let router = http::router(self.engine(), access);
         let http = tokio::spawn(async move {
@@ -303,7 +308,10 @@ fn open(
     let vault = Vault::open(&data.join("keys"), lineage, &*entropy)?;
     let id = node_key.public();
     let incarnation = draw(&*entropy);
-    let node_seal = node_seal(&store, &vault, &*entropy, incarnation)?;
+    let node_seal = node_seal(&store, &vault, &*entropy)?;
+    if let Condition::Degraded { reason } = store.condition() {
+        tracing::error!(reason, "the store takes no writes");
+    }
     let ledger = read_ledger(&store)?;
     let links = read_links(&store, &ledger, &node_key)?;
     let documents = document_cache(config.limits.document_cache);
@@ -329,37 +337,20 @@ fn open(
         ticks: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_KEPT),
         writing: AtomicBool::new(true),
-        endpoint: OnceLock::new(),
+        endpoint: RwLock::new(None),
         bound: RwLock::new(bound),
     })
 }
 
-/// The key for what belongs to no document, made at the first start; and this start's incarnation,
-/// on disk before anything is written under it.
-fn node_seal(
-    store: &Store,
-    vault: &Vault,
-    entropy: &dyn Entropy,
-    incarnation: [u8; 8],
-) -> Result<SealKey, StartFailed> {
-    let mut batch = Batch::new();
-    let key = match store.get(Table::Keys, &NODE_DOCUMENT)? {
-        Some(wrapped) => vault.unwrap(NODE_DOCUMENT, &wrapped)?,
-        None => {
-            let (key, wrapped) = vault.new_document_key(NODE_DOCUMENT, entropy);
-            batch.put(Table::Keys, NODE_DOCUMENT, wrapped);
-            key
-        }
-    };
-    batch.put(Table::Meta, *b"incarnation", incarnation);
-    match store.condition() {
-        Condition::Healthy => {
-            store.commit(batch)?;
-        }
-        Condition::Degraded { reason } | Condition::Poisoned { reason } => {
-            tracing::error!(reason, "the store takes no writes");
-        }
+/// The key for what belongs to no document, made at the first start.
+fn node_seal(store: &Store, vault: &Vault, entropy: &dyn Entropy) -> Result<SealKey, StartFailed> {
+    if let Some(wrapped) = store.get(Table::Keys, &NODE_DOCUMENT)? {
+        return Ok(vault.unwrap(NODE_DOCUMENT, &wrapped)?);
     }
+    let (key, wrapped) = vault.new_document_key(NODE_DOCUMENT, entropy);
+    let mut batch = Batch::new();
+    batch.put(Table::Keys, NODE_DOCUMENT, wrapped);
+    store.commit(batch)?;
     Ok(key)
 }
 
@@ -372,6 +363,13 @@ fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
         if let Some(log) = log_of(&key[4..]) {
             ledger.logs.insert(log, LogEnd::decode(&value)?);
         }
+    }
+    for (key, value) in all(store, Table::Meta, b"origin/")? {
+        let origin: [u8; 8] = key[7..].try_into().map_err(|_| BadRow {
+            row: "digest",
+            at: 0,
+        })?;
+        ledger.origins.insert(origin, decode_digest(&value)?);
     }
     for (key, value) in all(store, Table::Meta, b"stopped/")? {
         if let Some(log) = log_of(&key[8..]) {

@@ -162,10 +162,7 @@ pub(crate) fn history(
     let node = |origin: [u8; 8]| {
         let own = (origin == core.id.origin()).then_some(core.id);
         own.or_else(|| ledger.roster.of_origin(origin).map(|m| m.key))
-            .map_or_else(
-                || HEXLOWER.encode(&origin),
-                |key| key.to_string(),
-            )
+            .map_or_else(|| HEXLOWER.encode(&origin), |key| key.to_string())
     };
     let items = document.history().into_iter().map(|item| HistoryView {
         hash: item.hash.to_string(),

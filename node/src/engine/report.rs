@@ -16,7 +16,7 @@ use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
 use super::links::{Link, shown};
 use super::overview;
-use super::roster::Member;
+use super::roster::{Member, REJECTED};
 use super::rows::Counts;
 use super::view::{
     Freshness, MemberState, OverviewView, PeerView, StatusView, TerritoryView, TotalsView,
@@ -80,7 +80,9 @@ pub(crate) fn status(core: &Core) -> StatusView {
 /// Why the store takes no writes, if so.
 pub(crate) fn store_problem(core: &Core) -> Option<String> {
     if !core.writing.load(Ordering::Acquire) {
-        return Some("the writer has ended: stop the node, read its log and start it again".to_owned());
+        return Some(
+            "the writer has ended: stop the node, read its log and start it again".to_owned(),
+        );
     }
     match core.store.condition() {
         Condition::Healthy => None,
@@ -131,8 +133,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         other => other.word(),
     };
     let live = core
-        .endpoint
-        .get()
+        .endpoint()
         .and_then(|endpoint| endpoint.statistics(&member.key));
     let bytes = live.unwrap_or(link.statistics);
     PeerView {
@@ -209,9 +210,11 @@ fn members_by_territory(ledger: &Ledger) -> BTreeMap<String, Vec<&Member>> {
             .or_default()
             .push(member);
     }
-    // A node that was rejected before it ever sent anything is no territory.
+    // A node that was turned away while pending never was a territory.
     territories.retain(|path, members| {
-        ledger.counts.contains_key(path) || members.iter().any(|m| m.state != MemberState::Revoked)
+        let was_member =
+            |m: &&Member| m.state != MemberState::Revoked || m.reason.as_deref() != Some(REJECTED);
+        ledger.counts.contains_key(path) || members.iter().any(was_member)
     });
     territories
 }

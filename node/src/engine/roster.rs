@@ -13,6 +13,9 @@ use super::view::MemberState;
 
 const VERSION: u8 = 1;
 
+/// The reason of a member that was turned away while pending.
+pub(crate) const REJECTED: &str = "rejected";
+
 /// One member as the coordination last signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {

@@ -1,17 +1,6 @@
 //! The rows that the engine stores: layouts, keys, golden bytes.
 //!
-//! | table | key (bytes) | value |
-//! |---|---|---|
-//! | Documents | document 16 | [`DocumentRow`] |
-//! | Changes | document 16, number u32 | [`ChangeRow`]: where it came from, the sealed body |
-//! | Entries | origin 8, lane 1, seq u64 | [`EntryRow`]: signed header, then where the body is |
-//! | Admitted | admission number u64 | origin 8, lane 1, seq u64 |
-//! | Rows | kind 1, newest-first time u64, document 16 | [`ListRow`]: codes, then the sealed card |
-//! | References | keyed hash 16, document 16 | empty |
-//! | Lines | line id 32 | document 16 |
-//! | Subjects | scope and keyed hash | u32: live records with that token |
-//! | Acknowledgements | peer 32, lane 1, seq u64 | unix ms i64 |
-//!
+//! Which table holds which row: docs/architecture.md, "What is on disk".
 //! Does not know the documents: what is plain here is codes, dates, counts and keyed hashes.
 
 use std::collections::BTreeMap;
@@ -210,6 +199,28 @@ impl EntryRow {
                 _ => BodyPlace::Here(row.bytes()?.to_vec()),
             },
         })
+    }
+}
+
+/// Neighbouring entries of one log that were admitted one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AdmittedRun {
+    /// Admission number of the first.
+    pub(crate) first: u64,
+    pub(crate) log: LogId,
+    /// Number of the first in its log.
+    pub(crate) seq: u64,
+    pub(crate) count: u32,
+}
+
+impl AdmittedRun {
+    /// The value under the first admission number.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(VERSION);
+        out.fixed(&log_key(self.log))
+            .u64(self.seq)
+            .u32(self.count)
+            .finish()
     }
 }
 

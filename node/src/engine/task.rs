@@ -3,21 +3,22 @@
 //! What waits together is committed together (group commit): prepare, commit, publish, answer,
 //! in that order, so that nobody hears of what is not on disk.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
-use raccordo_transport::{Cursor, PeerId};
+use raccordo_transport::{Cursor, LogId, PeerId};
 use tokio::sync::oneshot;
 
 use super::commit::{self, Store503};
 use super::core::Core;
 use super::draft::Draft;
 use super::import::{ImportWindow, Rehearsed};
-use super::inbox::{Inbox, Ready};
+use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
 use super::peers::PeerCommand;
 use super::roster::Member;
 use super::tokens::TokenCommand;
@@ -165,7 +166,7 @@ impl Writer<'_> {
         let notes = (!self.notes.is_empty()).then_some(NOTES_MS);
         let entries = self.entries.then(|| match self.ready() {
             Ready::Yes => 0,
-            Ready::Soon(ms) => ms,
+            Ready::Soon => LOOK_AGAIN_MS,
             Ready::No => NOTES_MS,
         });
         notes
@@ -176,17 +177,17 @@ impl Writer<'_> {
     }
 
     fn ready(&self) -> Ready {
-        let links = self.core.links.lock();
-        let announced = |log| {
-            links
-                .values()
-                .filter_map(|link| link.announced.get(&log))
-                .max()
-                .copied()
-                .unwrap_or(0)
-        };
+        let announced = self.announced();
+        let now_ms = self.core.clock.monotonic_millis();
         self.inbox
-            .ready(self.core.clock.monotonic_millis(), announced)
+            .ready(now_ms, |log| announced.get(&log).copied().unwrap_or(0))
+    }
+
+    /// Where each log is said to end.
+    fn announced(&self) -> BTreeMap<LogId, u64> {
+        let links = self.core.links.lock();
+        let heads = links.values().flat_map(|link| &link.announced);
+        heads.map(|(log, seq)| (*log, *seq)).collect()
     }
 
     fn note(&mut self, note: Note) {
@@ -220,8 +221,10 @@ impl Writer<'_> {
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut draft = Draft::new(core);
-            let outcomes: Vec<_> =
-                commands.into_iter().map(|command| execute(&mut draft, command)).collect();
+            let outcomes: Vec<_> = commands
+                .into_iter()
+                .map(|command| execute(&mut draft, command))
+                .collect();
             commit::notes(&mut draft, notes);
             (commit::commit(draft), outcomes)
         }));
@@ -233,7 +236,9 @@ impl Writer<'_> {
         if committed.is_ok() {
             self.notes.clear();
         }
-        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Ok(Done::Nothing)));
+        let outcomes = outcomes
+            .into_iter()
+            .chain(std::iter::repeat_with(|| Ok(Done::Nothing)));
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let answer = match &committed {
                 Ok(()) => outcome,
@@ -250,14 +255,18 @@ impl Writer<'_> {
             return;
         }
         match self.ready() {
-            Ready::Soon(_) => return,
+            Ready::Soon => return,
             Ready::No => {
                 self.entries = false;
                 return;
             }
             Ready::Yes => {}
         }
-        let taken = self.inbox.take();
+        let announced = self.announced();
+        let now_ms = self.core.clock.monotonic_millis();
+        let taken = self
+            .inbox
+            .take(now_ms, |log| announced.get(&log).copied().unwrap_or(0));
         if taken.is_empty() {
             self.entries = false;
             return;

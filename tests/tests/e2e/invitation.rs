@@ -42,9 +42,7 @@ async fn an_invitation_is_for_one_node_once() {
         .expect(0)
         .line();
     // A second node of the same territory needs its own.
-    federation
-        .found_district("a2", &[("node", "territory", "\"frosinone/a\"")])
-        .await;
+    federation.found_district("a2", "frosinone/a").await;
     federation.districts[1].node.start().await;
     refused(&federation, 1, &invitation, &["used"]).await;
 }

@@ -14,12 +14,9 @@ async fn twins() -> Federation {
     let mut federation = Federation::found(PROGRAM, 0, &[]).await;
     federation.start_coordination().await;
     for name in ["a", "a2"] {
-        federation
-            .found_district(name, &[("node", "territory", "\"frosinone/a\"")])
-            .await;
+        federation.found_district(name, "frosinone/a").await;
     }
     for index in 0..2 {
-        federation.districts[index].node.territory = "frosinone/a".to_owned();
         federation.districts[index].node.start().await;
         federation.join(index).await;
     }

@@ -1,3 +1,5 @@
+//! What sealing promises: place-bound, key-bound, nothing of the plain text on disk.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
