@@ -18,11 +18,8 @@ use crate::store::{Batch, Table};
 
 use super::audit::{self, AuditEvent};
 use super::core::{Core, LANE_SHARED, Loaded, ReadFailed};
-use super::ledger::{self, Ledger, LogEnd};
-use super::overview;
-use super::rows::{
-    self, AdmittedRun, BodyPlace, Card, ChangeRow, DocumentRow, EntryRow, Indexed, ListRow,
-};
+use super::ledger::{Ledger, LogEnd};
+use super::rows::{self, AdmittedRun, BodyPlace, ChangeRow, DocumentRow, EntryRow};
 use super::view::Event;
 
 /// One commit in the making.
@@ -39,15 +36,15 @@ pub(crate) struct Draft<'a> {
 
 /// A document that this commit touches.
 #[derive(Debug)]
-struct Working {
+pub(super) struct Working {
     /// None where the commit touches more documents than memory should hold.
-    document: Option<Arc<Document>>,
-    kind: Kind,
-    heads: Heads,
-    row: DocumentRow,
-    key: SealKey,
+    pub(super) document: Option<Arc<Document>>,
+    pub(super) kind: Kind,
+    pub(super) heads: Heads,
+    pub(super) row: DocumentRow,
+    pub(super) key: SealKey,
     /// Of the newest state, if somebody has taken it already.
-    summary: Option<Summary>,
+    pub(super) summary: Option<Summary>,
 }
 
 /// A change on its way into the log.
@@ -385,192 +382,6 @@ impl<'a> Draft<'a> {
             hlc: self.next_hlc(),
         }
     }
-
-    fn project(&mut self, id: DocumentId, working: &mut Working) -> Result<(), ReadFailed> {
-        let of_document = || working.document.as_ref().map(|document| document.summary());
-        let summary = working.summary.take().or_else(of_document);
-        let summary = summary.expect("a state without a document comes with its summary");
-        let heads = working.heads.clone();
-        let indexed = self.indexed(&summary, heads.item_hash(id));
-        let former = working.row.indexed.replace(indexed.clone());
-        let local = working.row.lane != LANE_SHARED;
-        let kind = working.row.kind;
-        let territory = working.row.territory.clone();
-        if let Some(former) = &former {
-            self.batch
-                .delete(Table::Rows, rows::list_key(kind, former.updated_ms, id));
-            overview::remove(self.counts(&territory), former, local);
-        }
-        overview::insert(self.counts(&territory), &indexed, local);
-        if !local {
-            let digest = self
-                .ledger
-                .origins
-                .entry(working.row.home_origin)
-                .or_default();
-            if let Some(former) = &former {
-                digest.remove(&former.item);
-            }
-            digest.add(&indexed.item);
-            let row = ledger::encode_digest(digest);
-            let key = origin_key(working.row.home_origin);
-            self.batch.put(Table::Meta, key, row);
-        }
-        if !local {
-            self.count_subject(&territory, former.as_ref(), &indexed)?;
-        }
-        self.refer(
-            id,
-            former.as_ref().and_then(|f| f.reference),
-            indexed.reference,
-        );
-        let card = Card::new(&summary).encode();
-        let nonce = draw(&*self.core.entropy);
-        let sealed = working
-            .key
-            .seal(Table::Rows, *id.as_bytes(), &[0; 32], &card, nonce);
-        let list = ListRow::new(&summary, working.row.lane, sealed);
-        self.batch.put(
-            Table::Rows,
-            rows::list_key(kind, indexed.updated_ms, id),
-            list.encode(),
-        );
-        working.row.heads = heads.iter().copied().collect();
-        self.batch
-            .put(Table::Documents, *id.as_bytes(), working.row.encode());
-        let counts = self.counts(&territory).encode();
-        self.batch
-            .put(Table::Overview, territory.as_bytes(), counts);
-        let kind = working.kind;
-        self.events.push(Event::Record {
-            id,
-            kind,
-            territory,
-        });
-        Ok(())
-    }
-
-    fn counts(&mut self, territory: &str) -> &mut rows::Counts {
-        self.ledger.counts.entry(territory.to_owned()).or_default()
-    }
-
-    fn indexed(&self, summary: &Summary, item: [u8; 32]) -> Indexed {
-        let vault = &self.core.vault;
-        let token = summary
-            .token
-            .as_ref()
-            .map(|token| vault.keyed_hash("token", token.as_bytes()));
-        let reference = summary
-            .reference
-            .as_ref()
-            .map(|r| reference_hash(self.core, &summary.territory, r));
-        Indexed {
-            state: summary.state.clone(),
-            need_area: summary.need_area.clone(),
-            subject_kind: summary.subject_kind.clone(),
-            token,
-            reference,
-            updated_ms: summary.updated_at.0,
-            conflicts: summary.conflicts,
-            item,
-        }
-    }
-
-    fn refer(&mut self, id: DocumentId, former: Option<[u8; 16]>, now: Option<[u8; 16]>) {
-        if former == now {
-            return;
-        }
-        if let Some(hash) = former {
-            self.batch
-                .delete(Table::References, [hash.as_slice(), id.as_bytes()].concat());
-        }
-        if let Some(hash) = now {
-            self.batch.put(
-                Table::References,
-                [hash.as_slice(), id.as_bytes()].concat(),
-                Vec::new(),
-            );
-        }
-    }
-
-    fn count_subject(
-        &mut self,
-        territory: &str,
-        former: Option<&Indexed>,
-        now: &Indexed,
-    ) -> Result<(), ReadFailed> {
-        let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
-        let (before, after) = (former.and_then(subject), subject(now));
-        if before == after {
-            return Ok(());
-        }
-        if let Some((household, token)) = before {
-            self.shift_subject(territory, household, token, false)?;
-        }
-        if let Some((household, token)) = after {
-            self.shift_subject(territory, household, token, true)?;
-        }
-        Ok(())
-    }
-
-    /// Counts a live record with this token in or out, here and over all territories.
-    fn shift_subject(
-        &mut self,
-        territory: &str,
-        household: bool,
-        token: [u8; 16],
-        up: bool,
-    ) -> Result<(), ReadFailed> {
-        let own = [
-            &[b't', u8::from(household)],
-            token.as_slice(),
-            territory.as_bytes(),
-        ]
-        .concat();
-        let all = [&[b'a', u8::from(household)], token.as_slice()].concat();
-        if self.shift(&own, up)? {
-            let counts = self.counts(territory);
-            step(
-                if household {
-                    &mut counts.households
-                } else {
-                    &mut counts.persons
-                },
-                up,
-            );
-        }
-        if self.shift(&all, up)? {
-            let totals = &mut self.ledger.totals;
-            step(
-                if household {
-                    &mut totals.households
-                } else {
-                    &mut totals.persons
-                },
-                up,
-            );
-        }
-        Ok(())
-    }
-
-    /// Moves one counter; true if it left or reached zero.
-    fn shift(&mut self, key: &[u8], up: bool) -> Result<bool, ReadFailed> {
-        let stored = self.get(Table::Subjects, key)?;
-        let count = stored
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u32::from_be_bytes);
-        let next = if up {
-            count + 1
-        } else {
-            count.saturating_sub(1)
-        };
-        if next == 0 {
-            self.batch.delete(Table::Subjects, key);
-        } else {
-            self.batch.put(Table::Subjects, key, next.to_be_bytes());
-        }
-        Ok(count == 0 || next == 0)
-    }
 }
 
 /// A closed draft, ready for the store.
@@ -591,20 +402,7 @@ pub(crate) fn reference_hash(core: &Core, territory: &str, reference: &str) -> [
     )
 }
 
-/// Meta key of an origin's digest.
-fn origin_key(origin: [u8; 8]) -> Vec<u8> {
-    [b"origin/".as_slice(), &origin].concat()
-}
-
 /// Meta key of a log's end.
 pub(crate) fn log_end_key(log: LogId) -> Vec<u8> {
     [b"log/".as_slice(), &rows::log_key(log)].concat()
-}
-
-fn step(count: &mut u64, up: bool) {
-    if up {
-        *count += 1;
-    } else {
-        *count -= 1;
-    }
 }

@@ -23,6 +23,7 @@ mod local;
 mod node;
 mod overview;
 mod peers;
+mod project;
 mod read;
 mod report;
 mod roster;

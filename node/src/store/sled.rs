@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::disk;
 use super::engine::{Engine, EngineFailed, RawRow, Stretch, Writes, guarded};
+use super::table::Table;
 
 /// Size of a log segment in bytes; fixed for the life of a database.
 const SEGMENT_BYTES: usize = 4 << 20;
@@ -84,7 +85,7 @@ impl Sled {
         let mut before = Writes::new();
         let mut batch = sled::Batch::default();
         for (key, value) in writes {
-            before.insert(key.clone(), self.database.get(key)?.map(|old| old.to_vec()));
+            before.insert(key.clone(), self.standing(key)?);
             match value {
                 Some(value) => batch.insert(key.as_slice(), value.as_slice()),
                 None => batch.remove(key.as_slice()),
@@ -97,6 +98,15 @@ impl Sled {
             .unwrap_or_else(PoisonError::into_inner);
         *replaced = before;
         Ok(self.database.apply_batch(batch)?)
+    }
+
+    /// What readers see under a key while its replacement is not durable.
+    fn standing(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineFailed> {
+        let table = key.first().and_then(|code| Table::from_code(*code));
+        if table.is_some_and(Table::is_append_only) {
+            return Ok(None);
+        }
+        Ok(self.database.get(key)?.map(|old| old.to_vec()))
     }
 
     fn rows(&self, stretch: Stretch<'_>, limit: usize) -> Result<Vec<RawRow>, EngineFailed> {

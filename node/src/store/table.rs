@@ -72,6 +72,15 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.code() == code)
     }
 
+    /// Whether a key of the table, once written, is never written again: its rows need no look
+    /// at what stood there before.
+    pub const fn is_append_only(self) -> bool {
+        matches!(
+            self,
+            Self::Changes | Self::Entries | Self::Admitted | Self::Lines | Self::Audit
+        )
+    }
+
     /// The table's name in messages and reports.
     pub const fn name(self) -> &'static str {
         match self {
