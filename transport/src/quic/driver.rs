@@ -47,9 +47,10 @@ pub(super) async fn run(link: Link, host: Arc<dyn Host>) -> CloseReason {
     let peer = link.peer.id();
     let reason = match talk(&link, &host).await {
         Ok(reason) => reason,
-        Err(ended) => live
-            .closing()
-            .unwrap_or_else(|| reason_of_end(&live, &ended, link.versions)),
+        Err(ended) => match live.closing() {
+            Some(reason) => reason,
+            None => reason_of_end(&live, &ended, link.versions).await,
+        },
     };
     live.close(reason.clone());
     host.event(&peer, LinkEvent::Stats(live.statistics()));
@@ -90,13 +91,20 @@ fn reason_of_code(code: u64, detail: &str, ours: Versions) -> CloseReason {
     }
 }
 
-fn reason_of_end(live: &Live, ended: &StreamEnded, ours: Versions) -> CloseReason {
-    match (ended, live.connection.close_reason()) {
-        (StreamEnded::Connection(lost), _) => reason_of_loss(lost, ours),
-        // A stream may notice before the connection does; the connection knows why.
-        (StreamEnded::Ended(_), Some(lost)) => reason_of_loss(&lost, ours),
-        (StreamEnded::Ended(_) | StreamEnded::Malformed(_), _) => CloseReason::Protocol {
-            detail: ended.to_string(),
+/// How long after a stream's end the connection's own end, which tells why, is awaited.
+const EXPLANATION_MAX: Duration = Duration::from_secs(1);
+
+async fn reason_of_end(live: &Live, ended: &StreamEnded, ours: Versions) -> CloseReason {
+    let broken = || CloseReason::Protocol {
+        detail: ended.to_string(),
+    };
+    match ended {
+        StreamEnded::Connection(lost) => reason_of_loss(lost, ours),
+        StreamEnded::Malformed(_) => broken(),
+        // A peer that closes ends its streams first: its reason is on its way.
+        StreamEnded::Ended(_) => match timeout(EXPLANATION_MAX, live.connection.closed()).await {
+            Ok(lost) => reason_of_loss(&lost, ours),
+            Err(_) => broken(),
         },
     }
 }
