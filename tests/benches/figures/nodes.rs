@@ -43,11 +43,17 @@ impl Place {
         self.folder.path()
     }
 
-    /// A path that is free, after whatever stood there.
+    /// A path that is free, after whatever stood there; a store has files of its own beside it.
     pub(crate) fn free(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.path().join(name);
         if path.exists() {
             std::fs::remove_dir_all(&path)?;
+        }
+        for beside in ["hwm", "lock"] {
+            let file = path.with_extension(beside);
+            if file.exists() {
+                std::fs::remove_file(file)?;
+            }
         }
         Ok(path)
     }

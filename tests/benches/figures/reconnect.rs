@@ -41,9 +41,13 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
     let mut delayed = Vec::new();
     for round_trip in [NEAR_MS, FAR_MS] {
         relay.set(round_trip / 2);
-        let (ended, millis, _) = again(node, &data).await?;
-        node = ended;
-        delayed.push(millis);
+        let mut taken = Vec::new();
+        for _ in 0..rounds {
+            let (ended, millis, _) = again(node, &data).await?;
+            node = ended;
+            taken.push(millis);
+        }
+        delayed.push(Spread::of(taken).least());
     }
     node.stop().await;
     coordination.stop().await;

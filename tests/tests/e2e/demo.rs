@@ -34,10 +34,21 @@ fn started(lab: &Arc<Lab>, folder: &Path, more: &[&str]) -> Child {
         .expect("the program can be started")
 }
 
+/// What the demo and its nodes have said so far.
+fn said(lab: &Lab, folder: &Path) -> String {
+    let mut said = std::fs::read_to_string(lab.path("demo.out")).unwrap_or_default();
+    for name in ["coordination", "a", "b", "c", "d"] {
+        let log = std::fs::read_to_string(folder.join(format!("{name}.log")));
+        said += &format!("--- {name}\n{}", log.unwrap_or_default());
+    }
+    said
+}
+
 /// What `demo.json` says, when all nodes in it serve and everything was invented.
 async fn told(lab: &Lab, folder: &Path, before: &[u32]) -> Vec<Value> {
     eventually("the demo is ready", async || {
-        let output = std::fs::read_to_string(lab.path("demo.out")).unwrap_or_default();
+        let output = said(lab, folder);
+        assert!(!output.contains("did not start"), "{output}");
         let text = std::fs::read_to_string(folder.join("demo.json"))
             .map_err(|failed| format!("{failed}; {output}"))?;
         let facts: Value = serde_json::from_str(&text).map_err(|failed| failed.to_string())?;
