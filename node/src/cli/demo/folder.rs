@@ -78,10 +78,11 @@ impl Folder {
             );
         }
         let bases = (arguments.http_base, arguments.listen_base);
+        let mut held = HeldPorts::default();
         let members = MEMBERS
             .iter()
             .zip(0..)
-            .map(|(member, index)| planned(&path, member, index, bases))
+            .map(|(member, index)| planned(&path, member, index, bases, &mut held))
             .collect::<anyhow::Result<Vec<Member>>>()?;
         Ok(Self {
             path,
@@ -189,12 +190,36 @@ fn stranger(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// Free ports, held until every member has one: the system gives a port that was let go again.
+#[derive(Debug, Default)]
+struct HeldPorts {
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+}
+
+impl HeldPorts {
+    fn tcp(&mut self) -> std::io::Result<u16> {
+        let socket = TcpListener::bind(local(0))?;
+        let port = socket.local_addr()?.port();
+        self.tcp.push(socket);
+        Ok(port)
+    }
+
+    fn udp(&mut self) -> std::io::Result<u16> {
+        let socket = UdpSocket::bind(local(0))?;
+        let port = socket.local_addr()?.port();
+        self.udp.push(socket);
+        Ok(port)
+    }
+}
+
 /// A member as its configuration says, or as it is to be founded.
 fn planned(
     folder: &Path,
     &(name, territory, title, district): &(&str, &'static str, &'static str, Option<&'static str>),
     index: u16,
     (http_base, listen_base): (Option<u16>, Option<u16>),
+    held: &mut HeldPorts,
 ) -> anyhow::Result<Member> {
     let data = folder.join(name);
     let (http, listen) = if config::path(&data).exists() {
@@ -221,15 +246,11 @@ fn planned(
     } else {
         (
             local(match http_base.unwrap_or(HTTP_BASE) {
-                0 => TcpListener::bind(local(0))
-                    .and_then(|socket| socket.local_addr())?
-                    .port(),
+                0 => held.tcp()?,
                 base => port(base, index)?,
             }),
             local(match listen_base.unwrap_or(LISTEN_BASE) {
-                0 => UdpSocket::bind(local(0))
-                    .and_then(|socket| socket.local_addr())?
-                    .port(),
+                0 => held.udp()?,
                 base => port(base, index)?,
             }),
         )
