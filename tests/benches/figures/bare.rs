@@ -25,9 +25,7 @@ pub(crate) fn automerge_alone(lines: &[String]) -> anyhow::Result<f64> {
     for line in lines {
         let line: Value = serde_json::from_str(line)?;
         let reference = line["ref"].as_str().context("a line has a ref")?;
-        let document = documents
-            .entry(reference.to_owned())
-            .or_insert_with(Automerge::new);
+        let document = documents.entry(reference.to_owned()).or_default();
         let mut transaction = document.transaction();
         if line["op"] == "create" {
             let hydrate::Value::Map(root) = hydrated(&line["doc"]) else {

@@ -1,7 +1,6 @@
 //! Durable edits a second: one at a time, and sixteen at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use raccordo_crdt_model::{DocumentId, ImportLine, ImportOp, Kind, Patch};
@@ -87,6 +86,7 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
         alone.push(real(ALONE) / watch.seconds());
         together.push(at_once(&engine, &mut edits).await?);
     }
+    drop(engine);
     node.stop().await;
     let rows = rows::of_node(&data).await?;
     let (mut bare_alone, mut bare_together) = (vec![], vec![]);
@@ -127,20 +127,21 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
 }
 
 async fn at_once(engine: &Engine, edits: &mut Edits) -> anyhow::Result<f64> {
-    let waiting: anyhow::Result<Vec<_>> = (0..TOGETHER).map(|_| edits.next()).collect();
-    let waiting = Arc::new(Mutex::new(waiting?));
+    // Each record's edits stay in one hand, so that they keep their order.
+    let mut hands = vec![Vec::new(); AT_ONCE];
+    for _ in 0..TOGETHER {
+        let (id, patch) = edits.next()?;
+        hands[usize::from(id.as_bytes()[0]) % AT_ONCE].push((id, patch));
+    }
     let watch = Stopwatch::start();
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let (engine, waiting) = (engine.clone(), Arc::clone(&waiting));
+    for hand in hands {
+        let engine = engine.clone();
         tasks.spawn(async move {
-            loop {
-                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(edit) = next else {
-                    return anyhow::Ok(());
-                };
+            for edit in hand {
                 make(&engine, edit).await?;
             }
+            anyhow::Ok(())
         });
     }
     while let Some(ended) = tasks.join_next().await {

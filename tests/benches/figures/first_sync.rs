@@ -13,6 +13,10 @@ use super::stopwatch::{Stopwatch, real};
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(5);
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one measurement, told from top to bottom"
+)]
 pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
     let each = records / u32::try_from(DISTRICTS.len())?;
     let (data, coordination) = nodes::fresh(place, "sync-coordination", None, false).await?;

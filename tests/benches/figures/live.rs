@@ -63,6 +63,7 @@ pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
         }
     }
     nodes::ensure_equal(&above, std::slice::from_ref(&engine))?;
+    drop((above, engine));
     district.stop().await;
     coordination.stop().await;
     print(

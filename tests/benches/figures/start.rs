@@ -125,10 +125,11 @@ fn ready(socket: &Path) -> bool {
     let Ok(facts) = std::fs::metadata(socket) else {
         return false;
     };
-    let path = match facts.file_type().is_socket() {
-        true => socket.to_owned(),
+    let path = if facts.file_type().is_socket() {
+        socket.to_owned()
+    } else {
         // Where the folder's path is too long for a socket, a file names another.
-        false => std::fs::read_to_string(socket).unwrap_or_default().into(),
+        std::fs::read_to_string(socket).unwrap_or_default().into()
     };
     UnixStream::connect(path).is_ok_and(answers)
 }

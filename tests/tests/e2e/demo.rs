@@ -39,7 +39,9 @@ fn said(lab: &Lab, folder: &Path) -> String {
     let mut said = std::fs::read_to_string(lab.path("demo.out")).unwrap_or_default();
     for name in ["coordination", "a", "b", "c", "d"] {
         let log = std::fs::read_to_string(folder.join(format!("{name}.log")));
-        said += &format!("--- {name}\n{}", log.unwrap_or_default());
+        for part in ["--- ", name, "\n", &log.unwrap_or_default()] {
+            said.push_str(part);
+        }
     }
     said
 }
