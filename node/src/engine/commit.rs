@@ -17,14 +17,14 @@ use super::view::{CommandFailed, Event};
 
 /// Nothing was kept, and why.
 #[derive(Debug)]
-pub(crate) struct Store503 {
+pub(crate) struct NotStored {
     pub(crate) reason: String,
 }
 
 /// Stores a draft durably, then publishes it.
-pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
+pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
     let core = draft.core;
-    let finished = draft.finish().map_err(|failed| store_503(&failed))?;
+    let finished = draft.finish().map_err(|failed| not_stored(&failed))?;
     let Finished {
         batch,
         ledger,
@@ -38,7 +38,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
     let moved = !events.is_empty();
     if let Err(failed) = core.store.commit(batch) {
         tracing::error!(error = %chain(&failed), "a commit was not stored");
-        return Err(Store503 {
+        return Err(NotStored {
             reason: chain(&failed),
         });
     }
@@ -55,7 +55,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), Store503> {
 }
 
 /// Adds acknowledgements and contacts to a draft.
-pub(crate) fn notes(draft: &mut Draft<'_>, notes: &[Note]) {
+pub(crate) fn notes<'a>(draft: &mut Draft<'_>, notes: impl Iterator<Item = &'a Note>) {
     for note in notes {
         match note {
             Note::Acknowledged {
@@ -109,15 +109,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn store_503(failed: &ReadFailed) -> Store503 {
+fn not_stored(failed: &ReadFailed) -> NotStored {
     tracing::error!(error = %chain(failed), "a commit could not be prepared");
-    Store503 {
+    NotStored {
         reason: chain(failed),
     }
 }
 
-impl From<&Store503> for CommandFailed {
-    fn from(failed: &Store503) -> Self {
+impl From<&NotStored> for CommandFailed {
+    fn from(failed: &NotStored) -> Self {
         Self::StoreCannotWrite {
             reason: failed.reason.clone(),
         }

@@ -14,7 +14,7 @@ use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use raccordo_transport::{Cursor, LogId, PeerId};
 use tokio::sync::oneshot;
 
-use super::commit::{self, Store503};
+use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
 use super::import::{ImportWindow, Rehearsed};
@@ -91,6 +91,16 @@ pub(crate) enum Note {
     },
 }
 
+impl Note {
+    /// Whom it is about, and which log if it is an acknowledgement.
+    fn subject(&self) -> (PeerId, Option<LogId>) {
+        match self {
+            Self::Acknowledged { peer, cursor, .. } => (*peer, Some(cursor.log)),
+            Self::Contact { peer, .. } => (*peer, None),
+        }
+    }
+}
+
 /// Says that nothing can be written any more, however the writer ends.
 struct Ending<'a>(&'a Core);
 
@@ -107,7 +117,7 @@ pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
         core,
         inbox,
         jobs: Vec::new(),
-        notes: Vec::new(),
+        notes: BTreeMap::new(),
         notes_since: 0,
         entries: false,
     };
@@ -128,7 +138,7 @@ struct Writer<'a> {
     core: &'a Arc<Core>,
     inbox: &'a Inbox,
     jobs: Vec<Job>,
-    notes: Vec<Note>,
+    notes: BTreeMap<(PeerId, Option<LogId>), Note>,
     notes_since: u64,
     entries: bool,
 }
@@ -190,11 +200,12 @@ impl Writer<'_> {
         heads.map(|(log, seq)| (*log, *seq)).collect()
     }
 
+    /// Keeps a note until the next commit; a newer one of the same subject takes its place.
     fn note(&mut self, note: Note) {
         if self.notes.is_empty() {
             self.notes_since = self.core.clock.monotonic_millis();
         }
-        self.notes.push(note);
+        self.notes.insert(note.subject(), note);
     }
 
     /// Jobs in order; an import window looks things up in the store, so it has a commit of its own.
@@ -225,13 +236,13 @@ impl Writer<'_> {
                 .into_iter()
                 .map(|command| execute(&mut draft, command))
                 .collect();
-            commit::notes(&mut draft, notes);
+            commit::notes(&mut draft, notes.values());
             (commit::commit(draft), outcomes)
         }));
         let (committed, outcomes) = done.unwrap_or_else(|_| {
             tracing::error!("a command met a fault in the program and was not done");
             let reason = "a command of the same commit met a fault in the program".to_owned();
-            (Err(Store503 { reason }), Vec::new())
+            (Err(NotStored { reason }), Vec::new())
         });
         if committed.is_ok() {
             self.notes.clear();
@@ -288,9 +299,9 @@ impl Writer<'_> {
             return;
         }
         let mut draft = Draft::new(self.core);
-        commit::notes(&mut draft, &self.notes);
+        commit::notes(&mut draft, self.notes.values());
         self.notes.clear();
-        if let Err(Store503 { reason }) = commit::commit(draft) {
+        if let Err(NotStored { reason }) = commit::commit(draft) {
             tracing::warn!(reason, "acknowledgements were not kept; peers repeat them");
         }
     }
