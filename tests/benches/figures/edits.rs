@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
-use raccordo_crdt_model::{DocumentId, ImportLine, ImportOp, Kind, Patch};
+use raccordo_crdt_model::{DocumentId, Heads, ImportLine, ImportOp, Kind, Patch};
 use raccordo_node::engine::{Engine, Principal};
 
 use super::bare::commit_alone;
@@ -21,7 +21,14 @@ const AT_ONCE: usize = 16;
 /// Edits to make, as the workload's last rounds have them.
 #[derive(Debug)]
 pub(crate) struct Edits {
-    waiting: std::vec::IntoIter<(DocumentId, Patch)>,
+    waiting: std::vec::IntoIter<Edit>,
+}
+
+/// One edit of a record.
+#[derive(Debug, Clone)]
+pub(crate) struct Edit {
+    pub(crate) id: DocumentId,
+    patch: Patch,
 }
 
 impl Edits {
@@ -48,27 +55,35 @@ impl Edits {
                 None => engine.resolve(Kind::Project, &line.reference, None).await?,
             };
             ids.insert(line.reference, id);
-            waiting.push((id, patch));
+            waiting.push(Edit { id, patch });
         }
         Ok(Self {
             waiting: waiting.into_iter(),
         })
     }
 
-    pub(crate) fn next(&mut self) -> anyhow::Result<(DocumentId, Patch)> {
+    pub(crate) fn next(&mut self) -> anyhow::Result<Edit> {
         self.waiting
             .next()
             .context("the workload has no more edits: take more records")
     }
 }
 
-/// Makes one edit; durable when it returns.
-pub(crate) async fn make(engine: &Engine, (id, patch): (DocumentId, Patch)) -> anyhow::Result<()> {
+/// The version of the record before an edit, to tell later whether the edit altered anything.
+pub(crate) async fn version(engine: &Engine, edit: &Edit) -> anyhow::Result<Heads> {
+    Ok(engine.record(Kind::Project, edit.id).await?.heads)
+}
+
+/// Makes one edit and returns the version after it; durable when it returns.
+pub(crate) async fn make(engine: &Engine, edit: Edit) -> anyhow::Result<Heads> {
     let by = Principal {
         name: "op-001".to_owned(),
     };
-    let made = engine.patch(Kind::Project, id, patch, None, &by).await;
-    made.map(drop).map_err(|failed| anyhow!(sentence(&failed)))
+    let made = engine
+        .patch(Kind::Project, edit.id, edit.patch, None, &by)
+        .await;
+    made.map(|record| record.heads)
+        .map_err(|failed| anyhow!(sentence(&failed)))
 }
 
 pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyhow::Result<()> {
@@ -77,13 +92,9 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
     let mut edits = Edits::after_import(&engine, 'A', records, 4).await?;
     let (mut alone, mut together, mut took) = (vec![], vec![], vec![]);
     for _ in 0..rounds {
-        let watch = Stopwatch::start();
-        for _ in 0..ALONE {
-            let one = Stopwatch::start();
-            make(&engine, edits.next()?).await?;
-            took.push(one.millis());
-        }
-        alone.push(real(ALONE) / watch.seconds());
+        let round = one_at_a_time(&engine, &mut edits).await?;
+        alone.push(real(round.len()) * 1e3 / round.iter().sum::<f64>());
+        took.extend(round);
         together.push(at_once(&engine, &mut edits).await?);
     }
     drop(engine);
@@ -94,7 +105,6 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
         bare_alone.push(bare(place, &rows, ALONE, 1)?);
         bare_together.push(bare(place, &rows, TOGETHER, AT_ONCE)?);
     }
-    let size = format!("{records} records, {ALONE} edits a round");
     let floor = |name, rates| {
         [Floor {
             name,
@@ -104,7 +114,7 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
     };
     sheet::spread(
         "durable edits, one at a time",
-        &size,
+        &format!("{records} records, {ALONE} edits a round"),
         "edits/s",
         &Spread::of(alone),
         &floor("bare store commits of the same sizes", bare_alone),
@@ -115,10 +125,9 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
         took.median(),
         took.percentile(99)
     ));
-    let size = format!("{records} records, {TOGETHER} edits a round");
     sheet::spread(
         "durable edits, 16 at once",
-        &size,
+        &format!("{records} records, {TOGETHER} edits a round"),
         "edits/s",
         &Spread::of(together),
         &floor("bare store commits of 16 edits each", bare_together),
@@ -126,28 +135,51 @@ pub(crate) async fn measure(place: &Place, records: u32, rounds: usize) -> anyho
     Ok(())
 }
 
+/// Milliseconds of each edit that altered something.
+async fn one_at_a_time(engine: &Engine, edits: &mut Edits) -> anyhow::Result<Vec<f64>> {
+    let mut took = Vec::with_capacity(ALONE);
+    while took.len() < ALONE {
+        let edit = edits.next()?;
+        let before = version(engine, &edit).await?;
+        let watch = Stopwatch::start();
+        let after = make(engine, edit).await?;
+        if after != before {
+            took.push(watch.millis());
+        }
+    }
+    Ok(took)
+}
+
+/// Edits a second, of those that altered something.
 async fn at_once(engine: &Engine, edits: &mut Edits) -> anyhow::Result<f64> {
     // Each record's edits stay in one hand, so that they keep their order.
     let mut hands = vec![Vec::new(); AT_ONCE];
+    let mut versions = BTreeMap::new();
     for _ in 0..TOGETHER {
-        let (id, patch) = edits.next()?;
-        hands[usize::from(id.as_bytes()[0]) % AT_ONCE].push((id, patch));
+        let edit = edits.next()?;
+        versions.insert(edit.id, version(engine, &edit).await?);
+        hands[usize::from(edit.id.as_bytes()[0]) % AT_ONCE].push(edit);
     }
     let watch = Stopwatch::start();
     let mut tasks = tokio::task::JoinSet::new();
     for hand in hands {
-        let engine = engine.clone();
+        let (engine, mut versions) = (engine.clone(), versions.clone());
         tasks.spawn(async move {
+            let mut altered = 0;
             for edit in hand {
-                make(&engine, edit).await?;
+                let id = edit.id;
+                let after = make(&engine, edit).await?;
+                let before = versions.insert(id, after.clone());
+                altered += usize::from(before != Some(after));
             }
-            anyhow::Ok(())
+            anyhow::Ok(altered)
         });
     }
+    let mut altered = 0;
     while let Some(ended) = tasks.join_next().await {
-        ended??;
+        altered += ended??;
     }
-    Ok(real(TOGETHER) / watch.seconds())
+    Ok(real(altered) / watch.seconds())
 }
 
 /// Edits a second of the store alone, in a store that already holds the rows.

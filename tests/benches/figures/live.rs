@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use raccordo_node::engine::Event;
+use raccordo_node::engine::{Engine, Event};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::edits::{self, Edits};
@@ -30,40 +30,14 @@ pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
     nodes::until("everything is delivered", REST, || delivered(&engine)).await?;
     let (mut there, mut here, mut back, mut bytes) = (vec![], vec![], vec![], vec![]);
     for number in 0..WARM + EDITS {
-        tokio::time::sleep(REST).await;
-        let (id, patch) = edits.next()?;
-        let mut events = above.events();
-        let before = frames(&engine)?;
-        let watch = Stopwatch::start();
-        let entries = engine.status().entries;
-        let seen = tokio::spawn(async move {
-            loop {
-                match events.recv().await {
-                    Ok(Event::Record { id: changed, .. }) if changed == id => {
-                        return anyhow::Ok(watch.millis());
-                    }
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => anyhow::bail!("the coordination ended"),
-                }
-            }
-        });
-        edits::make(&engine, (id, patch)).await?;
-        let made = watch.millis();
-        // Some edits set the value that is there already: nothing travels.
-        if engine.status().entries == entries {
-            seen.abort();
+        let Some(one) = one(&above, &engine, &mut edits).await? else {
             continue;
-        }
-        let seen = seen.await??;
-        nodes::until("it is acknowledged", Duration::from_micros(200), || {
-            delivered(&engine)
-        })
-        .await?;
+        };
         if number >= WARM {
-            there.push(seen);
-            here.push(made);
-            back.push(watch.millis());
-            bytes.push(frames(&engine)? - before);
+            there.push(one.there);
+            here.push(one.here);
+            back.push(one.back);
+            bytes.push(one.bytes);
         }
     }
     nodes::ensure_equal(&above, std::slice::from_ref(&engine))?;
@@ -77,6 +51,50 @@ pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
         [there, here, back, bytes],
     )
     .await
+}
+
+/// What one edit took, in milliseconds, and its bytes.
+struct Taken {
+    there: f64,
+    here: f64,
+    back: f64,
+    bytes: f64,
+}
+
+/// Makes an edit when all is idle; none if it altered nothing.
+async fn one(above: &Engine, engine: &Engine, edits: &mut Edits) -> anyhow::Result<Option<Taken>> {
+    let edit = edits.next()?;
+    let version = edits::version(engine, &edit).await?;
+    tokio::time::sleep(REST).await;
+    let (id, before) = (edit.id, frames(engine)?);
+    let mut events = above.events();
+    let watch = Stopwatch::start();
+    let seen = tokio::spawn(async move {
+        loop {
+            match events.recv().await {
+                Ok(Event::Record { id: changed, .. }) if changed == id => {
+                    return Some(watch.millis());
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    let after = edits::make(engine, edit).await?;
+    let here = watch.millis();
+    if after == version {
+        seen.abort();
+        return Ok(None);
+    }
+    let there = seen.await?.context("the coordination ended")?;
+    let look = Duration::from_micros(200);
+    nodes::until("it is acknowledged", look, || delivered(engine)).await?;
+    Ok(Some(Taken {
+        there,
+        here,
+        back: watch.millis(),
+        bytes: frames(engine)? - before,
+    }))
 }
 
 async fn print(
@@ -94,7 +112,7 @@ async fn print(
         value: 2.0 * commit.percentile(share) + round_trip.percentile(share),
         better: Better::Less,
     };
-    let size = format!("{records} records, {EDITS} edits, idle");
+    let size = format!("{records} records, {} edits, idle", bytes.count());
     sheet::single(
         "live edit to the overview, p50",
         &size,
@@ -130,7 +148,7 @@ async fn print(
 }
 
 /// Bytes of frames both ways on the district's link.
-fn frames(engine: &raccordo_node::engine::Engine) -> anyhow::Result<f64> {
+fn frames(engine: &Engine) -> anyhow::Result<f64> {
     let peer = upstream(engine).context("a joined district has a peer")?;
     Ok(real(usize::try_from(
         peer.stream_bytes_sent + peer.stream_bytes_received,
