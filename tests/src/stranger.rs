@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use raccordo_transport::{
     CloseReason, Cursor, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinRefused,
-    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, SignedEntry,
-    Standing, VerifiedEntry, Versions,
+    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, Offer, PeerId, Pins, Positions,
+    SignedEntry, Standing, VerifiedEntry, Versions,
 };
 use tokio::sync::watch;
 
@@ -135,13 +135,16 @@ impl Host for Heard {
     }
 
     fn positions(&self, _peer: &PeerId) -> Positions {
-        let end = |last: &SignedEntry| Cursor {
-            log: last.header.log(),
-            seq: last.header.seq,
-            hash: last.entry_hash(),
+        let end = |last: &SignedEntry| Offer {
+            head: Cursor {
+                log: last.header.log(),
+                seq: last.header.seq,
+                hash: last.entry_hash(),
+            },
+            after: None,
         };
         Positions {
-            heads: self.offered.last().map(end).into_iter().collect(),
+            offers: self.offered.last().map(end).into_iter().collect(),
             ..Positions::default()
         }
     }

@@ -72,15 +72,80 @@ pub struct LocalHello {
     pub policy_epoch: u32,
 }
 
-/// Where this node stands towards one peer; the three parts belong to one instant.
+/// A log offered to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// Its durable end here.
+    pub head: Cursor,
+    /// The entry that introduces the log's author: the peer must hold it first.
+    pub after: Option<(LogId, u64)>,
+}
+
+/// Why no more of a log is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StopCode {
+    /// An entry was refused and waits for an administrator.
+    Refused = 1,
+    /// The next entry depends on others that are not here yet.
+    Waiting = 2,
+    /// Its author signed two entries with the same number.
+    Equivocation = 3,
+    /// Two nodes use its author's key.
+    Cloned = 4,
+}
+
+impl StopCode {
+    /// The byte on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason of that byte, if it is one.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Refused),
+            2 => Some(Self::Waiting),
+            3 => Some(Self::Equivocation),
+            4 => Some(Self::Cloned),
+            _ => None,
+        }
+    }
+}
+
+/// A log of which no more is taken now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Where it stands here.
+    pub cursor: Cursor,
+    /// Why.
+    pub code: StopCode,
+    /// In words, at most 200 bytes.
+    pub detail: String,
+}
+
+/// Where this node stands towards one peer; all parts belong to one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Positions {
-    /// What is durably held of the peer's logs.
+    /// What is durably held of the logs that the peer may offer: its own and those that it relays.
     pub held: Vec<Cursor>,
-    /// The durable ends of the logs offered to the peer.
-    pub heads: Vec<Cursor>,
-    /// Digest of the scope that the two share.
+    /// The logs offered to the peer: own and relayed.
+    pub offers: Vec<Offer>,
+    /// Digest over the documents that the two share.
     pub digest: [u8; 32],
+    /// Logs of the peer's offer of which no more is taken now.
+    pub stopped: Vec<Stopped>,
+    /// Own logs to be fetched back from the peer, from here, after this node was rolled back.
+    pub recover: Vec<Cursor>,
+    /// Documents damaged here, to be fetched from the peer.
+    pub wanted: Vec<[u8; 16]>,
+}
+
+impl Positions {
+    /// The ends of the logs offered.
+    pub fn heads(&self) -> impl Iterator<Item = Cursor> + '_ {
+        self.offers.iter().map(|offer| offer.head)
+    }
 }
 
 /// The host could not read or take entries.

@@ -24,8 +24,8 @@ pub use entry::{
     HEADER_VERSION, SignedEntry, SignedHeader, VerifiedEntry, body_hash, sign, verify,
 };
 pub use host::{
-    Host, HostFailed, HostFuture, JoinAccepted, JoinRefused, JoinRequest, LocalHello, Pins,
-    Positions, Standing,
+    Host, HostFailed, HostFuture, JoinAccepted, JoinRefused, JoinRequest, LocalHello, Offer, Pins,
+    Positions, Standing, StopCode, Stopped,
 };
 pub use identity::{AuthenticatedPeer, BadPeerId, NodeKey, PeerId, verify_signature};
 pub use link::{CloseReason, LinkEvent, LinkStatistics, RemoteHello, Rollback, Side, Versions};

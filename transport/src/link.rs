@@ -135,6 +135,34 @@ pub enum LinkEvent {
         /// One cursor a log; only what advanced.
         cursors: Vec<Cursor>,
     },
+    /// One side takes no more of a log, for now.
+    Stopped {
+        /// Who does not take it.
+        by: Side,
+        /// Where it stands there, and why.
+        stopped: crate::host::Stopped,
+    },
+    /// A log that one side had stopped goes on.
+    Resumed {
+        /// Who takes it again.
+        by: Side,
+        /// Which log.
+        log: LogId,
+    },
+    /// One side lost entries of its own log that the other durably holds; the link goes on.
+    RolledBack(Rollback),
+    /// The peer's signed word about one entry, where cursors contradict each other.
+    Evidence {
+        /// The entry's header, its signature not yet verified.
+        signed: Box<crate::entry::SignedHeader>,
+    },
+    /// How far the peer's wall clock stands from ours, by the last exchange.
+    Clock {
+        /// Theirs minus ours, milliseconds.
+        offset_ms: i64,
+        /// Round trip of the exchange, microseconds: the offset is known to half of it.
+        rtt_us: u64,
+    },
     /// Both sides held the same entries and compared digests.
     Compared {
         /// Whether the digests were equal.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use raccordo_config::Role;
 use raccordo_transport::{
     Cursor, EntryHeader, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
-    LocalHello, LogId, PeerId, Pins, Positions, SignedEntry, SignedHeader, Standing, VerifiedEntry,
+    LocalHello, LogId, Offer, PeerId, Pins, Positions, SignedEntry, SignedHeader, Standing,
+    VerifiedEntry,
 };
 
 use crate::store::Table;
@@ -77,8 +78,12 @@ impl Host for NodeHost {
         };
         Positions {
             held: vec![ledger.cursor(theirs)],
-            heads: vec![ledger.cursor(own)],
+            offers: vec![Offer {
+                head: ledger.cursor(own),
+                after: None,
+            }],
             digest: self.shared_digest(&ledger, peer),
+            ..Positions::default()
         }
     }
 

@@ -134,6 +134,14 @@ impl Link {
                 Kept::Contact
             }
             LinkEvent::Acked { cursors } => self.acknowledge(now_ms, cursors),
+            LinkEvent::Clock { offset_ms, .. } => {
+                self.clock_offset_ms = Some(offset_ms);
+                Kept::Nothing
+            }
+            LinkEvent::Stopped { .. }
+            | LinkEvent::Resumed { .. }
+            | LinkEvent::RolledBack(_)
+            | LinkEvent::Evidence { .. } => Kept::Nothing,
             LinkEvent::Compared { equal } => {
                 self.equal = Some(equal);
                 Kept::Nothing

@@ -19,7 +19,7 @@ use crate::identity::PeerId;
 use crate::link::{CloseReason, Versions};
 use crate::log::Cursor;
 use crate::wire::frame::Frame;
-use crate::wire::{Hello, Message, SUPPORTED_FEATURES, kind};
+use crate::wire::{Hello, Message, SUPPORTED_FEATURES, Told, kind};
 use state::{Greeting, State, Tailing, Waiting};
 
 /// Both hellos must be there this long after the connection, in milliseconds.
@@ -207,7 +207,7 @@ impl Session {
     fn regarded(
         &mut self,
         standing: Standing,
-        theirs: Positions,
+        theirs: Told,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         if let Some(reason) = unwelcome(standing) {
@@ -350,10 +350,10 @@ impl Session {
     }
 
     /// Positions are nobody's business before approval.
-    fn told_positions(&self) -> Positions {
+    fn told_positions(&self) -> Told {
         match self.standing {
-            Standing::Approved => self.positions.clone(),
-            _ => Positions::default(),
+            Standing::Approved => Told::from(&self.positions),
+            _ => Told::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::link::{CloseReason, Rollback, Side};
 use crate::log::{Cursor, LogId};
 use crate::wire::data::{Batch, DataDecoder};
 use crate::wire::frame::Frame;
-use crate::wire::{AckedLog, LOGS_MAX, Message, kind};
+use crate::wire::{AckedLog, LOGS_MAX, Message, Told, kind};
 
 /// Most frames between their arrival and the host's having taken them.
 pub(super) const FRAMES_IN_WORK_MAX: usize = 4;
@@ -43,7 +43,7 @@ impl Receiving {
     /// Expects every log after what is held of it.
     pub(super) fn begin(
         ours: &Positions,
-        theirs: &Positions,
+        theirs: &Told,
         out: &mut Vec<Output>,
     ) -> Result<Self, CloseReason> {
         let mut receiving = Self {

@@ -14,7 +14,7 @@ use crate::host::{HostFailed, Positions};
 use crate::link::{CloseReason, Rollback, Side};
 use crate::log::{Cursor, LogId};
 use crate::wire::data::DataEncoder;
-use crate::wire::{AckedLog, LogReference};
+use crate::wire::{AckedLog, LogReference, Told};
 
 /// One log on its way out.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Sending {
     /// Starts every offered log after what the peer holds of it.
     pub(super) fn begin(
         ours: &Positions,
-        theirs: &Positions,
+        theirs: &Told,
         out: &mut Vec<Output>,
     ) -> Result<Self, CloseReason> {
         let mut sending = Self {
@@ -56,9 +56,9 @@ impl Sending {
             writing: false,
             turn: None,
         };
-        for head in &ours.heads {
+        for head in ours.heads() {
             let held = cursor_of(&theirs.held, head.log);
-            refuse_rollback(held, *head)?;
+            refuse_rollback(held, head)?;
         }
         let held: Vec<Cursor> = theirs
             .held
@@ -76,19 +76,19 @@ impl Sending {
     /// Takes note of new ends and new logs; a log no longer offered stops where it is.
     pub(super) fn offer(&mut self, ours: &Positions, out: &mut Vec<Output>) {
         for (log, outgoing) in &mut self.logs {
-            if !ours.heads.iter().any(|head| head.log == *log) {
+            if !ours.heads().any(|head| head.log == *log) {
                 outgoing.head = outgoing.sent;
             }
         }
-        for head in &ours.heads {
+        for head in ours.heads() {
             let held = cursor_of(&self.first_held, head.log);
             let outgoing = self.logs.entry(head.log).or_insert(Outgoing {
-                head: *head,
+                head,
                 sent: held,
                 acked: held,
             });
             if head.seq >= outgoing.head.seq {
-                outgoing.head = *head;
+                outgoing.head = head;
             }
         }
         self.advance(out);

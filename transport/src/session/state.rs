@@ -7,6 +7,7 @@ use super::sending::Sending;
 use crate::host::{Positions, Standing};
 use crate::link::CloseReason;
 use crate::log::Cursor;
+use crate::wire::Told;
 
 /// Where a conversation is.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Waiting {
     /// How the peer regards us.
     pub(super) regarded: Standing,
     /// Its positions, empty until it approves us.
-    pub(super) theirs: Positions,
+    pub(super) theirs: Told,
 }
 
 /// Both logs' tails, and whether they led to the same.
@@ -46,7 +47,7 @@ impl Tailing {
     /// Starts both tails where the hellos say, unless one side lost entries.
     pub(super) fn begin(
         ours: &Positions,
-        theirs: &Positions,
+        theirs: &Told,
         out: &mut Vec<Output>,
     ) -> Result<Self, CloseReason> {
         out.push(Output::AllowData);

@@ -13,6 +13,27 @@ use crate::log::{Cursor, LogId};
 /// Optional features of this build; a bit is never reused.
 pub const SUPPORTED_FEATURES: u64 = 0;
 
+/// Positions as a peer is told them; empty while it is not approved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// What the sender durably holds of the receiver's logs.
+    pub held: Vec<Cursor>,
+    /// The durable ends of the logs that the sender offers.
+    pub heads: Vec<Cursor>,
+    /// Digest over the documents that the two share.
+    pub digest: [u8; 32],
+}
+
+impl From<&Positions> for Told {
+    fn from(positions: &Positions) -> Self {
+        Self {
+            held: positions.held.clone(),
+            heads: positions.heads().collect(),
+            digest: positions.digest,
+        }
+    }
+}
+
 /// The greeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
@@ -21,7 +42,7 @@ pub struct Hello {
     /// Features without which the sender cannot speak with us.
     pub required: u64,
     /// Its positions towards us; empty while it does not regard us as approved.
-    pub positions: Positions,
+    pub positions: Told,
 }
 
 /// A log as an acknowledgement names it.
@@ -54,7 +75,7 @@ pub enum Message {
         /// Its word.
         standing: Standing,
         /// Its positions; empty unless approved.
-        positions: Positions,
+        positions: Told,
     },
     /// What the sender durably holds of the receiver's logs.
     Ack(Vec<AckedLog>),
@@ -66,17 +87,12 @@ pub enum Message {
         heads: Vec<Cursor>,
     },
     /// The sender's positions and digest, to be compared.
-    Proof(Positions),
+    Proof(Told),
 }
 
 impl Hello {
     /// The hello of this node towards a peer.
-    pub fn of(
-        versions: Versions,
-        local: &LocalHello,
-        standing: Standing,
-        positions: Positions,
-    ) -> Self {
+    pub fn of(versions: Versions, local: &LocalHello, standing: Standing, positions: Told) -> Self {
         Self {
             remote: RemoteHello {
                 versions,
@@ -260,14 +276,14 @@ fn cursors(reader: &mut Reader<'_>) -> Result<Vec<Cursor>, Malformed> {
     Ok(cursors)
 }
 
-fn put_positions(bytes: &mut Vec<u8>, positions: &Positions) {
+fn put_positions(bytes: &mut Vec<u8>, positions: &Told) {
     bytes.extend_from_slice(&positions.digest);
     put_cursors(bytes, &positions.held);
     put_cursors(bytes, &positions.heads);
 }
 
-fn positions(reader: &mut Reader<'_>) -> Result<Positions, Malformed> {
-    Ok(Positions {
+fn positions(reader: &mut Reader<'_>) -> Result<Told, Malformed> {
+    Ok(Told {
         digest: reader.array("the digest")?,
         held: cursors(reader)?,
         heads: cursors(reader)?,

@@ -14,7 +14,7 @@ mod message;
 mod refusal;
 
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
-pub use message::{AckedLog, Hello, LogReference, Message, SUPPORTED_FEATURES};
+pub use message::{AckedLog, Hello, LogReference, Message, SUPPORTED_FEATURES, Told};
 pub use refusal::{REFUSAL_BYTES_MAX, decode_refusal, encode_refusal, refusal_code};
 
 /// Most logs that one hello, one ping or one data stream may name.

@@ -6,10 +6,10 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use raccordo_transport::wire::data::{DataDecoder, DataEncoder};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, Frame, FrameBuffer};
-use raccordo_transport::wire::{AckedLog, Hello, LogReference, Message};
+use raccordo_transport::wire::{AckedLog, Hello, LogReference, Message, Told};
 use raccordo_transport::{
     Cursor, EntryFault, EntryHeader, EntryKind, HEADER_BYTES, LocalHello, LogId, NodeKey,
-    Positions, SignedEntry, Standing, Versions, body_hash, sign, verify,
+    SignedEntry, Standing, Versions, body_hash, sign, verify,
 };
 
 use crate::support::{Author, body};
@@ -51,8 +51,8 @@ fn cursor(byte: u8, seq: u64) -> Cursor {
     }
 }
 
-fn positions() -> Positions {
-    Positions {
+fn positions() -> Told {
+    Told {
         held: vec![cursor(0xb1, 300)],
         heads: vec![cursor(0xa1, 120_000)],
         digest: [0xdd; 32],
@@ -228,7 +228,7 @@ fn the_small_messages_have_these_bytes() {
     );
     let standing = Message::Standing {
         standing: Standing::Pending,
-        positions: Positions::default(),
+        positions: Told::default(),
     };
     check(
         &survives(&standing),
@@ -237,7 +237,7 @@ fn the_small_messages_have_these_bytes() {
         0000000000
     "]],
     );
-    let proof = Message::Proof(Positions {
+    let proof = Message::Proof(Told {
         held: vec![Cursor::start(LogId::new([0xb1; 8], 0))],
         heads: vec![cursor(0xa1, 2)],
         digest: [0xdd; 32],

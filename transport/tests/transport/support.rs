@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use raccordo_transport::{
-    Cursor, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, PeerId, Positions,
-    SignedEntry, Standing, VerifiedEntry, body_hash, sign,
+    Cursor, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, Offer, PeerId,
+    Positions, SignedEntry, Standing, VerifiedEntry, body_hash, sign,
 };
 
 /// Writes entries of one lane.
@@ -152,8 +152,12 @@ impl Memory {
         }
         Positions {
             held: vec![cursor_at(theirs, held)],
-            heads: vec![self.author.head()],
+            offers: vec![Offer {
+                head: self.author.head(),
+                after: None,
+            }],
             digest,
+            ..Positions::default()
         }
     }
 
