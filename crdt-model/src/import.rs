@@ -1,8 +1,8 @@
 //! Lines of import and export files: one operation each, named by their canonical JSON.
 //!
 //! Guarantees: what is exported, imported and exported again is the same, byte for byte. A
-//! record always shows its containers (`team`, `plans` with their parts, `instruments`,
-//! `reviews`, `sub_areas`), empty or not; any other field that is absent stays absent.
+//! record always shows the containers of its kind (a project's `team`, `plans`, `reviews`…),
+//! empty or not; any other field that is absent stays absent.
 
 use serde_json::{Map, Value};
 
@@ -90,7 +90,8 @@ fn read(members: &Map<String, Value>, problems: &mut Vec<Problem>) -> Option<Imp
     let kind = text(members, "kind", true, 64, problems).and_then(|word| {
         let kind = Kind::from_singular(&word);
         if kind.is_none() {
-            let detail = format!("{} is no kind of record, only project is", quote(&word));
+            let words = Kind::all().map(Kind::singular).join(", ");
+            let detail = format!("{} is no kind of record, only {words} are", quote(&word));
             problems.push(Problem::new("/kind", "unknown_kind", detail));
         }
         kind

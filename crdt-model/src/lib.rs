@@ -25,5 +25,5 @@ pub use history::{HistoryChange, HistoryItem};
 pub use import::{ImportLine, ImportOp};
 pub use overview::Summary;
 pub use problem::{Problem, Rejected};
-pub use schema::Kind;
+pub use schema::{Audience, Kind, Writer};
 pub use value::{ActorId, ChangeHash, Digest, DocumentId, Heads, LineId, UnixMillis};

@@ -1,91 +1,39 @@
-//! The states of a project: which may follow which, and which is shown when several compete.
+//! The states of a record: which may follow which, and which is shown when several compete.
 //!
-//! Source: `docs/architecture.md`, "The record". Does not know documents.
+//! Each kind has its own table. Source: `docs/architecture.md`, "The record". Does not know
+//! documents.
 
-/// Which states may follow a state.
-const PASSAGES: &[(&str, &[&str])] = &[
-    ("reported", &["taken_in_charge", "closed", "transferring"]),
-    ("taken_in_charge", &["assessment", "closed", "transferring"]),
-    ("assessment", &["planning", "closed", "transferring"]),
-    ("planning", &["approval", "closed", "transferring"]),
-    (
-        "approval",
-        &["active", "planning", "closed", "transferring"],
-    ),
-    ("active", &["review", "suspended", "closed", "transferring"]),
-    ("review", &["active", "suspended", "closed", "transferring"]),
-    ("suspended", &["active", "closed", "transferring"]),
-    ("closed", &["reopened", "archived"]),
-    (
-        "reopened",
-        &["assessment", "planning", "active", "closed", "transferring"],
-    ),
-    // A transfer that is not accepted gives the record back as it was.
-    (
-        "transferring",
-        &[
-            "transferred",
-            "reported",
-            "taken_in_charge",
-            "assessment",
-            "planning",
-            "approval",
-            "active",
-            "review",
-            "suspended",
-            "reopened",
-        ],
-    ),
-    ("transferred", &["archived"]),
-    ("archived", &[]),
-];
-
-/// States in which an office may enter a case that it already follows.
-pub const FIRST_STATES: &[&str] = &[
-    "reported",
-    "taken_in_charge",
-    "assessment",
-    "planning",
-    "approval",
-    "active",
-];
-
-/// Of competing states the one shown is the first in this order.
-const SHOWN_FIRST: &[&str] = &[
-    "transferring",
-    "suspended",
-    "reopened",
-    "review",
-    "active",
-    "approval",
-    "planning",
-    "assessment",
-    "taken_in_charge",
-    "reported",
-    "closed",
-    "transferred",
-    "archived",
-];
-
-/// The states that may follow `state`; `None` if it is none of ours.
-pub fn followers(state: &str) -> Option<&'static [&'static str]> {
-    PASSAGES
-        .iter()
-        .find(|(from, _)| *from == state)
-        .map(|(_, to)| *to)
+/// The states of one kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Which states may follow a state; every state of the kind has its line.
+    pub passages: &'static [(&'static str, &'static [&'static str])],
+    /// States in which a record may begin; the first is taken where nothing is said.
+    pub first: &'static [&'static str],
+    /// Of competing states the one shown is the first in this order.
+    pub shown_first: &'static [&'static str],
 }
 
-/// Whether `to` may follow `from`; staying is no passage.
-pub fn may_follow(from: &str, to: &str) -> bool {
-    from == to || followers(from).is_some_and(|states| states.contains(&to))
-}
+impl Lifecycle {
+    /// The states that may follow `state`; `None` if it is none of the kind's.
+    pub fn followers(&self, state: &str) -> Option<&'static [&'static str]> {
+        let line = self.passages.iter().find(|(from, _)| *from == state);
+        line.map(|(_, to)| *to)
+    }
 
-/// Place of a state among competing ones, the smallest is shown; unknown states come last.
-pub fn precedence(state: &str) -> usize {
-    SHOWN_FIRST
-        .iter()
-        .position(|known| *known == state)
-        .unwrap_or(SHOWN_FIRST.len())
+    /// Whether `to` may follow `from`; staying is no passage.
+    pub fn may_follow(&self, from: &str, to: &str) -> bool {
+        from == to
+            || self
+                .followers(from)
+                .is_some_and(|states| states.contains(&to))
+    }
+
+    /// Place of a state among competing ones, the smallest is shown; unknown states come last.
+    pub fn precedence(&self, state: &str) -> usize {
+        let place = self.shown_first.iter().position(|known| *known == state);
+        place.unwrap_or(self.shown_first.len())
+    }
 }
 
 #[cfg(test)]
@@ -94,35 +42,44 @@ pub fn precedence(state: &str) -> usize {
     reason = "the form in which snapshots are updated"
 )]
 mod tests {
-    use super::*;
-    use crate::schema::STATES;
+    use crate::schema::{Kind, Node, Rule, find};
     use expect_test::expect;
+
+    fn states(kind: Kind) -> &'static [&'static str] {
+        match find(kind.fields(), "state").map(|field| field.node) {
+            Some(Node::Leaf(Rule::Closed(states))) => states,
+            other => panic!("{other:?} where a closed list of states is expected"),
+        }
+    }
 
     #[test]
     fn every_state_has_its_passages_and_its_place() {
-        for state in STATES {
-            assert!(followers(state).is_some(), "{state}");
-            assert!(precedence(state) < STATES.len(), "{state}");
+        for kind in Kind::all() {
+            let (states, life) = (states(kind), kind.lifecycle());
+            for state in states {
+                assert!(life.followers(state).is_some(), "{state}");
+                assert!(life.precedence(state) < states.len(), "{state}");
+            }
+            assert_eq!(life.passages.len(), states.len());
+            assert_eq!(life.shown_first.len(), states.len());
+            let known = |state: &&str| states.contains(state);
+            assert!(life.passages.iter().all(|(_, to)| to.iter().all(known)));
+            assert!(!life.first.is_empty() && life.first.iter().all(known));
         }
-        assert_eq!(PASSAGES.len(), STATES.len());
-        let known = |state: &&str| STATES.contains(state);
-        assert!(PASSAGES.iter().all(|(_, to)| to.iter().all(known)));
-        assert!(FIRST_STATES.iter().all(known));
     }
 
     #[test]
     fn states_follow_as_the_field_says() {
         let mut table = String::new();
-        for from in STATES {
-            let states: Vec<_> = STATES
-                .iter()
-                .filter(|to| may_follow(from, to))
-                .copied()
-                .collect();
-            table += from;
-            table += " → ";
-            table += &states.join(" ");
-            table += "\n";
+        for kind in Kind::all() {
+            for from in states(kind) {
+                let follow = |to: &&&str| kind.lifecycle().may_follow(from, to);
+                let states: Vec<_> = states(kind).iter().filter(follow).copied().collect();
+                table += from;
+                table += " → ";
+                table += &states.join(" ");
+                table += "\n";
+            }
         }
         expect![[r#"
             reported → reported taken_in_charge closed transferring
@@ -138,7 +95,15 @@ mod tests {
             transferring → reported taken_in_charge assessment planning approval active review suspended reopened transferring transferred
             transferred → transferred archived
             archived → archived
+            draft → draft consultation published
+            consultation → draft consultation published
+            published → published superseded
+            superseded → superseded
+            identified → identified contacted member withdrawn
+            contacted → contacted member withdrawn
+            member → member withdrawn
+            withdrawn → contacted member withdrawn
         "#]].assert_eq(&table);
-        assert!(!may_follow("invented", "active"));
+        assert!(!Kind::Project.lifecycle().may_follow("invented", "active"));
     }
 }

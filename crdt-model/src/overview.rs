@@ -5,10 +5,10 @@
 use serde_json::Value;
 
 use crate::document::Record;
-use crate::schema::Kind;
+use crate::schema::{Kind, find};
 use crate::value::UnixMillis;
 
-/// A record in short.
+/// A record in short. What its kind does not have is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// Kind of record.
@@ -19,6 +19,16 @@ pub struct Summary {
     pub local: bool,
     /// The office's own number (`ref`).
     pub reference: Option<String>,
+    /// What names the record to people: a guideline's title, an organisation's name.
+    pub title: Option<String>,
+    /// What it is among those of its kind.
+    pub type_code: Option<String>,
+    /// Which of its versions it is, as its author counts them.
+    pub version: Option<String>,
+    /// ISO date.
+    pub valid_from: Option<String>,
+    /// ISO date.
+    pub valid_until: Option<String>,
     /// State shown; empty if a foreign record has none.
     pub state: String,
     /// Area of need.
@@ -41,14 +51,17 @@ pub struct Summary {
     pub conflicts: u32,
     /// Flags raised.
     pub flags: u32,
-    /// Texts that a search matches, sorted, each once: `ref`, providers, hosts.
+    /// Texts that a search matches, sorted, each once: `ref`, titles, providers, hosts.
     pub search: Vec<String>,
 }
 
 impl Summary {
     /// Shortens a record.
     pub(crate) fn of(kind: Kind, territory: &str, local: bool, record: &Record) -> Self {
+        // A field that the table does not know stays out of rows and indexes.
         let text = |pointer: &str| {
+            let name = pointer[1..].split('/').next().unwrap_or_default();
+            find(kind.fields(), name)?;
             let value = record.fields.pointer(pointer).and_then(Value::as_str);
             value.map(str::to_owned)
         };
@@ -58,6 +71,11 @@ impl Summary {
             territory: territory.to_owned(),
             local,
             reference: text("/ref"),
+            title: kind.title().and_then(|name| text(&format!("/{name}"))),
+            type_code: text("/type"),
+            version: text("/version"),
+            valid_from: text("/valid_from"),
+            valid_until: text("/valid_until"),
             state: text("/state").unwrap_or_default(),
             need_area: text("/need_area").unwrap_or_default(),
             subject_kind: text("/subject/kind").unwrap_or_default(),
@@ -69,7 +87,7 @@ impl Summary {
             updated_by: record.updated_by.clone(),
             conflicts: count(record.conflicts.len()),
             flags: count(record.flags.len()),
-            search: search(&record.fields),
+            search: search(kind, &record.fields),
         }
     }
 }
@@ -78,26 +96,29 @@ impl Summary {
 const SEARCH_MAX: usize = 64;
 const SEARCH_TEXT_MAX: usize = 128;
 
-fn search(fields: &Value) -> Vec<String> {
+fn search(kind: Kind, fields: &Value) -> Vec<String> {
     let mut texts: Vec<&str> = Vec::new();
-    texts.extend(fields.get("ref").and_then(Value::as_str));
-    if let Some(Value::Object(plans)) = fields.get("plans") {
-        for plan in plans.values() {
-            texts.extend(each(plan.get("interventions"), "provider"));
+    for path in kind.search() {
+        let mut values = vec![fields];
+        for key in path.split('/') {
+            values = values
+                .into_iter()
+                .flat_map(|value| each(value, key))
+                .collect();
         }
+        let found = values.into_iter().filter_map(Value::as_str);
+        texts.extend(found.filter(|text| !text.is_empty()));
     }
-    texts.extend(each(fields.get("instruments"), "host"));
     texts.sort_unstable();
     texts.dedup();
     let short = |text: &str| text.chars().take(SEARCH_TEXT_MAX).collect();
     texts.into_iter().take(SEARCH_MAX).map(short).collect()
 }
 
-fn each<'a>(entries: Option<&'a Value>, name: &'static str) -> impl Iterator<Item = &'a str> {
-    entries
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|entries| entries.values())
-        .filter_map(move |entry| entry.get(name)?.as_str())
-        .filter(|text| !text.is_empty())
+/// The member `key` of a value; all members for `*`.
+fn each<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
+    match value {
+        Value::Object(members) if key == "*" => members.values().collect(),
+        value => value.get(key).into_iter().collect(),
+    }
 }

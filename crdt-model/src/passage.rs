@@ -5,10 +5,9 @@
 
 use serde_json::Value;
 
-use crate::lifecycle;
 use crate::problem::Problem;
 use crate::rules::{is_date, within};
-use crate::schema::{Entity, Field, Kind, Node};
+use crate::schema::{Entity, Field, Kind, Node, find};
 
 /// A state that does not follow the one before.
 pub(crate) const STATE_CANNOT_FOLLOW: &str = "state_cannot_follow";
@@ -18,21 +17,20 @@ pub(crate) const CLOSING_WITHOUT_OUTCOME: &str = "closing_without_outcome";
 pub(crate) const DATES_OUT_OF_ORDER: &str = "dates_out_of_order";
 
 /// Dates of the record that come before one they must follow.
-pub(crate) fn dates(record: &Value) -> Vec<Problem> {
+pub(crate) fn dates(kind: Kind, record: &Value) -> Vec<Problem> {
     let mut out = Vec::new();
-    let fields = Kind::Project.fields();
-    dates_in_group(fields, record, &mut String::new(), &mut out);
-    if let Some(opened_on) = record.get("opened_on").and_then(Value::as_str) {
-        if let Some(Value::Object(reviews)) = record.get("reviews") {
-            for (id, review) in reviews {
-                let path = &mut "/reviews".to_owned();
-                within(path, id, |path| {
-                    since_opening(opened_on, review, path, &mut out);
+    let path = &mut String::new();
+    in_order(kind.order(), record, path, &mut out);
+    dates_in_group(kind.fields(), record, path, &mut out);
+    if let Some(opening) = kind.opening()
+        && let Some(opened) = record.get(opening.field).and_then(Value::as_str)
+    {
+        for name in opening.after {
+            if let Some(value) = record.get(name) {
+                within(path, name, |path| {
+                    since_opening(kind, opened, name, value, path, &mut out);
                 });
             }
-        }
-        if let Some(outcome) = record.get("outcome") {
-            since_opening(opened_on, outcome, "/outcome", &mut out);
         }
     }
     out
@@ -76,7 +74,11 @@ pub(crate) fn dates_in_entity(
     path: &mut String,
     out: &mut Vec<Problem>,
 ) {
-    for (first, second) in entity.order {
+    in_order(entity.order, value, path, out);
+}
+
+fn in_order(order: &[(&str, &str)], value: &Value, path: &mut String, out: &mut Vec<Problem>) {
+    for (first, second) in order {
         let (Some(earlier), Some(later)) = (date(value, first), date(value, second)) else {
             continue;
         };
@@ -89,18 +91,48 @@ pub(crate) fn dates_in_entity(
     }
 }
 
-/// The date `on` of a review or an outcome must not come before the opening.
-pub(crate) fn since_opening(opened_on: &str, value: &Value, path: &str, out: &mut Vec<Problem>) {
+/// The dates `on` in the root field `name`, or in one of its entries, must not come before the
+/// opening.
+pub(crate) fn since_opening(
+    kind: Kind,
+    opened: &str,
+    name: &str,
+    value: &Value,
+    path: &mut String,
+    out: &mut Vec<Problem>,
+) {
+    let keyed = matches!(
+        find(kind.fields(), name).map(|field| field.node),
+        Some(Node::Keyed(_))
+    );
+    match value {
+        Value::Object(entries) if keyed => {
+            for (id, entry) in entries {
+                within(path, id, |path| on_since(kind, opened, entry, path, out));
+            }
+        }
+        value => on_since(kind, opened, value, path, out),
+    }
+}
+
+/// The date `on` of one value must not come before the opening.
+pub(crate) fn on_since(
+    kind: Kind,
+    opened: &str,
+    value: &Value,
+    path: &str,
+    out: &mut Vec<Problem>,
+) {
     if let Some(on) = date(value, "on")
-        && is_date(opened_on)
-        && on < opened_on
+        && is_date(opened)
+        && on < opened
     {
-        let detail = format!("on {on} comes before the project was opened on {opened_on}");
-        out.push(Problem::new(
-            format!("{path}/on"),
-            DATES_OUT_OF_ORDER,
-            detail,
-        ));
+        let detail = format!(
+            "on {on} comes before the {} was opened on {opened}",
+            kind.singular()
+        );
+        let path = format!("{path}/on");
+        out.push(Problem::new(path, DATES_OUT_OF_ORDER, detail));
     }
 }
 
@@ -110,11 +142,12 @@ fn date<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// Whether `to` may follow one of the states `from`, which are several after simultaneous edits.
-pub(crate) fn state(from: &[&str], to: &str) -> Result<(), Problem> {
-    if from.is_empty() || from.iter().any(|from| lifecycle::may_follow(from, to)) {
+pub(crate) fn state(kind: Kind, from: &[&str], to: &str) -> Result<(), Problem> {
+    let life = kind.lifecycle();
+    if from.is_empty() || from.iter().any(|from| life.may_follow(from, to)) {
         return Ok(());
     }
-    let followers = lifecycle::followers(from[0]).unwrap_or_default();
+    let followers = life.followers(from[0]).unwrap_or_default();
     let allowed = if followers.is_empty() {
         "nothing may follow it".to_owned()
     } else {
@@ -124,9 +157,9 @@ pub(crate) fn state(from: &[&str], to: &str) -> Result<(), Problem> {
     Err(Problem::new("/state", STATE_CANNOT_FOLLOW, detail))
 }
 
-/// A closed project has an outcome.
-pub(crate) fn closing(state: &Value, outcome: &Value) -> Result<(), Problem> {
-    if state.as_str() == Some("closed") && outcome.is_null() {
+/// A closed record has an outcome, where its kind has one.
+pub(crate) fn closing(kind: Kind, state: &Value, outcome: &Value) -> Result<(), Problem> {
+    if kind.closed().is_some() && state.as_str() == kind.closed() && outcome.is_null() {
         let detail = "a project is closed with an outcome, a code and a date, and there is none";
         return Err(Problem::new("/outcome", CLOSING_WITHOUT_OUTCOME, detail));
     }

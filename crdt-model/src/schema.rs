@@ -1,63 +1,176 @@
 //! The one table of the fields of a record: what each may hold and how edits of it merge.
 //!
 //! Parsing, storing, flags and conflicts all read this table; none repeats it.
-//! Source: `docs/architecture.md`, "The record". Does not know JSON or Automerge.
+//! One file for each kind under `schema/`. Source: `docs/architecture.md`, "The record".
+//! Does not know JSON or Automerge.
 
-/// A kind of record.
+mod codes;
+mod guideline;
+mod organisation;
+mod project;
+
+pub use crate::lifecycle::Lifecycle;
+
+/// A kind of record; the discriminant is its number in the signed entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The shared record of one project.
-    Project,
+    Project = 1,
+    /// A procedure, form or list that the coordination publishes for all territories.
+    Guideline = 2,
+    /// A body of the network of services: what it is, offers and agreed to.
+    Organisation = 3,
+}
+
+/// For whom the records of a kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The home territory and its coordination; one made with sharing `local` only the former.
+    Home,
+    /// All members of the federation.
+    Everyone,
+}
+
+/// Whose nodes make and edit the records of a kind, each in its own territory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// The nodes of a district.
+    District,
+    /// The node of a coordination.
+    Coordination,
+}
+
+/// All that the program knows of one kind.
+#[derive(Debug)]
+struct Table {
+    code: u8,
+    singular: &'static str,
+    plural: &'static str,
+    audience: Audience,
+    writer: Writer,
+    fields: &'static [Field],
+    /// Pairs of dates of the root of which the second never comes before the first.
+    order: &'static [(&'static str, &'static str)],
+    opening: Option<Opening>,
+    /// The state that demands an `outcome`.
+    closed: Option<&'static str>,
+    lifecycle: &'static Lifecycle,
+    /// The field that names the record to people.
+    title: Option<&'static str>,
+    /// Fields that a search matches; `*` stands for every key.
+    search: &'static [&'static str],
+}
+
+/// The date before which nothing dated in the record may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The field that holds it.
+    pub field: &'static str,
+    /// Fields of the root whose `on`, or that of each of their entries, comes after it.
+    pub after: &'static [&'static str],
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Project];
+    pub const fn all() -> [Self; 3] {
+        [Self::Project, Self::Guideline, Self::Organisation]
+    }
 
-    /// The number in the signed entry.
-    pub const fn code(self) -> u8 {
+    const fn table(self) -> &'static Table {
         match self {
-            Self::Project => 1,
+            Self::Project => &project::TABLE,
+            Self::Guideline => &guideline::TABLE,
+            Self::Organisation => &organisation::TABLE,
         }
     }
 
+    /// The number in the signed entry.
+    pub const fn code(self) -> u8 {
+        self.table().code
+    }
+
     /// The kind with this number.
-    pub const fn from_code(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(Self::Project),
-            _ => None,
-        }
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::all().into_iter().find(|kind| kind.code() == code)
     }
 
     /// The word in documents and on the command line.
     pub const fn singular(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-        }
+        self.table().singular
     }
 
     /// The word in paths.
     pub const fn plural(self) -> &'static str {
-        match self {
-            Self::Project => "projects",
-        }
+        self.table().plural
     }
 
     /// The kind with this singular.
     pub fn from_singular(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.singular() == word)
+        Self::all().into_iter().find(|kind| kind.singular() == word)
     }
 
     /// The kind with this plural.
     pub fn from_plural(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.plural() == word)
+        Self::all().into_iter().find(|kind| kind.plural() == word)
+    }
+
+    /// For whom its records are.
+    pub const fn audience(self) -> Audience {
+        self.table().audience
+    }
+
+    /// Whose nodes write its records.
+    pub const fn writer(self) -> Writer {
+        self.table().writer
     }
 
     /// The table of this kind's fields.
     pub const fn fields(self) -> &'static [Field] {
-        match self {
-            Self::Project => PROJECT,
-        }
+        self.table().fields
+    }
+
+    /// The passages of its state.
+    pub const fn lifecycle(self) -> &'static Lifecycle {
+        self.table().lifecycle
+    }
+
+    /// Pairs of dates of the root of which the second never comes before the first.
+    pub const fn order(self) -> &'static [(&'static str, &'static str)] {
+        self.table().order
+    }
+
+    /// The date before which nothing dated in the record may be.
+    pub const fn opening(self) -> Option<Opening> {
+        self.table().opening
+    }
+
+    /// The state that demands an `outcome`.
+    pub const fn closed(self) -> Option<&'static str> {
+        self.table().closed
+    }
+
+    /// The field that names the record to people.
+    pub const fn title(self) -> Option<&'static str> {
+        self.table().title
+    }
+
+    /// Fields that a search matches: keys from the root joined by `/`, `*` for every key.
+    pub const fn search(self) -> &'static [&'static str] {
+        self.table().search
+    }
+
+    /// Whether an edit of this root field is checked against the dates of the whole record.
+    pub(crate) fn dates_the_whole(self, name: &str) -> bool {
+        self.opening().is_some_and(|opening| opening.field == name)
+            || self
+                .order()
+                .iter()
+                .any(|pair| pair.0 == name || pair.1 == name)
+    }
+
+    /// Whether a record of this kind with these fields stays in its territory.
+    pub(crate) fn stays_home(self, sharing: Option<&str>) -> bool {
+        self.audience() == Audience::Home && sharing == Some("local")
     }
 }
 
@@ -185,204 +298,44 @@ pub fn find(fields: &'static [Field], name: &str) -> Option<&'static Field> {
     fields.iter().find(|field| field.name == name)
 }
 
-/// States of a record.
-pub const STATES: &[&str] = &[
-    "reported",
-    "taken_in_charge",
-    "assessment",
-    "planning",
-    "approval",
-    "active",
-    "review",
-    "suspended",
-    "closed",
-    "reopened",
-    "transferring",
-    "transferred",
-    "archived",
-];
-
-/// Bodies that take part (`ServiceBody`).
-pub const BODIES: &[&str] = &[
-    "SSD", "DSM", "D3D", "DISS", "CPI", "SIL", "CSS", "COR", "DPREV", "FP", "SCU", "ETS", "IMP",
-    "PROV", "COM",
-];
-
-/// Areas of need.
-pub const NEED_AREAS: &[&str] = &["FAM", "DIS", "POV"];
-
-/// Local parts of the areas of need.
-pub const SUB_AREAS: &[&str] = &[
-    "salute_mentale",
-    "dipendenze",
-    "giustizia",
-    "migrazione",
-    "senza_dimora",
-    "violenza",
-];
-
-/// Instruments (`InstrumentKind`).
-pub const INSTRUMENTS: &[&str] = &[
-    "BL_SSC", "BL_SIL", "BL_DSM", "BL_DIP", "TIR", "TIS", "LAB_OV", "LAB_PR", "CM68", "COOP_B",
-    "LSU", "LPU", "VOU", "AGR", "SCOM", "MICRO", "ASS",
-];
-
-/// What a placement is for.
-pub const PURPOSES: &[&str] = &["PRO", "OSS", "SOC", "LAV"];
-
-/// How a placement ended (`PlacementOutcome`).
-pub const PLACEMENT_OUTCOMES: &[&str] = &[
-    "ASSUNTO",
-    "PROROGA",
-    "PASSAGGIO",
-    "CONCLUSO",
-    "RINUNCIA",
-    "SALUTE",
-    "OSPITANTE",
-    "TRASF",
-    "ALTRO",
-];
-
-/// Why a project was closed (`ClosureReason`).
-pub const CLOSURE_REASONS: &[&str] = &[
-    "1",
-    "2",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-    "TRASF_LAVORO",
-    "OBIETTIVI",
-];
-
-const SUBJECT: &[Field] = &[
-    leaf("birth_year", Rule::Whole(1880, 2200)),
-    leaf("kind", Rule::Closed(&["person", "household"])).required(),
-    leaf("minors", Rule::Whole(0, 50)),
-    leaf("municipality", Rule::Municipality),
-    leaf("sex", Rule::Closed(&["F", "M", "X"])),
-    leaf("token", Rule::Text(128)),
-];
-
-const MEMBER: Entity = Entity {
-    fields: &[
-        leaf("body", Rule::Open(BODIES)),
-        leaf("from", Rule::Date),
-        leaf("operator", Rule::Text(128)),
-        leaf("role", Rule::Open(&[])),
-        leaf("until", Rule::Date),
-    ],
-    order: &[("from", "until")],
-};
-
-const GOAL: Entity = Entity {
-    fields: &[
-        leaf("due", Rule::Date),
-        leaf("horizon", Rule::Closed(&["short", "medium", "long"])),
-        leaf("reached", Rule::Whole(1, 3)).deciding(),
-        leaf("text", Rule::Text(4_000)),
-    ],
-    order: &[],
-};
-
-const INTERVENTION: Entity = Entity {
-    fields: &[
-        leaf("end", Rule::Date),
-        leaf("hours", Rule::Number(100_000.0)),
-        leaf("provider", Rule::Text(128)),
-        leaf("start", Rule::Date),
-        leaf(
-            "state",
-            Rule::Closed(&["planned", "active", "suspended", "done", "cancelled"]),
-        ),
-        leaf("type", Rule::Open(&[])),
-    ],
-    order: &[("start", "end")],
-};
-
-const PLAN: &[Field] = &[
-    leaf("body", Rule::Open(BODIES)),
-    keyed("goals", &GOAL),
-    keyed("interventions", &INTERVENTION),
-];
-
-const WORK_PLAN: &[Field] = &[
-    leaf("body", Rule::Open(BODIES)),
-    leaf("employability", Rule::Whole(0, 100)),
-    keyed("goals", &GOAL),
-    keyed("interventions", &INTERVENTION),
-];
-
-const INSTRUMENT: Entity = Entity {
-    fields: &[
-        leaf("amount_eur", Rule::Money),
-        leaf("from", Rule::Date),
-        leaf("host", Rule::Text(128)),
-        leaf("hours", Rule::Number(100_000.0)),
-        leaf("kind", Rule::Open(INSTRUMENTS)),
-        leaf("outcome", Rule::Open(PLACEMENT_OUTCOMES)).deciding(),
-        leaf("purpose", Rule::Open(PURPOSES)),
-        leaf(
-            "state",
-            Rule::Closed(&["planned", "active", "extended", "concluded"]),
-        ),
-        leaf("until", Rule::Date),
-    ],
-    order: &[("from", "until")],
-};
-
-const REVIEW: Entity = Entity {
-    fields: &[
-        leaf("bodies", Rule::Codes(BODIES)),
-        leaf(
-            "decision",
-            Rule::Closed(&["continue", "revise", "suspend", "close"]),
-        ),
-        leaf("next_on", Rule::Date),
-        leaf("on", Rule::Date),
-        leaf("summary", Rule::Text(4_000)),
-    ],
-    order: &[("on", "next_on")],
-};
-
-const PROJECT: &[Field] = &[
-    keyed("instruments", &INSTRUMENT),
-    leaf("need_area", Rule::Open(NEED_AREAS)).required(),
-    leaf("next_review_on", Rule::Date).deciding(),
-    leaf("opened_on", Rule::Date).required(),
-    leaf("outcome", Rule::Outcome(CLOSURE_REASONS)).deciding(),
-    group(
-        "plans",
-        &[
-            group("health", PLAN),
-            group("social", PLAN),
-            group("work", WORK_PLAN),
-        ],
-    ),
-    leaf("ref", Rule::Text(64)),
-    keyed("reviews", &REVIEW),
-    leaf("sharing", Rule::Closed(&["shared", "local"])).fixed(),
-    leaf("state", Rule::Closed(STATES)).required().deciding(),
-    leaf("sub_areas", Rule::Codes(SUB_AREAS)),
-    group("subject", SUBJECT),
-    keyed("team", &MEMBER),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_kind_is_found_by_its_number_and_its_words() {
-        for kind in Kind::ALL {
+        for kind in Kind::all() {
             assert_eq!(Kind::from_code(kind.code()), Some(kind));
             assert_eq!(Kind::from_singular(kind.singular()), Some(kind));
             assert_eq!(Kind::from_plural(kind.plural()), Some(kind));
         }
         assert_eq!(Kind::from_code(0), None);
         assert_eq!(Kind::from_plural("project"), None);
+    }
+
+    #[test]
+    fn every_kind_has_what_imports_lists_and_passages_need() {
+        for kind in Kind::all() {
+            assert_eq!(kind.code(), kind as u8);
+            let fields = kind.fields();
+            assert!(matches!(
+                find(fields, "ref").map(|f| f.node),
+                Some(Node::Leaf(Rule::Text(64)))
+            ));
+            let state = find(fields, "state").expect("every kind has a state");
+            assert!(state.required && state.deciding);
+            assert_eq!(find(fields, "outcome").is_some(), kind.closed().is_some());
+            assert_eq!(
+                find(fields, "sharing").is_some(),
+                kind.audience() == Audience::Home
+            );
+            assert!(
+                kind.title()
+                    .is_none_or(|name| find(fields, name).is_some_and(|f| f.required))
+            );
+            let known = |path: &&str| find(fields, path.split('/').next().unwrap_or("")).is_some();
+            assert!(kind.search().iter().all(known));
+        }
     }
 
     fn assert_sorted(fields: &[Field]) {
@@ -407,6 +360,17 @@ mod tests {
 
     #[test]
     fn the_table_lists_the_fields_by_name_and_orders_dates_only() {
-        assert_sorted(Kind::Project.fields());
+        for kind in Kind::all() {
+            assert_sorted(kind.fields());
+            let opening = kind.opening().map(|opening| opening.field);
+            let pairs = kind
+                .order()
+                .iter()
+                .flat_map(|(first, second)| [*first, *second]);
+            for name in opening.into_iter().chain(pairs) {
+                let field = find(kind.fields(), name).expect("an ordered date is a field");
+                assert_eq!(field.node, Node::Leaf(Rule::Date));
+            }
+        }
     }
 }

@@ -130,7 +130,7 @@ fn a_line_is_read_or_refused_with_all_its_problems() {
         r#"{"op":"drop","kind":"person","ref":7,"at":"noon","by":[],"when":1}"#,
         &expect![[r#"
             /when: a line has no member "when", only op, kind, ref, at, by, doc, patch (unknown_member)
-            /kind: "person" is no kind of record, only project is (unknown_kind)
+            /kind: "person" is no kind of record, only project, guideline, organisation are (unknown_kind)
             /ref: ref is not text (wrong_type)
             /by: by is not text (wrong_type)
             /at: "noon" is not an RFC 3339 instant such as 2026-03-04T09:00:00Z (not_an_instant)
@@ -256,6 +256,11 @@ fn a_summary_says_what_rows_and_searches_need() {
             reference: Some(
                 "FR-A-2026-000123",
             ),
+            title: None,
+            type_code: None,
+            version: None,
+            valid_from: None,
+            valid_until: None,
             state: "active",
             need_area: "POV",
             subject_kind: "person",

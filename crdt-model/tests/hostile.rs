@@ -153,7 +153,7 @@ fn a_change_must_be_the_one_that_was_signed() {
     let mut out = String::new();
     let mut tell = |bytes: Vec<u8>, hash: &ChangeHash, node: u8| {
         let refused = gate::check(bytes, hash, [node; 8], [0xee; 8]).expect_err("refused");
-        out += &format!("{}\n", refused.reason);
+        out += &format!("{}\n", refused.reason());
     };
     tell(change.bytes.clone(), &ChangeHash::from_bytes([0; 32]), 1);
     tell(change.bytes.clone(), &change.hash, 2);

@@ -58,9 +58,7 @@ pub(super) fn absorb(document: &Document, changes: &[CheckedChange]) -> Result<D
     let mut fit = Fit::of(&document.automerge);
     let mut new = Vec::new();
     for (index, change) in changes.iter().enumerate() {
-        let is_new = fit
-            .admit(change)
-            .map_err(|reason| Refused { index, reason })?;
+        let is_new = fit.admit(index, change.decoded())?;
         if is_new {
             new.push((index, change));
         }
@@ -73,7 +71,7 @@ pub(super) fn absorb(document: &Document, changes: &[CheckedChange]) -> Result<D
     let joined = catch_unwind(AssertUnwindSafe(|| {
         join(&mut copy, &new)?;
         if document.changes == 0 {
-            found(&mut copy, first).map_err(|reason| Refused { index: 0, reason })?;
+            found(&mut copy, first).map_err(|reason| Refused::unfit(0, reason))?;
         }
         copy.changed(new.len() as u64);
         // Showing it once here means that no later showing of it can fail.
@@ -83,10 +81,10 @@ pub(super) fn absorb(document: &Document, changes: &[CheckedChange]) -> Result<D
     match joined {
         Ok(Ok(())) => Ok(copy),
         Ok(Err(refused)) => Err(refused),
-        Err(_) => Err(Refused {
-            index: new[0].0,
-            reason: "the change makes the library fail".to_owned(),
-        }),
+        Err(_) => Err(Refused::unfit(
+            new[0].0,
+            "the change makes the library fail",
+        )),
     }
 }
 
@@ -95,10 +93,8 @@ fn join(copy: &mut Document, new: &[(usize, &CheckedChange)]) -> Result<(), Refu
     let before = copy.automerge.get_heads();
     let decoded = new.iter().map(|(_, change)| change.decoded().clone());
     let applied = copy.automerge.apply_changes(decoded.collect::<Vec<_>>());
-    applied.map_err(|error| Refused {
-        index: new[0].0,
-        reason: format!("the changes do not apply: {error}"),
-    })?;
+    applied
+        .map_err(|error| Refused::unfit(new[0].0, format!("the changes do not apply: {error}")))?;
     let encoded: BTreeMap<ChangeHash, automerge::Change> = copy
         .automerge
         .get_changes(&before)
@@ -112,10 +108,7 @@ fn join(copy: &mut Document, new: &[(usize, &CheckedChange)]) -> Result<(), Refu
             .is_some_and(|encoded| encoded.raw_bytes() == arrived.raw_bytes());
         if !same {
             let reason = "the change is not encoded as it would be here";
-            return Err(Refused {
-                index: *index,
-                reason: reason.to_owned(),
-            });
+            return Err(Refused::unfit(*index, reason));
         }
     }
     Ok(())
@@ -140,7 +133,7 @@ fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
     let territory = text(HOME)
         .filter(|home| !home.is_empty() && home.len() <= TERRITORY_MAX)
         .ok_or("the first change names no home territory")?;
-    let local = text("sharing").as_deref() == Some("local");
+    let local = kind.stays_home(text("sharing").as_deref());
     let schema = document.automerge.get_at(ROOT, SCHEMA, &at).ok().flatten();
     let version = schema.and_then(|(value, _)| value.as_i64());
     if version.is_none_or(|version| version < 1) {
@@ -177,42 +170,40 @@ impl Fit {
         fit
     }
 
-    /// Takes a change in, if it fits; `false` if it is held already.
-    fn admit(&mut self, checked: &CheckedChange) -> Result<bool, String> {
-        let change = checked.decoded();
+    /// Takes the change at `index` of a batch in, if it fits; `false` if it is held already.
+    fn admit(&mut self, index: usize, change: &automerge::Change) -> Result<bool, Refused> {
         if self.held.contains_key(&change.hash()) {
             return Ok(false);
         }
+        let unfit = |reason: String| Refused::unfit(index, reason);
         let mut start = 1;
         for dep in change.deps() {
-            let Some(max_op) = self.held.get(dep) else {
-                return Err(format!("the change depends on {dep}, which is not held"));
-            };
+            let hash = crate::value::ChangeHash::from_bytes(dep.0);
+            let max_op = self.held.get(dep).ok_or(Refused::Absent { index, hash })?;
             start = start.max(max_op + 1);
         }
         if change.deps().is_empty() != self.held.is_empty() {
-            return Err("only the first change of a document depends on nothing".to_owned());
+            let reason = "only the first change of a document depends on nothing";
+            return Err(Refused::unfit(index, reason));
         }
         if change.start_op().get() != start {
-            return Err(format!(
+            return Err(unfit(format!(
                 "the change numbers its operations from {}, only {start} is allowed",
                 change.start_op()
-            ));
+            )));
         }
         let actor = change.actor_id().to_bytes();
-        let last = self.sequences.get(actor).copied().unwrap_or(0);
-        if change.seq() != last + 1 {
-            return Err(format!(
-                "the change is number {} of its actor, only {} is allowed",
-                change.seq(),
-                last + 1
-            ));
+        let allowed = self.sequences.get(actor).copied().unwrap_or(0) + 1;
+        if change.seq() != allowed {
+            return Err(unfit(format!(
+                "the change is number {} of its actor, only {allowed} is allowed",
+                change.seq()
+            )));
         }
         for other in change.other_actor_ids() {
             if !self.sequences.contains_key(other.to_bytes()) {
-                return Err(format!(
-                    "the change names the actor {other}, which is not held"
-                ));
+                let reason = format!("the change names the actor {other}, which is not held");
+                return Err(unfit(reason));
             }
         }
         self.sequences.insert(actor.to_vec(), change.seq());

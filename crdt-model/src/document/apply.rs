@@ -18,6 +18,7 @@ use crate::gate::CHANGE_BYTES_MAX;
 use crate::passage;
 use crate::problem::{Problem, Rejected};
 use crate::rules::weigh;
+use crate::schema::{Audience, Kind};
 use crate::value::{ActorId, ChangeHash, Heads};
 
 /// From this weight on an edit might not fit a change, so the document is kept aside.
@@ -154,7 +155,7 @@ fn fixed(plan: &Plan, local: bool) -> Result<(), Rejected> {
     let now = if local { "local" } else { "shared" };
     for part in &plan.parts {
         let wanted = match part.place {
-            Place::Whole => part.at("/sharing").1,
+            Place::Whole if plan.kind.audience() == Audience::Home => part.at("/sharing").1,
             Place::Field(field) if field.fixed => part.after.as_ref(),
             _ => continue,
         };
@@ -181,18 +182,19 @@ fn rules(document: &Automerge, plan: &Plan) -> Result<(), Rejected> {
         let shown = before.and_then(Value::as_str);
         let rivals = all.iter().filter_map(|(value, _)| value.as_str());
         let from: Vec<_> = shown.into_iter().chain(rivals).collect();
-        passage::state(&from, to).map_err(Rejected::Rule)?;
+        passage::state(plan.kind, &from, to).map_err(Rejected::Rule)?;
     }
     if state.is_some() || outcome.is_some() {
         let now = |touched: Option<(Option<&Value>, Option<&Value>)>, name: &str| match touched {
             Some((_, after)) => after.cloned().unwrap_or_default(),
             None => register(document, name),
         };
-        passage::closing(&now(state, "state"), &now(outcome, "outcome")).map_err(Rejected::Rule)?;
+        let (state, outcome) = (now(state, "state"), now(outcome, "outcome"));
+        passage::closing(plan.kind, &state, &outcome).map_err(Rejected::Rule)?;
     }
     for part in plan.parts.iter().filter(|part| part.differs()) {
-        let before = dates(document, part, part.before.as_ref());
-        let after = dates(document, part, part.after.as_ref());
+        let before = dates(document, plan.kind, part, part.before.as_ref());
+        let after = dates(document, plan.kind, part, part.after.as_ref());
         if let Some(problem) = after.into_iter().find(|problem| !before.contains(problem)) {
             return Err(Rejected::Rule(problem));
         }
@@ -223,33 +225,27 @@ fn register(document: &Automerge, name: &str) -> Value {
 }
 
 /// Dates out of order in a part that holds this value.
-fn dates(document: &Automerge, part: &Part, value: Option<&Value>) -> Vec<Problem> {
+fn dates(document: &Automerge, kind: Kind, part: &Part, value: Option<&Value>) -> Vec<Problem> {
     let Some(value) = value else {
         return Vec::new();
     };
     let mut out = Vec::new();
     let mut path = part.path();
     match part.place {
-        Place::Whole => return passage::dates(value),
+        Place::Whole => return passage::dates(kind, value),
         Place::Field(field) => passage::dates_in(&field.node, value, &mut path, &mut out),
         Place::Entry(entity) => passage::dates_in_entity(entity, value, &mut path, &mut out),
         Place::Unknown => {}
     }
-    if let Some(name @ ("reviews" | "outcome")) = part.way.first().map(String::as_str)
-        && let Some(opened_on) = register(document, "opened_on").as_str()
+    if let Some(opening) = kind.opening()
+        && let Some((name, deeper)) = part.way.split_first()
+        && opening.after.contains(&name.as_str())
+        && let Some(opened) = register(document, opening.field).as_str()
     {
-        match (name, part.way.len(), value) {
-            ("reviews", 1, Value::Object(reviews)) => {
-                for (id, review) in reviews {
-                    passage::since_opening(
-                        opened_on,
-                        review,
-                        &super::plan::below(&path, id),
-                        &mut out,
-                    );
-                }
-            }
-            _ => passage::since_opening(opened_on, value, &path, &mut out),
+        if deeper.is_empty() {
+            passage::since_opening(kind, opened, name, value, &mut path, &mut out);
+        } else {
+            passage::on_since(kind, opened, value, &path, &mut out);
         }
     }
     out

@@ -11,11 +11,11 @@ use super::codec::{put, stored_group};
 use super::{Change, Document, message};
 use crate::command::Stamp;
 use crate::gate::CHANGE_BYTES_MAX;
+use crate::passage;
 use crate::problem::{Problem, Rejected};
 use crate::rules::{Findings, weigh};
 use crate::schema::{Field, Kind, Node, Rule, SCHEMA_VERSION};
 use crate::value::{ActorId, DocumentId};
-use crate::{lifecycle, passage};
 
 /// Root key of the home territory's path.
 pub(crate) const HOME: &str = "_home";
@@ -33,7 +33,7 @@ pub(super) fn create(
 ) -> Result<(Document, Change), Rejected> {
     let record = whole(kind, fields)?;
     if !stamp.imported {
-        rules(&record).map_err(Rejected::Rule)?;
+        rules(kind, &record).map_err(Rejected::Rule)?;
     }
     let mut root = match stored_group(kind.fields(), &record) {
         hydrate::Value::Map(map) => map,
@@ -57,7 +57,7 @@ pub(super) fn create(
         return Err(too_large(change.raw_bytes().len()));
     }
     let change = Change::new(&change, stamp);
-    let local = record.get("sharing").and_then(Value::as_str) == Some("local");
+    let local = kind.stays_home(record.get("sharing").and_then(Value::as_str));
     let document = Document::from_parts(id, kind, territory.to_owned(), local, automerge);
     Ok((document, change))
 }
@@ -84,7 +84,7 @@ fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
     if let Value::Object(members) = &mut record {
         add_containers(kind.fields(), members);
         if members.get("state").is_none_or(Value::is_null) {
-            members.insert("state".to_owned(), Value::from(lifecycle::FIRST_STATES[0]));
+            members.insert("state".to_owned(), Value::from(kind.lifecycle().first[0]));
         }
     }
     let mut findings = Findings::default();
@@ -125,19 +125,20 @@ pub(super) fn add_containers(fields: &'static [Field], members: &mut Map<String,
     }
 }
 
-fn rules(record: &Value) -> Result<(), Problem> {
+fn rules(kind: Kind, record: &Value) -> Result<(), Problem> {
+    let first = kind.lifecycle().first;
     let state = record
         .get("state")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if !lifecycle::FIRST_STATES.contains(&state) {
+    if !first.contains(&state) {
         let detail = format!(
             "a record cannot begin as {state}, only as {}",
-            lifecycle::FIRST_STATES.join(", ")
+            first.join(", ")
         );
         return Err(Problem::new("/state", passage::STATE_CANNOT_FOLLOW, detail));
     }
-    passage::dates(record)
+    passage::dates(kind, record)
         .into_iter()
         .next()
         .map_or(Ok(()), Err)

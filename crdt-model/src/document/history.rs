@@ -17,7 +17,7 @@ use super::write::place;
 use super::{Document, message};
 use crate::history::{HistoryChange, HistoryItem};
 use crate::rules::REMOVED;
-use crate::schema::{Field, Node};
+use crate::schema::{Kind, Node};
 use crate::value::{ActorId, UnixMillis};
 
 /// Most steps told of one change; an office's edit has a few.
@@ -27,7 +27,7 @@ pub(super) fn history(document: &Document) -> Vec<HistoryItem> {
     let mut teller = Teller {
         document: &document.automerge,
         objects: BTreeMap::new(),
-        fields: document.kind.fields(),
+        kind: document.kind,
     };
     let changes = ordered(document.automerge.get_changes(&[]));
     changes.iter().map(|change| teller.item(change)).collect()
@@ -74,7 +74,7 @@ struct Object {
 struct Teller<'a> {
     document: &'a Automerge,
     objects: BTreeMap<OpId, Object>,
-    fields: &'static [Field],
+    kind: Kind,
 }
 
 impl Teller<'_> {
@@ -108,7 +108,7 @@ impl Teller<'_> {
         let fields = match held::read(self.document, &automerge::ROOT, Some(&[hash])) {
             Some(Held::Map(mut members)) => {
                 members.retain(|(name, _)| !name.starts_with('_'));
-                plain_group(self.fields, &Held::Map(members))
+                plain_group(self.kind.fields(), &Held::Map(members))
             }
             _ => Value::Null,
         };
@@ -184,7 +184,7 @@ impl Teller<'_> {
         }
         if let Some((last, entry)) = way.split_last()
             && last == REMOVED
-            && matches!(place(entry), Place::Entry(_))
+            && matches!(place(self.kind, entry), Place::Entry(_))
         {
             match op.action {
                 OpType::Delete => told.push("add", entry, self.read(entry, at)),
@@ -197,7 +197,7 @@ impl Teller<'_> {
             OpType::Put(value) => told.push(
                 verb,
                 way,
-                Some(shown(node(way), &ScalarValueRef::from(value.clone()))),
+                Some(shown(self.node(way), &ScalarValueRef::from(value.clone()))),
             ),
             OpType::Delete => match self.read(way, at) {
                 // Deleting what was not shown settles on what was.
@@ -205,6 +205,13 @@ impl Teller<'_> {
                 None => told.push("remove", way, None),
             },
             _ => told.push(verb, way, self.read(way, at)),
+        }
+    }
+
+    fn node(&self, way: &[String]) -> Option<&'static Node> {
+        match place(self.kind, way) {
+            Place::Field(field) => Some(&field.node),
+            _ => None,
         }
     }
 
@@ -217,18 +224,11 @@ impl Teller<'_> {
         }
         let (value, id) = self.document.get_at(&object, last.as_str(), at).ok()??;
         let held = held::of(self.document, value, &id, Some(at))?;
-        Some(match place(way) {
+        Some(match place(self.kind, way) {
             Place::Entry(entity) => plain_entity(entity.fields, &held),
             Place::Field(field) => plain(Some(&field.node), &held),
             Place::Unknown | Place::Whole => plain(None, &held),
         })
-    }
-}
-
-fn node(way: &[String]) -> Option<&'static Node> {
-    match place(way) {
-        Place::Field(field) => Some(&field.node),
-        _ => None,
     }
 }
 

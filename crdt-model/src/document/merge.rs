@@ -2,7 +2,7 @@
 //!
 //! Deciding fields keep all concurrent values as conflicts until a person chooses; other fields
 //! report a lost value as overwritten. A sub-entity removed here and edited there comes back,
-//! flagged. Of competing states the one shown is the first of the order in `lifecycle`; of other
+//! flagged. Of competing states the one shown is the first in the order of its kind; of other
 //! values Automerge's. The same changes give the same view on every node, in whatever order
 //! they arrived.
 
@@ -15,7 +15,6 @@ use super::codec::{plain, plain_entity, shown};
 use super::held::{self, Held, Slot};
 use super::message;
 use super::{Conflict, Flag, Rival};
-use crate::lifecycle::precedence;
 use crate::rules::{REMOVED, within};
 use crate::schema::{Entity, Field, Kind, Node, find};
 use crate::value::UnixMillis;
@@ -36,6 +35,7 @@ enum Step {
 /// Turns what the document holds into the record's JSON and notes what merging left open.
 pub(crate) struct View<'a> {
     document: &'a Automerge,
+    kind: Kind,
     /// Deciding fields with several values.
     pub(crate) conflicts: Vec<Conflict>,
     /// Other fields with several values.
@@ -47,9 +47,10 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     /// A view of what stands at the keys `way` below the root.
-    pub(crate) fn new(document: &'a Automerge, way: &[String]) -> Self {
+    pub(crate) fn new(document: &'a Automerge, kind: Kind, way: &[String]) -> Self {
         Self {
             document,
+            kind,
             conflicts: Vec::new(),
             overwritten: Vec::new(),
             flags: Vec::new(),
@@ -110,9 +111,9 @@ impl<'a> View<'a> {
     }
 
     /// The whole record.
-    pub(super) fn record(&mut self, kind: Kind) -> Value {
+    pub(super) fn record(&mut self) -> Value {
         match held::read(self.document, &ROOT, None) {
-            Some(Held::Map(map)) => self.members(kind.fields(), &map, &mut String::new()),
+            Some(Held::Map(map)) => self.members(self.kind.fields(), &map, &mut String::new()),
             _ => Value::Object(Map::new()),
         }
     }
@@ -245,6 +246,7 @@ impl<'a> View<'a> {
             .document
             .get_all(&object, key.as_str())
             .unwrap_or_default();
+        let precedence = |state: &str| self.kind.lifecycle().precedence(state);
         let mut best = winner;
         // Automerge's own value is the last; an equal place leaves it shown.
         for (value, _) in values.iter().rev() {

@@ -48,6 +48,7 @@ pub(super) struct Part {
 /// A patch, read against one version of a record.
 #[derive(Debug)]
 pub(super) struct Plan {
+    pub(super) kind: Kind,
     pub(super) parts: Vec<Part>,
     /// Pointers that the patch sets, whatever value was there.
     pub(super) set: Vec<Pointer>,
@@ -104,6 +105,7 @@ impl Plan {
             }
         }
         let mut plan = Self {
+            kind,
             parts,
             set: Vec::new(),
             reasons: BTreeMap::new(),
@@ -164,8 +166,12 @@ fn ways(kind: Kind, patch: &Patch) -> Vec<Vec<String>> {
     for (pointer, operation) in patch.steps() {
         let tokens = pointer.tokens();
         let edits = !matches!(operation, Operation::Test(_));
-        if edits && tokens.first().is_some_and(|name| name == "opened_on") {
-            // Every date of the record is measured against this one.
+        if edits
+            && tokens
+                .first()
+                .is_some_and(|name| kind.dates_the_whole(name))
+        {
+            // Other dates of the record are measured against this one.
             return vec![Vec::new()];
         }
         let length = part_length(kind.fields(), tokens);
@@ -219,7 +225,7 @@ fn read_part(document: &Automerge, kind: Kind, way: Vec<String>) -> Result<Part,
         (None, Some(field)) => Place::Field(field),
         (None, None) => Place::Unknown,
     };
-    let mut view = View::new(document, parents);
+    let mut view = View::new(document, kind, parents);
     let before = read_key(document, &object, key).and_then(|value| {
         let mut path = path_of(&way);
         match place {
@@ -238,8 +244,8 @@ fn read_part(document: &Automerge, kind: Kind, way: Vec<String>) -> Result<Part,
 }
 
 fn read_whole(document: &Automerge, kind: Kind) -> Part {
-    let mut view = View::new(document, &[]);
-    let record = view.record(kind);
+    let mut view = View::new(document, kind, &[]);
+    let record = view.record();
     Part {
         way: Vec::new(),
         place: Place::Whole,

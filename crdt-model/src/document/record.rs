@@ -18,8 +18,8 @@ const STATE_OUT_OF_ORDER: &str = "state_out_of_order";
 
 pub(super) fn record(document: &Document) -> Record {
     let automerge = &document.automerge;
-    let mut view = View::new(automerge, &[]);
-    let fields = view.record(document.kind);
+    let mut view = View::new(automerge, document.kind, &[]);
+    let fields = view.record();
     let (mut conflicts, mut overwritten) = (view.conflicts, view.overwritten);
     let by_path = |left: &Conflict, right: &Conflict| left.path.cmp(&right.path);
     conflicts.sort_by(by_path);
@@ -29,7 +29,7 @@ pub(super) fn record(document: &Document) -> Record {
     if document.changes > 0 {
         flags.extend(findings(document, &fields));
         if let Some(first) = times.first
-            && state_out_of_order(automerge, first, &fields)
+            && state_out_of_order(document, first, &fields)
         {
             flags.push(flag(STATE_OUT_OF_ORDER, "/state"));
         }
@@ -65,10 +65,11 @@ fn findings(document: &Document, fields: &Value) -> Vec<Flag> {
     let unknown = findings.unknown.iter().map(|path| flag(UNKNOWN_CODE, path));
     let (state, outcome) = (fields.get("state"), fields.get("outcome"));
     let closing = passage::closing(
+        document.kind,
         state.unwrap_or(&Value::Null),
         outcome.unwrap_or(&Value::Null),
     );
-    let dates = passage::dates(fields);
+    let dates = passage::dates(document.kind, fields);
     let broken = closing.err().into_iter().chain(dates);
     invalid
         .chain(unknown)
@@ -77,7 +78,8 @@ fn findings(document: &Document, fields: &Value) -> Vec<Flag> {
 }
 
 /// Whether the state shown was set where it could not follow.
-fn state_out_of_order(automerge: &Automerge, first: automerge::ChangeHash, fields: &Value) -> bool {
+fn state_out_of_order(document: &Document, first: automerge::ChangeHash, fields: &Value) -> bool {
+    let automerge = &document.automerge;
     let Some(shown) = fields.get("state").and_then(Value::as_str) else {
         return false;
     };
@@ -101,7 +103,7 @@ fn state_out_of_order(automerge: &Automerge, first: automerge::ChangeHash, field
         .rev()
         .filter_map(|(value, _)| value.as_str())
         .collect();
-    passage::state(&from, shown).is_err()
+    passage::state(document.kind, &from, shown).is_err()
 }
 
 /// When the record was made and last changed, and by whom.

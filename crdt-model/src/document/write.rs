@@ -52,7 +52,7 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
         let (before, after) = (part.before.as_ref(), part.after.as_ref());
         let path = part.path();
         let Some((key, parents)) = part.way.split_last() else {
-            let fields = Kind::Project.fields();
+            let fields = self.plan.kind.fields();
             return self.group(&ROOT, fields, before, after, &path);
         };
         let parent = self.object(parents)?;
@@ -285,7 +285,7 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
             {
                 let parent = self.object(parents)?;
                 let prop = self.prop(&parent, key)?;
-                let place = place(pointer.tokens());
+                let place = place(plan.kind, pointer.tokens());
                 match place {
                     Place::Entry(entity) => {
                         let value = stored_group(entity.fields, after);
@@ -313,8 +313,8 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
 }
 
 /// What the table says of these keys below the root.
-pub(super) fn place(tokens: &[String]) -> Place {
-    let mut fields = Kind::Project.fields();
+pub(super) fn place(kind: Kind, tokens: &[String]) -> Place {
+    let mut fields = kind.fields();
     let mut entity: Option<&'static Entity> = None;
     let mut place = Place::Whole;
     for token in tokens {

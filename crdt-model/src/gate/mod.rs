@@ -18,12 +18,47 @@ pub use chunk::{
 
 /// Why foreign bytes were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("change {index} of the batch refused: {reason}")]
-pub struct Refused {
-    /// Place in the batch, from 0; 0 where a single change was checked.
-    pub index: usize,
-    /// What was seen and what is allowed.
-    pub reason: String,
+pub enum Refused {
+    /// A change comes after one that is not held: it may fit once that one is.
+    #[error("change {index} of the batch refused: the change depends on {hash}, which is not held")]
+    Absent {
+        /// Place in the batch, from 0.
+        index: usize,
+        /// What it depends on.
+        hash: ChangeHash,
+    },
+    /// It never fits, whatever else arrives.
+    #[error("change {index} of the batch refused: {reason}")]
+    Unfit {
+        /// Place in the batch, from 0; 0 where a single change or a save was checked.
+        index: usize,
+        /// What was seen and what is allowed.
+        reason: String,
+    },
+}
+
+impl Refused {
+    /// The place of the change in the batch, from 0.
+    pub fn index(&self) -> usize {
+        match self {
+            Self::Absent { index, .. } | Self::Unfit { index, .. } => *index,
+        }
+    }
+
+    /// What was seen and what is allowed, without the place.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Absent { hash, .. } => {
+                format!("the change depends on {hash}, which is not held")
+            }
+            Self::Unfit { reason, .. } => reason.clone(),
+        }
+    }
+
+    pub(crate) fn unfit(index: usize, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::Unfit { index, reason }
+    }
 }
 
 /// A change that passed the gate; only [`check`] makes one.
@@ -68,7 +103,7 @@ pub fn check(
     origin: [u8; 8],
     incarnation: [u8; 8],
 ) -> Result<CheckedChange, Refused> {
-    let refused = |reason: String| Refused { index: 0, reason };
+    let refused = |reason: String| Refused::unfit(0, reason);
     let measured = chunk::measure(&bytes).map_err(|bad| refused(bad.to_string()))?;
     if measured.hash != *signed_hash {
         let reason = format!(

@@ -22,6 +22,37 @@ pub(crate) fn full() -> Value {
      "next_review_on":"2026-09-01","outcome":null})
 }
 
+/// A whole record of a kind, with every field of its table.
+pub(crate) fn full_of(kind: Kind) -> Value {
+    match kind {
+        Kind::Project => full(),
+        Kind::Guideline => {
+            json!({"ref":"FR-LG-7","title":"Presa in carico integrata","type":"procedure",
+            "version":"2","state":"published","valid_from":"2026-01-01","valid_until":"2027-12-31",
+            "summary":"Chi fa che cosa, entro quando","replaces":"FR-LG-3",
+            "bodies":["SSD","CPI"],"processes":["access","planning"],
+            "sections":{"s1":{"title":"Accesso","text":"Il primo colloquio avviene entro dieci giorni.","position":1}},
+            "steps":{"p1":{"body":"SSD","text":"Primo colloquio","within_days":10,"position":1}}})
+        }
+        Kind::Organisation => {
+            json!({"ref":"ente-012","name":"Cooperativa Il Melograno","type":"ETS",
+            "state":"member","municipality":"060006","valid_from":"2026-01-01","valid_until":"2026-12-31",
+            "about":"Agricoltura sociale e laboratori","need_areas":["POV","DIS"],
+            "contacts":{"address":"Via Roma 1","email":"info@melograno.example","phone":"0775 000000",
+                        "website":"https://melograno.example","hours":"9-13"},
+            "offers":{"o1":{"title":"Laboratorio","type":"laboratorio","instrument":"LAB_OV","places":6,
+                            "need_areas":["DIS"],"how":"Tramite il CPI","from":"2026-02-01","until":"2026-11-30"}},
+            "agreements":{"a1":{"kind":"convenzione","number":"14/2026","from":"2026-01-01","until":"2026-12-31",
+                                "text":"Accoglienza di tirocini"}}})
+        }
+    }
+}
+
+/// A record of a kind, made by node 1.
+pub(crate) fn create_of(kind: Kind, fields: &Value) -> Result<(Document, Change), Rejected> {
+    Document::create(id(), kind, "frosinone/a", fields, &stamp(1, 0))
+}
+
 /// The least that a record may be.
 pub(crate) fn least() -> Value {
     json!({"subject":{"kind":"person"},"need_area":"FAM","opened_on":"2026-01-07"})

@@ -4,7 +4,7 @@
 //! Does not know stores; whether a document's home fits is asked with [`home_fits`].
 
 use raccordo_config::Role;
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Kind, Writer};
 use raccordo_transport::{EntryHeader, EntryKind};
 use thiserror::Error;
 
@@ -58,11 +58,15 @@ pub(crate) fn admit(header: &EntryHeader, author: Option<&Member>) -> Result<(),
     match (header.kind, author.role) {
         (EntryKind::Roster, Role::Coordination) => Ok(()),
         (EntryKind::Roster | EntryKind::Policy, _) => Err(NotAdmitted::NotCoordination),
-        (EntryKind::Change, role) => match (Kind::from_code(header.document_kind), role) {
-            (None, _) => Err(NotAdmitted::UnknownKind),
-            (Some(Kind::Project), Role::Coordination) => Err(NotAdmitted::NotHome),
-            (Some(Kind::Project), Role::District) => Ok(()),
-        },
+        (EntryKind::Change, role) => {
+            let writer = Kind::from_code(header.document_kind).map(Kind::writer);
+            match (writer, role) {
+                (None, _) => Err(NotAdmitted::UnknownKind),
+                (Some(Writer::District), Role::District)
+                | (Some(Writer::Coordination), Role::Coordination) => Ok(()),
+                (Some(_), _) => Err(NotAdmitted::NotHome),
+            }
+        }
         (EntryKind::Tombstone, _) => Err(NotAdmitted::UnknownKind),
     }
 }

@@ -244,12 +244,12 @@ fn absorb_one(
         let header = &entry.header;
         let hash = ChangeHash::from_bytes(header.body_hash);
         let change = gate::check(entry.body.clone(), &hash, header.origin, header.incarnation);
-        checked.push(change.map_err(|refused| stop(index, content(refused.reason)))?);
+        checked.push(change.map_err(|refused| stop(index, content(refused.reason())))?);
     }
     let empty = Document::empty(id);
     let former = loaded.as_ref().map_or(&empty, |loaded| &*loaded.document);
     let absorbed = former.absorb(&checked);
-    let document = absorbed.map_err(|refused| stop(refused.index, content(refused.reason)))?;
+    let document = absorbed.map_err(|refused| stop(refused.index(), content(refused.reason())))?;
     let ledger = core.ledger();
     for (index, (_, entry)) in share.entries.iter().enumerate() {
         let member = ledger.roster.of_origin(entry.header.origin);

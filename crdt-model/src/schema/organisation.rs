@@ -1,0 +1,84 @@
+//! A body of the network of services: what it is, where, what it offers, what it agreed to.
+//!
+//! Office contacts only, never a person's. It is found first, then spoken to, then joins.
+
+use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, group, keyed, leaf};
+
+/// What the table says of organisations.
+pub(super) const TABLE: Table = Table {
+    code: 3,
+    singular: "organisation",
+    plural: "organisations",
+    audience: Audience::Everyone,
+    writer: Writer::District,
+    fields: FIELDS,
+    order: &[("valid_from", "valid_until")],
+    opening: None,
+    closed: None,
+    lifecycle: &LIFECYCLE,
+    title: Some("name"),
+    search: &["ref", "name", "offers/*/title"],
+};
+
+const STATES: &[&str] = &["identified", "contacted", "member", "withdrawn"];
+
+const LIFECYCLE: Lifecycle = Lifecycle {
+    passages: &[
+        ("identified", &["contacted", "member", "withdrawn"]),
+        ("contacted", &["member", "withdrawn"]),
+        ("member", &["withdrawn"]),
+        ("withdrawn", &["contacted", "member"]),
+    ],
+    first: &["identified", "contacted", "member"],
+    // Nobody is to be sent where the door is closed.
+    shown_first: &["withdrawn", "member", "contacted", "identified"],
+};
+
+const CONTACTS: &[Field] = &[
+    leaf("address", Rule::Text(200)),
+    leaf("email", Rule::Text(128)),
+    leaf("hours", Rule::Text(200)),
+    leaf("phone", Rule::Text(64)),
+    leaf("website", Rule::Text(200)),
+];
+
+const OFFER: Entity = Entity {
+    fields: &[
+        leaf("from", Rule::Date),
+        leaf("how", Rule::Text(1_000)),
+        leaf("instrument", Rule::Open(INSTRUMENTS)),
+        leaf("need_areas", Rule::Codes(NEED_AREAS)),
+        leaf("places", Rule::Whole(0, 100_000)),
+        leaf("title", Rule::Text(200)),
+        leaf("type", Rule::Open(&[])),
+        leaf("until", Rule::Date),
+    ],
+    order: &[("from", "until")],
+};
+
+const AGREEMENT: Entity = Entity {
+    fields: &[
+        leaf("from", Rule::Date),
+        leaf("kind", Rule::Open(&[])),
+        leaf("number", Rule::Text(64)),
+        leaf("text", Rule::Text(4_000)),
+        leaf("until", Rule::Date),
+    ],
+    order: &[("from", "until")],
+};
+
+const FIELDS: &[Field] = &[
+    leaf("about", Rule::Text(4_000)),
+    keyed("agreements", &AGREEMENT),
+    group("contacts", CONTACTS),
+    leaf("municipality", Rule::Municipality),
+    leaf("name", Rule::Text(200)).required(),
+    leaf("need_areas", Rule::Codes(NEED_AREAS)),
+    keyed("offers", &OFFER),
+    leaf("ref", Rule::Text(64)),
+    leaf("state", Rule::Closed(STATES)).required().deciding(),
+    leaf("type", Rule::Open(BODIES)).required(),
+    leaf("valid_from", Rule::Date),
+    leaf("valid_until", Rule::Date),
+];

@@ -1,0 +1,262 @@
+//! The shared record of one project: whom it is for, who follows it, what is planned and reached.
+//!
+//! Its states are those of the project's life; of competing ones the safer is shown.
+
+use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS};
+use super::{Audience, Entity, Field, Lifecycle, Opening, Rule, Table, Writer, group, keyed, leaf};
+
+/// What the table says of projects.
+pub(super) const TABLE: Table = Table {
+    code: 1,
+    singular: "project",
+    plural: "projects",
+    audience: Audience::Home,
+    writer: Writer::District,
+    fields: FIELDS,
+    order: &[],
+    opening: Some(Opening {
+        field: "opened_on",
+        after: &["reviews", "outcome"],
+    }),
+    closed: Some("closed"),
+    lifecycle: &LIFECYCLE,
+    title: None,
+    search: &[
+        "ref",
+        "plans/*/interventions/*/provider",
+        "instruments/*/host",
+    ],
+};
+
+/// States of a project.
+const STATES: &[&str] = &[
+    "reported",
+    "taken_in_charge",
+    "assessment",
+    "planning",
+    "approval",
+    "active",
+    "review",
+    "suspended",
+    "closed",
+    "reopened",
+    "transferring",
+    "transferred",
+    "archived",
+];
+
+/// The life of a project.
+const LIFECYCLE: Lifecycle = Lifecycle {
+    passages: &[
+        ("reported", &["taken_in_charge", "closed", "transferring"]),
+        ("taken_in_charge", &["assessment", "closed", "transferring"]),
+        ("assessment", &["planning", "closed", "transferring"]),
+        ("planning", &["approval", "closed", "transferring"]),
+        (
+            "approval",
+            &["active", "planning", "closed", "transferring"],
+        ),
+        ("active", &["review", "suspended", "closed", "transferring"]),
+        ("review", &["active", "suspended", "closed", "transferring"]),
+        ("suspended", &["active", "closed", "transferring"]),
+        ("closed", &["reopened", "archived"]),
+        (
+            "reopened",
+            &["assessment", "planning", "active", "closed", "transferring"],
+        ),
+        // A transfer that is not accepted gives the record back as it was.
+        (
+            "transferring",
+            &[
+                "transferred",
+                "reported",
+                "taken_in_charge",
+                "assessment",
+                "planning",
+                "approval",
+                "active",
+                "review",
+                "suspended",
+                "reopened",
+            ],
+        ),
+        ("transferred", &["archived"]),
+        ("archived", &[]),
+    ],
+    first: &[
+        "reported",
+        "taken_in_charge",
+        "assessment",
+        "planning",
+        "approval",
+        "active",
+    ],
+    shown_first: &[
+        "transferring",
+        "suspended",
+        "reopened",
+        "review",
+        "active",
+        "approval",
+        "planning",
+        "assessment",
+        "taken_in_charge",
+        "reported",
+        "closed",
+        "transferred",
+        "archived",
+    ],
+};
+
+/// Local parts of the areas of need.
+const SUB_AREAS: &[&str] = &[
+    "salute_mentale",
+    "dipendenze",
+    "giustizia",
+    "migrazione",
+    "senza_dimora",
+    "violenza",
+];
+
+/// What a placement is for.
+const PURPOSES: &[&str] = &["PRO", "OSS", "SOC", "LAV"];
+
+/// How a placement ended (`PlacementOutcome`).
+const PLACEMENT_OUTCOMES: &[&str] = &[
+    "ASSUNTO",
+    "PROROGA",
+    "PASSAGGIO",
+    "CONCLUSO",
+    "RINUNCIA",
+    "SALUTE",
+    "OSPITANTE",
+    "TRASF",
+    "ALTRO",
+];
+
+/// Why a project was closed (`ClosureReason`).
+const CLOSURE_REASONS: &[&str] = &[
+    "1",
+    "2",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+    "TRASF_LAVORO",
+    "OBIETTIVI",
+];
+
+const SUBJECT: &[Field] = &[
+    leaf("birth_year", Rule::Whole(1880, 2200)),
+    leaf("kind", Rule::Closed(&["person", "household"])).required(),
+    leaf("minors", Rule::Whole(0, 50)),
+    leaf("municipality", Rule::Municipality),
+    leaf("sex", Rule::Closed(&["F", "M", "X"])),
+    leaf("token", Rule::Text(128)),
+];
+
+const MEMBER: Entity = Entity {
+    fields: &[
+        leaf("body", Rule::Open(BODIES)),
+        leaf("from", Rule::Date),
+        leaf("operator", Rule::Text(128)),
+        leaf("role", Rule::Open(&[])),
+        leaf("until", Rule::Date),
+    ],
+    order: &[("from", "until")],
+};
+
+const GOAL: Entity = Entity {
+    fields: &[
+        leaf("due", Rule::Date),
+        leaf("horizon", Rule::Closed(&["short", "medium", "long"])),
+        leaf("reached", Rule::Whole(1, 3)).deciding(),
+        leaf("text", Rule::Text(4_000)),
+    ],
+    order: &[],
+};
+
+const INTERVENTION: Entity = Entity {
+    fields: &[
+        leaf("end", Rule::Date),
+        leaf("hours", Rule::Number(100_000.0)),
+        leaf("provider", Rule::Text(128)),
+        leaf("start", Rule::Date),
+        leaf(
+            "state",
+            Rule::Closed(&["planned", "active", "suspended", "done", "cancelled"]),
+        ),
+        leaf("type", Rule::Open(&[])),
+    ],
+    order: &[("start", "end")],
+};
+
+const PLAN: &[Field] = &[
+    leaf("body", Rule::Open(BODIES)),
+    keyed("goals", &GOAL),
+    keyed("interventions", &INTERVENTION),
+];
+
+const WORK_PLAN: &[Field] = &[
+    leaf("body", Rule::Open(BODIES)),
+    leaf("employability", Rule::Whole(0, 100)),
+    keyed("goals", &GOAL),
+    keyed("interventions", &INTERVENTION),
+];
+
+const INSTRUMENT: Entity = Entity {
+    fields: &[
+        leaf("amount_eur", Rule::Money),
+        leaf("from", Rule::Date),
+        leaf("host", Rule::Text(128)),
+        leaf("hours", Rule::Number(100_000.0)),
+        leaf("kind", Rule::Open(INSTRUMENTS)),
+        leaf("outcome", Rule::Open(PLACEMENT_OUTCOMES)).deciding(),
+        leaf("purpose", Rule::Open(PURPOSES)),
+        leaf(
+            "state",
+            Rule::Closed(&["planned", "active", "extended", "concluded"]),
+        ),
+        leaf("until", Rule::Date),
+    ],
+    order: &[("from", "until")],
+};
+
+const REVIEW: Entity = Entity {
+    fields: &[
+        leaf("bodies", Rule::Codes(BODIES)),
+        leaf(
+            "decision",
+            Rule::Closed(&["continue", "revise", "suspend", "close"]),
+        ),
+        leaf("next_on", Rule::Date),
+        leaf("on", Rule::Date),
+        leaf("summary", Rule::Text(4_000)),
+    ],
+    order: &[("on", "next_on")],
+};
+
+const FIELDS: &[Field] = &[
+    keyed("instruments", &INSTRUMENT),
+    leaf("need_area", Rule::Open(NEED_AREAS)).required(),
+    leaf("next_review_on", Rule::Date).deciding(),
+    leaf("opened_on", Rule::Date).required(),
+    leaf("outcome", Rule::Outcome(CLOSURE_REASONS)).deciding(),
+    group(
+        "plans",
+        &[
+            group("health", PLAN),
+            group("social", PLAN),
+            group("work", WORK_PLAN),
+        ],
+    ),
+    leaf("ref", Rule::Text(64)),
+    keyed("reviews", &REVIEW),
+    leaf("sharing", Rule::Closed(&["shared", "local"])).fixed(),
+    leaf("state", Rule::Closed(STATES)).required().deciding(),
+    leaf("sub_areas", Rule::Codes(SUB_AREAS)),
+    group("subject", SUBJECT),
+    keyed("team", &MEMBER),
+];
