@@ -16,6 +16,7 @@ mod identity;
 mod link;
 mod log;
 mod quic;
+pub mod reconcile;
 pub mod session;
 pub mod wire;
 

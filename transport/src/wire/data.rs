@@ -292,7 +292,7 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &SignedEntry, before: Option<&EntryHead
     }
     match before {
         None => bytes.extend_from_slice(&header.hlc.to_be_bytes()),
-        Some(before) => put_varint(bytes, zigzag(header.hlc.wrapping_sub(before.hlc))),
+        Some(before) => put_varint(bytes, frame::zigzag(header.hlc.wrapping_sub(before.hlc))),
     }
     bytes.extend_from_slice(&entry.signature);
     put_varint(bytes, as_u64(entry.body.len()));
@@ -374,7 +374,9 @@ fn take_entry(
     }
     header.hlc = match before {
         None => u64::from_be_bytes(reader.array("a clock")?),
-        Some(before) => before.hlc.wrapping_add(unzigzag(reader.varint("a clock")?)),
+        Some(before) => before
+            .hlc
+            .wrapping_add(frame::unzigzag(reader.varint("a clock")?)),
     };
     Ok(())
 }
@@ -413,15 +415,6 @@ fn compressed(raw: &[u8]) -> Option<Vec<u8>> {
     }
     let packed = zstd::bulk::compress(raw, COMPRESSION_LEVEL).ok()?;
     (packed.len() < raw.len()).then_some(packed)
-}
-
-/// Small differences of either sign as small numbers.
-const fn zigzag(difference: u64) -> u64 {
-    (difference << 1) ^ (if difference >> 63 == 1 { u64::MAX } else { 0 })
-}
-
-const fn unzigzag(value: u64) -> u64 {
-    (value >> 1) ^ (if value & 1 == 1 { u64::MAX } else { 0 })
 }
 
 const fn meaningless(field: &'static str, seen: u64) -> Malformed {

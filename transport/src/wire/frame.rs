@@ -151,6 +151,16 @@ pub fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push((value & 0x7f) as u8);
 }
 
+/// Small differences of either sign as small numbers.
+pub(super) const fn zigzag(difference: u64) -> u64 {
+    (difference << 1) ^ (if difference >> 63 == 1 { u64::MAX } else { 0 })
+}
+
+/// What [`zigzag`] made small.
+pub(super) const fn unzigzag(value: u64) -> u64 {
+    (value >> 1) ^ (if value & 1 == 1 { u64::MAX } else { 0 })
+}
+
 /// Appends a text: varint length, UTF-8, cut at `bytes_max` on a character's border.
 pub fn put_text(bytes: &mut Vec<u8>, text: &str, bytes_max: usize) {
     let mut end = text.len().min(bytes_max);

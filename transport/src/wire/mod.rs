@@ -11,6 +11,7 @@ pub mod data;
 pub mod frame;
 mod join;
 mod message;
+pub mod parcel;
 mod refusal;
 
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
@@ -39,6 +40,8 @@ pub mod kind {
     pub const REFUSE: u8 = 0x06;
     /// Entries of one log.
     pub const DATA: u8 = 0x10;
+    /// Documents whole, with the signed headers that prove them.
+    pub const BACKFILL: u8 = 0x11;
     /// An invitation's redemption.
     pub const JOIN: u8 = 0x20;
     /// The invitation is accepted.

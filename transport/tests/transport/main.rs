@@ -7,6 +7,10 @@ mod loopback;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod parcel;
+#[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod session_pair;
 #[cfg(test)]
 mod support;
