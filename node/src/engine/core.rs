@@ -21,7 +21,7 @@ use crate::store::{Store, StoreFailed, Table};
 use super::fields::BadRow;
 use super::ledger::Ledger;
 use super::links::LinkBoard;
-use super::rows::{ChangeRow, DocumentRow};
+use super::rows::DocumentRow;
 use super::view::Event;
 
 /// The lane whose entries may leave the territory.
@@ -71,6 +71,14 @@ pub enum ReadFailed {
     /// A body does not open under its key.
     #[error("a stored body does not open under its key")]
     Seal(#[from] SealFailed),
+    /// An entry is to be passed on whose body was removed.
+    #[error("the body of entry {seq} of log {log} was removed")]
+    Erased {
+        /// The log.
+        log: LogId,
+        /// The entry's number.
+        seq: u64,
+    },
     /// A document's changes do not make a document.
     #[error("document {document} cannot be opened: {reason}")]
     Document {
@@ -158,32 +166,6 @@ impl Core {
         Ok(self.vault.unwrap(*id.as_bytes(), &wrapped)?)
     }
 
-    /// Every stored change row of a document, in order of number.
-    pub(crate) fn change_rows(&self, id: DocumentId) -> Result<Vec<ChangeRow>, ReadFailed> {
-        let mut rows = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = self
-                .store
-                .scan(Table::Changes, id.as_bytes(), after.as_deref(), 1_000)?;
-            for (_, value) in &page {
-                rows.push(ChangeRow::decode(value)?);
-            }
-            match page.last() {
-                Some((key, _)) if page.len() == 1_000 => after = Some(key.clone()),
-                _ => return Ok(rows),
-            }
-        }
-    }
-
-    pub(crate) fn unseal(
-        id: DocumentId,
-        key: &SealKey,
-        row: &ChangeRow,
-    ) -> Result<Vec<u8>, ReadFailed> {
-        Ok(key.open(Table::Changes, *id.as_bytes(), &row.hash, &row.sealed)?)
-    }
-
     /// Puts documents whose newest state is now on disk into the cache, and drops those whose
     /// newest state was not kept.
     pub(crate) fn remember(&self, documents: Vec<(DocumentId, Option<Arc<Document>>)>) {
@@ -225,9 +207,8 @@ impl Core {
     }
 
     fn open_document(&self, id: DocumentId, key: &SealKey) -> Result<Document, ReadFailed> {
-        let rows = self.change_rows(id)?;
-        let bodies: Result<Vec<_>, _> = rows.iter().map(|row| Self::unseal(id, key, row)).collect();
-        Document::open(id, &bodies?).map_err(|reason| ReadFailed::Document {
+        let bodies = self.change_bodies(id, key)?;
+        Document::open(id, &bodies).map_err(|reason| ReadFailed::Document {
             document: id,
             reason: reason.to_string(),
         })

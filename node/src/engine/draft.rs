@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raccordo_crdt_model::{
-    ChangeHash, Document, DocumentId, Heads, Kind, LineId, Summary, UnixMillis,
-};
+use raccordo_crdt_model::{ChangeHash, Document, DocumentId, Heads, Kind, Summary, UnixMillis};
 use raccordo_transport::{EntryHeader, EntryKind, LogId, SignedHeader};
 
 use crate::clock::draw;
@@ -17,9 +15,11 @@ use crate::store::seal::SealKey;
 use crate::store::{Batch, Table};
 
 use super::audit::{self, AuditEvent};
+use super::change_run::{ChangeOrigin, OpenChangeRun};
 use super::core::{Core, LANE_SHARED, Loaded, ReadFailed};
+use super::entry_run::{BodyPlace, OpenEntryRun};
 use super::ledger::{Ledger, LogEnd};
-use super::rows::{self, AdmittedRun, BodyPlace, ChangeRow, DocumentRow, EntryRow};
+use super::rows::{self, AdmittedRun, DocumentRow};
 use super::view::Event;
 
 /// One commit in the making.
@@ -30,6 +30,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) now_ms: i64,
     working: BTreeMap<DocumentId, Working>,
+    /// Entries that wait for their neighbours, to share a row.
+    entries: BTreeMap<LogId, OpenEntryRun>,
     pub(crate) events: Vec<Event>,
     admitted: Vec<AdmittedRun>,
 }
@@ -45,6 +47,8 @@ pub(super) struct Working {
     pub(super) key: SealKey,
     /// Of the newest state, if somebody has taken it already.
     pub(super) summary: Option<Summary>,
+    /// Changes that wait for their neighbours, to share a row.
+    changes: Option<OpenChangeRun>,
 }
 
 /// A change on its way into the log.
@@ -52,7 +56,6 @@ pub(super) struct Working {
 pub(crate) struct NewChange<'a> {
     pub(crate) hash: ChangeHash,
     pub(crate) bytes: &'a [u8],
-    pub(crate) line: Option<LineId>,
 }
 
 /// The group that an entry belongs to: its first number and how many.
@@ -72,6 +75,7 @@ impl<'a> Draft<'a> {
             ledger,
             now_ms,
             working: BTreeMap::new(),
+            entries: BTreeMap::new(),
             events: Vec::new(),
             admitted: Vec::new(),
         }
@@ -108,6 +112,7 @@ impl<'a> Draft<'a> {
             row,
             key,
             summary: None,
+            changes: None,
         });
     }
 
@@ -193,79 +198,79 @@ impl<'a> Draft<'a> {
             .expect("a fact's body of any length has a hash");
         let header = self.own_header(LANE_SHARED, kind, hash, None);
         let signed = raccordo_transport::sign(header, &self.core.node_key);
-        self.record_entry(&signed, BodyPlace::Here(body));
+        self.record_entry(&signed, &BodyPlace::Here(body));
     }
 
-    /// Stores a change and its entry, own or foreign: body sealed, numbered in its document.
+    /// Stores a change and its entry, own or foreign: numbered in its document, and sealed with
+    /// its neighbours there.
     pub(crate) fn record_change(
         &mut self,
         id: DocumentId,
         change: &NewChange<'_>,
         signed: &SignedHeader,
     ) {
-        let nonce = draw(&*self.core.entropy);
+        let header = &signed.header;
+        let origin = ChangeOrigin {
+            log: header.log(),
+            seq: header.seq,
+            hash: *change.hash.as_bytes(),
+            hlc: header.hlc,
+        };
         let working = self
             .working
             .get_mut(&id)
             .expect("the caller has adopted the document");
-        let hash = *change.hash.as_bytes();
-        let sealed = working
-            .key
-            .seal(Table::Changes, *id.as_bytes(), &hash, change.bytes, nonce);
-        let header = &signed.header;
-        let log = LogId {
-            origin: header.origin,
-            lane: header.lane,
-        };
-        let stored = ChangeRow {
-            log,
-            seq: header.seq,
-            hash,
-            hlc: header.hlc,
-            sealed,
-        };
         let number = working.row.changes;
         working.row.changes += 1;
         working.row.last_seq = header.seq;
-        self.batch.put(
-            Table::Changes,
-            rows::change_key(id, number),
-            stored.encode(),
-        );
-        if let Some(line) = &change.line {
-            self.batch.put(
-                Table::Lines,
-                line.as_bytes().as_slice(),
-                id.as_bytes().as_slice(),
-            );
+        let run = working
+            .changes
+            .get_or_insert_with(|| OpenChangeRun::begin(number));
+        if !run.push(&origin, change.bytes) {
+            let mut next = OpenChangeRun::begin(number);
+            next.push(&origin, change.bytes);
+            let full = std::mem::replace(run, next);
+            let nonce = draw(&*self.core.entropy);
+            let (key, value) = full.seal(id, &working.key, nonce);
+            self.batch.put(Table::Changes, key, value);
         }
-        self.record_entry(signed, BodyPlace::Change(number));
+        self.record_entry(signed, &BodyPlace::Change(number));
     }
 
-    /// Stores an entry and moves its log's end.
-    pub(crate) fn record_entry(&mut self, signed: &SignedHeader, body: BodyPlace) {
+    /// Stores an entry with its neighbours and moves its log's end.
+    pub(crate) fn record_entry(&mut self, signed: &SignedHeader, body: &BodyPlace) {
         let header = &signed.header;
-        let log = LogId {
-            origin: header.origin,
-            lane: header.lane,
-        };
-        let signed_header = [header.to_bytes().as_slice(), &signed.signature].concat();
+        let log = header.log();
         let end = LogEnd {
             seq: header.seq,
             hash: signed.entry_hash(),
         };
-        self.batch.put(
-            Table::Entries,
-            rows::entry_key(log, header.seq),
-            EntryRow {
-                signed_header,
-                body,
+        let run = self.entries.get_mut(&log);
+        if !run.is_some_and(|run| run.push(signed, body)) {
+            let next = OpenEntryRun::begin(signed, body);
+            if let Some(full) = self.entries.insert(log, next) {
+                let (key, value) = full.row();
+                self.batch.put(Table::Entries, key, value);
             }
-            .encode(),
-        );
+        }
         self.ledger.totals.entries += 1;
         self.admit(log, header.seq);
         self.ledger.logs.insert(log, end);
+    }
+
+    /// Puts the runs under way into the batch, as they are.
+    pub(super) fn close_runs(&mut self) {
+        for run in std::mem::take(&mut self.entries).into_values() {
+            let (key, value) = run.row();
+            self.batch.put(Table::Entries, key, value);
+        }
+        for (id, working) in &mut self.working {
+            if let Some(run) = working.changes.take() {
+                let nonce = draw(&*self.core.entropy);
+                let (key, value) = run.seal(*id, &working.key, nonce);
+                self.batch.put(Table::Changes, key, value);
+            }
+        }
     }
 
     /// Gives an entry the next admission number; neighbours of one log share a row.
@@ -310,6 +315,7 @@ impl<'a> Draft<'a> {
 
     /// Indexes and counts every touched document, and closes the batch.
     pub(crate) fn finish(mut self) -> Result<Finished, ReadFailed> {
+        self.close_runs();
         let working = std::mem::take(&mut self.working);
         let mut documents = Vec::with_capacity(working.len());
         for (id, mut working) in working {

@@ -68,6 +68,16 @@ impl FieldWriter {
         }
     }
 
+    /// Bytes written so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back what was written after so many bytes.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
@@ -89,6 +99,19 @@ impl<'a> FieldReader<'a> {
             Ok(reader)
         } else {
             Err(BadRow { row, at: 0 })
+        }
+    }
+
+    /// Fields that are part of a row and have no version byte of their own.
+    pub(crate) fn plain(row: &'static str, bytes: &'a [u8]) -> Self {
+        Self { row, bytes, at: 0 }
+    }
+
+    /// The error for what stands here.
+    pub(crate) fn bad(&self) -> BadRow {
+        BadRow {
+            row: self.row,
+            at: self.at,
         }
     }
 

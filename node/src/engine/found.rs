@@ -20,6 +20,8 @@ use crate::store::{Batch, OpenFailed, Options, Store, StoreFailed, Table};
 pub(crate) const KEY_FILE: &str = "node.key";
 /// Folder of the store in the data folder.
 pub(crate) const STORE_FOLDER: &str = "store";
+/// The layout of the rows that this version writes: entries and changes in runs.
+pub(crate) const LAYOUT: u8 = 2;
 /// File of the node's configuration.
 pub(crate) const CONFIG_FILE: &str = "raccordo.toml";
 
@@ -79,6 +81,12 @@ pub fn init(data: &Path, settings: &InitialSettings) -> Result<PeerId, InitFaile
     Ok(NodeKey::from_seed(seed).public())
 }
 
+/// The layout of a store's rows, as its founder noted it; 1 if it noted none.
+pub(crate) fn layout(store: &Store) -> Result<u8, StoreFailed> {
+    let noted = store.get(Table::Meta, b"layout")?;
+    Ok(noted.and_then(|row| row.first().copied()).unwrap_or(1))
+}
+
 /// Reads a node's key.
 pub(crate) fn read_key(data: &Path) -> io::Result<NodeKey> {
     let text = fs::read_to_string(data.join(KEY_FILE))?;
@@ -116,6 +124,7 @@ fn found_store(folder: &Path, engine: StoreEngine) -> Result<(), InitFailed> {
     let lineage: [u8; 8] = draw(&SystemEntropy);
     let mut batch = Batch::new();
     batch.put(Table::Meta, *b"lineage", lineage);
+    batch.put(Table::Meta, *b"layout", [LAYOUT]);
     store.commit(batch)?;
     Ok(())
 }

@@ -8,23 +8,20 @@ use std::sync::Arc;
 
 use raccordo_config::Role;
 use raccordo_transport::{
-    Cursor, EntryHeader, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
-    LocalHello, LogId, Offer, PeerId, Pins, Positions, SignedEntry, SignedHeader, Standing,
-    VerifiedEntry,
+    Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
+    Offer, PeerId, Pins, Positions, SignedEntry, Standing, VerifiedEntry,
 };
-
-use crate::store::Table;
 
 use super::Hand;
 use super::commit;
-use super::core::{Core, LANE_SHARED, ReadFailed};
+use super::core::{Core, LANE_SHARED};
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::links::Kept;
 use super::peers::{self, PeerCommand};
 use super::report;
 use super::roster::role_code;
-use super::rows::{self, BodyPlace, ChangeRow, EntryRow};
+use super::stored::Reading;
 use super::task::{Command, Done, Note, Signal};
 use super::view::{CommandFailed, Event};
 
@@ -102,7 +99,9 @@ impl Host for NodeHost {
         if log != self.core.own_log(LANE_SHARED) {
             return Err(HostFailed::new(format!("log {log} is not offered")));
         }
-        read_entries(&self.core, log, after, max_entries, max_bytes).map_err(|failed| {
+        let mut reading = Reading::new(&self.core);
+        let read = reading.entries(log, after, max_entries, max_bytes);
+        read.map_err(|failed| {
             tracing::error!(error = %commit::chain(&failed), "entries could not be read");
             HostFailed::new(commit::chain(&failed))
         })
@@ -254,63 +253,4 @@ impl NodeHost {
             at_ms,
         }));
     }
-}
-
-/// Entries of a log after a number, with their bodies, as they were signed.
-pub(crate) fn read_entries(
-    core: &Core,
-    log: LogId,
-    after: u64,
-    max_entries: usize,
-    max_bytes: usize,
-) -> Result<Vec<SignedEntry>, ReadFailed> {
-    let from = rows::entry_key(log, after);
-    let page = core.store.scan(
-        Table::Entries,
-        &rows::log_key(log),
-        Some(&from),
-        max_entries,
-    )?;
-    let mut entries = Vec::with_capacity(page.len());
-    let mut bytes = 0;
-    for (_, value) in page {
-        let entry = open_entry(core, &EntryRow::decode(&value)?)?;
-        bytes += entry.body.len();
-        if bytes > max_bytes && !entries.is_empty() {
-            break;
-        }
-        entries.push(entry);
-    }
-    Ok(entries)
-}
-
-/// The signed header of a stored entry.
-pub(crate) fn signed_header(row: &EntryRow) -> Result<SignedHeader, ReadFailed> {
-    let bad = super::fields::BadRow {
-        row: "entry",
-        at: 0,
-    };
-    let (header, signature) = row.signed_header.split_first_chunk().ok_or(bad.clone())?;
-    let header = EntryHeader::from_bytes(header).ok_or(bad.clone())?;
-    let signature = signature.try_into().map_err(|_| bad)?;
-    Ok(SignedHeader { header, signature })
-}
-
-fn open_entry(core: &Core, row: &EntryRow) -> Result<SignedEntry, ReadFailed> {
-    let signed = signed_header(row)?;
-    let body = match &row.body {
-        BodyPlace::Here(body) => body.clone(),
-        BodyPlace::Change(number) => {
-            let id = raccordo_crdt_model::DocumentId::from_bytes(signed.header.document);
-            let stored = core
-                .store
-                .get(Table::Changes, &rows::change_key(id, *number))?;
-            let stored = stored.ok_or(super::fields::BadRow {
-                row: "change",
-                at: 0,
-            })?;
-            Core::unseal(id, &core.document_key(id)?, &ChangeRow::decode(&stored)?)?
-        }
-    };
-    Ok(signed.with_body(body))
 }

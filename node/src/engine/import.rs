@@ -1,4 +1,5 @@
-//! A window of import lines: prepared document by document on all cores, written in line order.
+//! A window of import lines: prepared and written record by record, in the order in which records
+//! first appear; prepared on all cores.
 //!
 //! A bad line is rejected with its number and reason; the others go in. A line known already
 //! counts as present, also when it altered nothing. Lines of one record keep their order.
@@ -19,6 +20,7 @@ use crate::store::seal::SealKey;
 
 use super::core::{Core, LANE_SHARED, LANE_TERRITORY, Loaded, ReadFailed};
 use super::draft::Draft;
+use super::lines;
 use super::local;
 use super::rows::DocumentRow;
 use super::task::Done;
@@ -129,11 +131,13 @@ enum Outcome {
 #[derive(Debug)]
 struct Prepared {
     reference: String,
+    /// Keyed hash of the reference.
+    hash: [u8; 16],
     /// What was stored of it before: nothing of a new one.
     former: Option<(DocumentRow, SealKey)>,
     newest: Option<Newest>,
-    /// Index of the line in the window, and its outcome.
-    outcomes: Vec<(usize, Outcome)>,
+    /// Each line and its outcome, in their order.
+    outcomes: Vec<(LineId, Outcome)>,
 }
 
 /// A record's state after its lines.
@@ -159,29 +163,12 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         return Ok(Done::Imported(all_refused(&lines), rehearsed));
     }
     let mut report = ImportReport::default();
-    let mut by_reference: BTreeMap<&str, RecordLines<'_>> = BTreeMap::new();
-    let mut outcomes: BTreeMap<usize, (Option<usize>, Outcome)> = BTreeMap::new();
-    for (index, parsed) in lines.iter().enumerate() {
-        match &parsed.line {
-            Ok(line) => by_reference
-                .entry(&line.0.reference)
-                .or_default()
-                .push((index, parsed, line)),
-            Err(reject) => {
-                outcomes.insert(index, (None, Outcome::Rejected(reject.clone())));
-            }
-        }
-    }
-    let groups: Vec<_> = by_reference.into_iter().collect();
-    let mut prepared = prepare_all(draft, &groups, &rehearsed, dry_run)?;
-    for (place, record) in prepared.iter_mut().enumerate() {
-        for (index, outcome) in record.outcomes.drain(..) {
-            outcomes.insert(index, (Some(place), outcome));
-        }
-    }
-    for (_, outcome) in outcomes.values() {
+    let groups = by_record(&lines, &mut report);
+    let prepared = prepare_all(draft, &groups, &rehearsed, dry_run)?;
+    for (_, outcome) in prepared.iter().flat_map(|record| &record.outcomes) {
         report.count(outcome);
     }
+    report.rejects.sort_by_key(|reject| reject.line);
     if dry_run {
         let touched = prepared
             .into_iter()
@@ -191,7 +178,7 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
     }
     let before =
         [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
-    write(draft, prepared, &outcomes);
+    write(draft, prepared);
     if report.created + report.changed > 0 {
         let detail = summary(draft, &report, before);
         draft.audit("import", "import", "", &detail);
@@ -199,9 +186,29 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
     Ok(Done::Imported(report, rehearsed))
 }
 
-/// One record's lines: place in the window, the line as parsed.
-type RecordLines<'a> = Vec<(usize, &'a Parsed, &'a (ImportLine, LineId))>;
-type Lines<'a> = (&'a str, RecordLines<'a>);
+/// One record's lines, with their numbers.
+type Lines<'a> = (&'a str, Vec<(u64, &'a (ImportLine, LineId))>);
+
+/// The lines by record, in the order in which records first appear; lines that cannot be read are
+/// counted at once.
+fn by_record<'a>(lines: &'a [Parsed], report: &mut ImportReport) -> Vec<Lines<'a>> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut records: Vec<Lines<'_>> = Vec::new();
+    for parsed in lines {
+        match &parsed.line {
+            Ok(line) => {
+                let reference = line.0.reference.as_str();
+                let place = *places.entry(reference).or_insert(records.len());
+                if place == records.len() {
+                    records.push((reference, Vec::new()));
+                }
+                records[place].1.push((parsed.number, line));
+            }
+            Err(reject) => report.count(&Outcome::Rejected(reject.clone())),
+        }
+    }
+    records
+}
 
 fn prepare_all(
     draft: &Draft<'_>,
@@ -256,17 +263,17 @@ fn prepare(
     };
     let mut document = rehearsed.get(*reference).cloned().or(stored);
     let mut outcomes = Vec::with_capacity(lines.len());
-    for (index, parsed, (line, id)) in lines {
-        let known = core.store.get(Table::Lines, id.as_bytes())?.is_some();
-        let outcome = if known {
+    let known = lines::known(&core.store, &hash)?;
+    for (number, (line, id)) in lines {
+        let outcome = if known.contains(&lines::short(id)) {
             Outcome::Present
         } else {
             let stamp = stamp(core, now_ms, line, *id);
             perform(core, &territory, &mut document, line, &stamp).unwrap_or_else(|problems| {
-                Outcome::Rejected(reject(parsed.number, Some(&line.reference), &problems))
+                Outcome::Rejected(reject(*number, Some(&line.reference), &problems))
             })
         };
-        outcomes.push((*index, outcome));
+        outcomes.push((*id, outcome));
     }
     let newest = document.map(|document| Newest {
         id: document.id(),
@@ -282,6 +289,7 @@ fn prepare(
     });
     Ok(Prepared {
         reference: (*reference).to_owned(),
+        hash,
         former,
         newest,
         outcomes,
@@ -331,21 +339,15 @@ fn change(document: &mut Document, patch: &Patch, stamp: &Stamp) -> Result<Outco
     }
 }
 
-/// Puts what was prepared into the draft: documents first, then entries in line order.
-fn write(
-    draft: &mut Draft<'_>,
-    prepared: Vec<Prepared>,
-    outcomes: &BTreeMap<usize, (Option<usize>, Outcome)>,
-) {
-    let mut ids: Vec<Option<DocumentId>> = Vec::with_capacity(prepared.len());
+/// Puts what was prepared into the draft, record by record: so a record's entries are neighbours,
+/// and whoever takes them in later opens each document once.
+fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
     let territory = draft.core.territory();
     for record in prepared {
         let Some(newest) = record.newest else {
-            ids.push(None);
             continue;
         };
         let id = newest.id;
-        ids.push(Some(id));
         match record.former {
             Some((row, key)) => draft.adopt(id, newest.kind, row, key),
             None => {
@@ -358,12 +360,14 @@ fn write(
             Some(document) => draft.advance(id, Arc::new(document)),
             None => draft.advance_unseen(id, newest.heads, newest.summary),
         }
-    }
-    for (place, outcome) in outcomes.values() {
-        let id = place.and_then(|place| ids[place]);
-        if let (Outcome::Created(change) | Outcome::Changed(change), Some(id)) = (outcome, id) {
-            draft.append_own(id, &local::new_change(change), None);
+        let mut imported = Vec::with_capacity(record.outcomes.len());
+        for (line, outcome) in &record.outcomes {
+            if let Outcome::Created(change) | Outcome::Changed(change) = outcome {
+                draft.append_own(id, &local::new_change(change), None);
+                imported.push(lines::short(line));
+            }
         }
+        lines::remember(&mut draft.batch, &record.hash, &imported);
     }
 }
 

@@ -15,9 +15,10 @@ use super::admission::{self, NotAdmitted};
 use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::{Draft, NewChange};
+use super::entry_run::BodyPlace;
 use super::inbox::{Inbox, Taken};
 use super::roster::Member;
-use super::rows::{BodyPlace, DocumentRow};
+use super::rows::DocumentRow;
 use crate::store::seal::SealKey;
 
 /// Documents below this number are not worth a second thread.
@@ -301,18 +302,17 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
                 &NewChange {
                     hash,
                     bytes: &entry.body,
-                    line: None,
                 },
                 &signed,
             );
         }
         EntryKind::Roster => {
-            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
+            draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
             let member = Member::decode(&entry.body).expect("check_headers has decoded it");
             super::peers::put_in_force(draft, &member, entry.header.seq);
         }
         EntryKind::Tombstone | EntryKind::Policy => {
-            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
+            draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
         }
     }
 }

@@ -132,7 +132,6 @@ pub(crate) fn new_change(change: &Change) -> NewChange<'_> {
     NewChange {
         hash: change.hash,
         bytes: &change.bytes,
-        line: change.line,
     }
 }
 

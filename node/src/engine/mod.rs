@@ -7,10 +7,13 @@
 
 mod admission;
 mod audit;
+mod change_run;
 mod commit;
 mod core;
 mod dial;
 mod draft;
+mod entry_run;
+mod erase;
 mod fields;
 mod found;
 mod host;
@@ -18,6 +21,7 @@ mod import;
 mod inbox;
 mod ingest;
 mod ledger;
+mod lines;
 mod links;
 mod local;
 mod membership;
@@ -29,6 +33,9 @@ mod read;
 mod report;
 mod roster;
 mod rows;
+mod stored;
+#[cfg(test)]
+mod stored_tests;
 mod task;
 mod tokens;
 mod view;
@@ -183,7 +190,8 @@ impl Engine {
         self.read(move |core| read::export(core, kind)).await
     }
 
-    /// Imports a window of at most [`WINDOW_LINES_MAX`] lines, in file order; durable when it returns.
+    /// Imports a window of at most [`WINDOW_LINES_MAX`] lines, those of a record in file order; durable
+    /// when it returns.
     pub async fn import(
         &self,
         lines: Vec<ImportText>,

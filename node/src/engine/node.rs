@@ -87,6 +87,16 @@ pub enum StartFailed {
     /// What is stored cannot be read.
     #[error("cannot read the store")]
     Read(#[from] ReadFailed),
+    /// Another version of the program laid the rows out.
+    #[error(
+        "the store's rows have layout {seen} and this version reads layout {known} alone: export the records with the version that wrote them, and import them into a new node"
+    )]
+    Layout {
+        /// The store's.
+        seen: u8,
+        /// This version's.
+        known: u8,
+    },
     /// The QUIC port cannot be bound.
     #[error("cannot listen for peers on {address}: choose another address with [network] listen")]
     Bind {
@@ -305,6 +315,10 @@ fn open(
     };
     let lineage = store.get(Table::Meta, b"lineage")?.ok_or_else(missing)?;
     let lineage: [u8; 8] = lineage.try_into().map_err(|_| missing())?;
+    let (seen, known) = (found::layout(&store)?, found::LAYOUT);
+    if seen != known {
+        return Err(StartFailed::Layout { seen, known });
+    }
     let vault = Vault::open(&data.join("keys"), lineage, &*entropy)?;
     let id = node_key.public();
     let incarnation = draw(&*entropy);

@@ -156,8 +156,11 @@ pub(crate) fn history(
         id: id.to_string(),
     };
     let document = core.look(id)?.ok_or_else(missing)?;
-    let stored = core.change_rows(id)?;
-    let recorded: BTreeMap<[u8; 32], u64> = stored.iter().map(|row| (row.hash, row.hlc)).collect();
+    let stored = core.change_origins(id)?;
+    let recorded: BTreeMap<[u8; 32], u64> = stored
+        .iter()
+        .map(|origin| (origin.hash, origin.hlc))
+        .collect();
     let ledger = core.ledger();
     let node = |origin: [u8; 8]| {
         let own = (origin == core.id.origin()).then_some(core.id);
@@ -304,9 +307,9 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
 /// Entries of this record above the acknowledged number.
 fn queued(core: &Core, id: DocumentId, own: LogId, acked: u64) -> Result<u64, ReadFailed> {
     let waiting = core
-        .change_rows(id)?
+        .change_origins(id)?
         .into_iter()
-        .filter(|row| row.log == own && row.seq > acked);
+        .filter(|origin| origin.log == own && origin.seq > acked);
     Ok(u64::try_from(waiting.count()).unwrap_or(u64::MAX))
 }
 

@@ -1,4 +1,5 @@
-//! The rows that the engine stores: layouts, keys, golden bytes.
+//! The rows that the engine stores: layouts and keys; runs of entries and changes have files of
+//! their own (`entry_run`, `change_run`).
 //!
 //! Which table holds which row: docs/architecture.md, "What is on disk".
 //! Does not know the documents: what is plain here is codes, dates, counts and keyed hashes.
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use raccordo_crdt_model::{ChangeHash, DocumentId, Heads, Summary};
 use raccordo_transport::LogId;
 
+pub(crate) use super::entry_run::log_key;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 
 const VERSION: u8 = 1;
@@ -123,81 +125,6 @@ impl Indexed {
             updated_ms: row.i64()?,
             conflicts: row.u32()?,
             item: row.array()?,
-        })
-    }
-}
-
-/// One change of a document: where it came from, and its sealed bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChangeRow {
-    pub(crate) log: LogId,
-    pub(crate) seq: u64,
-    pub(crate) hash: [u8; 32],
-    /// Hybrid clock of its entry: unix ms in the upper 48 bits.
-    pub(crate) hlc: u64,
-    pub(crate) sealed: Vec<u8>,
-}
-
-impl ChangeRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = FieldWriter::new(VERSION);
-        out.fixed(&self.log.origin).u8(self.log.lane).u64(self.seq);
-        out.fixed(&self.hash)
-            .u64(self.hlc)
-            .fixed(&self.sealed)
-            .finish()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
-        let mut row = FieldReader::open("change", VERSION, bytes)?;
-        Ok(Self {
-            log: LogId {
-                origin: row.array()?,
-                lane: row.u8()?,
-            },
-            seq: row.u64()?,
-            hash: row.array()?,
-            hlc: row.u64()?,
-            sealed: row.rest().to_vec(),
-        })
-    }
-}
-
-/// One entry of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EntryRow {
-    /// Canonical header bytes, then the signature.
-    pub(crate) signed_header: Vec<u8>,
-    pub(crate) body: BodyPlace,
-}
-
-/// Where an entry's body is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum BodyPlace {
-    /// The document's change with this number.
-    Change(u32),
-    /// Here, in plain: a fact about the federation.
-    Here(Vec<u8>),
-}
-
-impl EntryRow {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = FieldWriter::new(VERSION);
-        out.bytes(&self.signed_header);
-        match &self.body {
-            BodyPlace::Change(number) => out.u8(0).u32(*number).finish(),
-            BodyPlace::Here(body) => out.u8(1).bytes(body).finish(),
-        }
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
-        let mut row = FieldReader::open("entry", VERSION, bytes)?;
-        Ok(Self {
-            signed_header: row.bytes()?.to_vec(),
-            body: match row.u8()? {
-                0 => BodyPlace::Change(row.u32()?),
-                _ => BodyPlace::Here(row.bytes()?.to_vec()),
-            },
         })
     }
 }
@@ -367,21 +294,6 @@ impl Counts {
     }
 }
 
-pub(crate) fn change_key(document: DocumentId, number: u32) -> Vec<u8> {
-    [document.as_bytes().as_slice(), &number.to_be_bytes()].concat()
-}
-
-pub(crate) fn log_key(log: LogId) -> [u8; 9] {
-    let mut key = [0; 9];
-    key[..8].copy_from_slice(&log.origin);
-    key[8] = log.lane;
-    key
-}
-
-pub(crate) fn entry_key(log: LogId, seq: u64) -> Vec<u8> {
-    [log_key(log).as_slice(), &seq.to_be_bytes()].concat()
-}
-
 /// Newest first: the time counts down.
 pub(crate) fn list_key(kind: u8, updated_ms: i64, document: DocumentId) -> Vec<u8> {
     let mut key = vec![kind];
@@ -445,60 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn entry_and_change_rows_come_back_as_they_were_stored() {
-        let log = LogId {
-            origin: [1; 8],
-            lane: 1,
-        };
-        let change = ChangeRow {
-            log,
-            seq: 4,
-            hash: [9; 32],
-            hlc: 77,
-            sealed: vec![1, 2, 3],
-        };
-        assert_eq!(ChangeRow::decode(&change.encode()), Ok(change));
-        for body in [BodyPlace::Change(8), BodyPlace::Here(vec![1])] {
-            let entry = EntryRow {
-                signed_header: vec![5; 200],
-                body,
-            };
-            assert_eq!(EntryRow::decode(&entry.encode()), Ok(entry));
-        }
-    }
-
-    #[test]
     fn later_records_come_first_in_the_list_also_before_1970() {
         let document = DocumentId::from_bytes([0; 16]);
         let mut keys: Vec<_> = [5, -5, 0, 9].map(|ms| list_key(1, ms, document)).to_vec();
         keys.sort();
         let times: Vec<_> = keys.iter().filter_map(|key| list_key_time(key)).collect();
         assert_eq!(times, [9, 5, 0, -5]);
-    }
-
-    #[test]
-    fn the_layout_of_a_change_row_is_a_promise() {
-        let log = LogId {
-            origin: *b"originid",
-            lane: 0,
-        };
-        let row = ChangeRow {
-            log,
-            seq: 1,
-            hash: [0xab; 32],
-            hlc: 2,
-            sealed: vec![0xff],
-        };
-        let expected = [
-            [1].as_slice(),
-            b"originid",
-            &[0],
-            &[0, 0, 0, 0, 0, 0, 0, 1],
-            &[0xab; 32],
-            &[0, 0, 0, 0, 0, 0, 0, 2],
-            &[0xff],
-        ]
-        .concat();
-        assert_eq!(row.encode(), expected);
     }
 }

@@ -34,6 +34,18 @@ impl Batch {
             .map(Option::as_deref)
     }
 
+    /// What this batch does to a table's keys from one on, ascending; `None` deletes.
+    pub fn pending_from(
+        &self,
+        table: Table,
+        first: &[u8],
+    ) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.writes
+            .range((table, first.to_vec())..)
+            .take_while(move |((of, _), _)| *of == table)
+            .map(|((_, key), value)| (key.as_slice(), value.as_deref()))
+    }
+
     /// Takes over the writes of another batch, as if made after its own.
     pub fn append(&mut self, other: Self) {
         for ((table, key), value) in other.writes {
@@ -89,6 +101,22 @@ mod tests {
         assert_eq!(batch.pending(Table::Meta, b"a"), Some(Some(&b"2"[..])));
         assert_eq!(batch.pending(Table::Rows, b"a"), Some(None));
         assert_eq!(batch.pending(Table::Rows, b"b"), None);
+    }
+
+    #[test]
+    fn the_writes_of_one_table_from_a_key_on_are_told_in_order() {
+        let mut batch = Batch::new();
+        for key in [*b"c", *b"a", *b"b"] {
+            batch.put(Table::Rows, key, *b"1");
+        }
+        batch.delete(Table::Rows, *b"d");
+        batch.put(Table::References, *b"z", *b"other table");
+        let from_b: Vec<_> = batch.pending_from(Table::Rows, b"b").collect();
+        let one = Some(&b"1"[..]);
+        assert_eq!(
+            from_b,
+            [(&b"b"[..], one), (&b"c"[..], one), (&b"d"[..], None)]
+        );
     }
 
     #[test]

@@ -11,9 +11,9 @@ pub enum Table {
     Meta = 1,
     /// Documents as last compacted, sealed.
     Documents = 2,
-    /// Changes not yet compacted into their document, sealed.
+    /// Changes of documents, in runs, sealed.
     Changes = 3,
-    /// Signed entry headers, in the order of each log.
+    /// Signed entry headers, in runs, in the order of each log.
     Entries = 4,
     /// The order in which the coordination admitted entries.
     Admitted = 5,
@@ -75,10 +75,7 @@ impl Table {
     /// Whether a key of the table, once written, is never written again: its rows need no look
     /// at what stood there before.
     pub const fn is_append_only(self) -> bool {
-        matches!(
-            self,
-            Self::Changes | Self::Entries | Self::Admitted | Self::Lines | Self::Audit
-        )
+        matches!(self, Self::Admitted | Self::Lines | Self::Audit)
     }
 
     /// The table's name in messages and reports.

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use raccordo_node::store::{Batch, Options, Store, Table};
 
+/// Longest row that a single edit adds.
+const SINGLE_BYTES_MAX: usize = 1_024;
+
 /// One row: its table, its key, its value.
 pub(crate) type Row = (Table, Vec<u8>, Vec<u8>);
 
@@ -58,9 +61,10 @@ pub(crate) fn in_windows(rows: &[Row], windows: usize) -> Vec<Vec<Row>> {
 
 /// What single edits write, `each` of them to a batch: rows of the store's own sizes.
 pub(crate) fn of_edits(rows: &[Row], edits: usize, each: usize) -> Vec<Vec<Row>> {
+    // An edit by itself shares its rows with nothing: not those that an import wrote together.
     let of = |table: Table| {
         rows.iter()
-            .filter(move |row| row.0 == table)
+            .filter(move |row| row.0 == table && row.2.len() <= SINGLE_BYTES_MAX)
             .collect::<Vec<_>>()
     };
     let added: Vec<_> = ADDED
