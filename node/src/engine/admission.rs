@@ -8,8 +8,8 @@ use raccordo_crdt_model::{Kind, Writer};
 use raccordo_transport::{EntryHeader, EntryKind};
 use thiserror::Error;
 
-use super::core::LANE_SHARED;
 use super::roster::Member;
+use super::scope::{self, LANE_EVERYONE, Placed};
 use super::view::MemberState;
 
 /// Why an entry may not enter.
@@ -24,17 +24,32 @@ pub(crate) enum NotAdmitted {
         /// Where the author stands.
         state: MemberState,
     },
-    /// It belongs to the lane that stays in a territory.
-    #[error("it is of the lane that stays in its territory")]
-    Lane,
-    /// Only the coordination signs facts about the federation.
-    #[error("only the coordination signs facts about members")]
+    /// Its author was revoked before it was admitted anywhere that counts.
+    #[error("its author was revoked at entry {end} of that lane")]
+    AfterTheEnd {
+        /// Last number that is valid.
+        end: u64,
+    },
+    /// Its lane is not for this node.
+    #[error("the lane {} of its author is not for this node", scope::lane_word(*.lane))]
+    NotForUs {
+        /// The lane.
+        lane: u8,
+    },
+    /// What it says belongs into another lane.
+    #[error("it is in the lane {}, where such entries do not belong", scope::lane_word(*.lane))]
+    Lane {
+        /// The lane.
+        lane: u8,
+    },
+    /// Only a coordination signs policy.
+    #[error("only a coordination signs policy")]
     NotCoordination,
     /// This version does not know the kind of entry or document.
     #[error("its kind is not known to this version: upgrade this node")]
     UnknownKind,
-    /// The coordination does not own projects.
-    #[error("projects are written by their home territory alone")]
+    /// A document is written by its home's nodes alone.
+    #[error("documents are written by their home territory's nodes alone")]
     NotHome,
     /// Its content does not fit what its header says.
     #[error("{reason}")]
@@ -44,30 +59,55 @@ pub(crate) enum NotAdmitted {
     },
 }
 
-/// Whether an entry by this author may enter, as far as its header tells.
-pub(crate) fn admit(header: &EntryHeader, author: Option<&Member>) -> Result<(), NotAdmitted> {
+impl NotAdmitted {
+    /// Whether a fact that is not here yet may change the verdict: then its log waits.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NoMember | Self::NotApproved { .. } | Self::AfterTheEnd { .. }
+        )
+    }
+}
+
+/// Whether an entry by this author may enter at `to`, as far as its header tells.
+pub(crate) fn admit(
+    header: &EntryHeader,
+    author: Option<&Member>,
+    to: &dyn Placed,
+) -> Result<(), NotAdmitted> {
     let author = author.ok_or(NotAdmitted::NoMember)?;
-    if author.state != MemberState::Approved {
-        return Err(NotAdmitted::NotApproved {
-            state: author.state,
-        });
+    let lane = header.lane;
+    match (author.state, author.end_of(lane)) {
+        (_, Some(end)) if header.seq <= end => {}
+        (_, Some(end)) => return Err(NotAdmitted::AfterTheEnd { end }),
+        (MemberState::Approved, None) => {}
+        (state, None) => return Err(NotAdmitted::NotApproved { state }),
     }
-    if header.lane != LANE_SHARED {
-        return Err(NotAdmitted::Lane);
+    if !scope::offered(to, author, lane) {
+        return Err(NotAdmitted::NotForUs { lane });
     }
-    match (header.kind, author.role) {
-        (EntryKind::Roster, Role::Coordination) => Ok(()),
-        (EntryKind::Roster | EntryKind::Policy, _) => Err(NotAdmitted::NotCoordination),
-        (EntryKind::Change, role) => {
-            let writer = Kind::from_code(header.document_kind).map(Kind::writer);
-            match (writer, role) {
-                (None, _) => Err(NotAdmitted::UnknownKind),
-                (Some(Writer::District), Role::District)
-                | (Some(Writer::Coordination), Role::Coordination) => Ok(()),
-                (Some(_), _) => Err(NotAdmitted::NotHome),
+    match header.kind {
+        EntryKind::Roster if lane == LANE_EVERYONE => Ok(()),
+        EntryKind::Roster => Err(NotAdmitted::Lane { lane }),
+        EntryKind::Policy if author.role == Role::Coordination => Ok(()),
+        EntryKind::Policy => Err(NotAdmitted::NotCoordination),
+        EntryKind::Change => {
+            let kind = Kind::from_code(header.document_kind).ok_or(NotAdmitted::UnknownKind)?;
+            let lanes = [false, true].map(|local| scope::lane_of(kind, local));
+            if !lanes.contains(&lane) {
+                return Err(NotAdmitted::Lane { lane });
             }
+            may_write(kind, author.role)
         }
-        (EntryKind::Tombstone, _) => Err(NotAdmitted::UnknownKind),
+        EntryKind::Tombstone => Err(NotAdmitted::UnknownKind),
+    }
+}
+
+/// Whether a node of this role writes documents of this kind.
+pub(crate) fn may_write(kind: Kind, role: Role) -> Result<(), NotAdmitted> {
+    match (kind.writer(), role) {
+        (Writer::District, Role::District) | (Writer::Coordination, Role::Coordination) => Ok(()),
+        (Writer::District | Writer::Coordination, _) => Err(NotAdmitted::NotHome),
     }
 }
 
@@ -83,16 +123,20 @@ pub(crate) fn home_fits(home: &str, author: &Member) -> Result<(), NotAdmitted> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use raccordo_transport::PeerId;
+
+    use crate::engine::scope::Party;
 
     fn header(kind: EntryKind, lane: u8) -> EntryHeader {
         EntryHeader {
             lane,
             origin: [1; 8],
             incarnation: [2; 8],
-            seq: 1,
+            seq: 5,
             prev: [0; 32],
-            group_first: 1,
+            group_first: 5,
             group_count: 1,
             kind,
             document: [0; 16],
@@ -113,35 +157,85 @@ mod tests {
             since_ms: 0,
             reason: None,
             address: None,
+            ends: BTreeMap::new(),
         }
     }
 
+    fn at(territory: &str, role: Role) -> Party {
+        Party {
+            key: PeerId::from_bytes([9; 32]),
+            territory: territory.to_owned(),
+            role,
+        }
+    }
+
+    fn province() -> Party {
+        at("frosinone", Role::Coordination)
+    }
+
     #[test]
-    fn only_an_approved_district_writes_projects_and_only_the_coordination_signs_members() {
+    fn only_an_approved_district_writes_projects_and_facts_have_their_lane() {
         use EntryKind::{Change, Policy, Roster, Tombstone};
-        use MemberState::{Approved, Pending, Revoked, Suspended};
-        let district = |kind| admit(&header(kind, 0), Some(&member(Role::District, Approved)));
-        let coordination = |kind| {
+        use MemberState::{Approved, Pending, Suspended};
+        let of = |role, kind, lane| {
+            let author = member(role, Approved);
             admit(
-                &header(kind, 0),
-                Some(&member(Role::Coordination, Approved)),
+                &header(kind, lane),
+                Some(&author),
+                &at("frosinone/a", Role::District),
             )
         };
-        assert_eq!(district(Change), Ok(()));
-        assert_eq!(coordination(Change), Err(NotAdmitted::NotHome));
-        assert_eq!(coordination(Roster), Ok(()));
-        assert_eq!(district(Roster), Err(NotAdmitted::NotCoordination));
-        assert_eq!(district(Policy), Err(NotAdmitted::NotCoordination));
-        assert_eq!(district(Tombstone), Err(NotAdmitted::UnknownKind));
-        for state in [Pending, Suspended, Revoked] {
-            let verdict = admit(&header(Change, 0), Some(&member(Role::District, state)));
+        let district = |kind, lane| of(Role::District, kind, lane);
+        let coordination = |kind, lane| of(Role::Coordination, kind, lane);
+        assert_eq!(district(Change, 0), Ok(()));
+        assert_eq!(district(Change, 1), Ok(()));
+        assert_eq!(district(Change, 2), Err(NotAdmitted::Lane { lane: 2 }));
+        assert_eq!(coordination(Change, 0), Err(NotAdmitted::NotHome));
+        assert_eq!(district(Roster, 2), Ok(()));
+        assert_eq!(coordination(Roster, 2), Ok(()));
+        assert_eq!(coordination(Roster, 0), Err(NotAdmitted::Lane { lane: 0 }));
+        assert_eq!(coordination(Policy, 2), Ok(()));
+        assert_eq!(district(Policy, 2), Err(NotAdmitted::NotCoordination));
+        assert_eq!(district(Tombstone, 0), Err(NotAdmitted::UnknownKind));
+        for state in [Pending, Suspended] {
+            let author = member(Role::District, state);
+            let verdict = admit(&header(Change, 0), Some(&author), &province());
             assert_eq!(verdict, Err(NotAdmitted::NotApproved { state }));
+            assert!(verdict.is_err_and(|reason| reason.may_pass()));
         }
-        assert_eq!(admit(&header(Change, 0), None), Err(NotAdmitted::NoMember));
+        let verdict = admit(&header(Change, 0), None, &province());
+        assert_eq!(verdict, Err(NotAdmitted::NoMember));
+    }
+
+    #[test]
+    fn what_is_not_for_this_node_is_not_taken_from_whoever_sends_it() {
+        let author = member(Role::District, MemberState::Approved);
+        let verdict = |lane, to: &Party| admit(&header(EntryKind::Change, lane), Some(&author), to);
+        assert_eq!(verdict(0, &province()), Ok(()));
         assert_eq!(
-            admit(&header(Change, 1), Some(&member(Role::District, Approved))),
-            Err(NotAdmitted::Lane)
+            verdict(1, &province()),
+            Err(NotAdmitted::NotForUs { lane: 1 })
         );
+        let neighbour = at("frosinone/b", Role::District);
+        assert_eq!(
+            verdict(0, &neighbour),
+            Err(NotAdmitted::NotForUs { lane: 0 })
+        );
+    }
+
+    #[test]
+    fn of_a_revoked_author_all_up_to_the_end_is_taken_and_nothing_after_it() {
+        let revoked = |end| Member {
+            ends: BTreeMap::from([(0, end)]),
+            ..member(Role::District, MemberState::Revoked)
+        };
+        let verdict = |end| {
+            let author = revoked(end);
+            admit(&header(EntryKind::Change, 0), Some(&author), &province())
+        };
+        assert_eq!(verdict(5), Ok(()));
+        assert_eq!(verdict(4), Err(NotAdmitted::AfterTheEnd { end: 4 }));
+        assert!(!NotAdmitted::UnknownKind.may_pass());
     }
 
     #[test]

@@ -22,12 +22,9 @@ use super::fields::BadRow;
 use super::ledger::Ledger;
 use super::links::LinkBoard;
 use super::rows::DocumentRow;
+use super::scope::Party;
+pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED, LANE_TERRITORY};
 use super::view::Event;
-
-/// The lane whose entries may leave the territory.
-pub(crate) const LANE_SHARED: u8 = 0;
-/// The lane that stays among the territory's nodes.
-pub(crate) const LANE_TERRITORY: u8 = 1;
 
 /// Document id of the key that seals what belongs to no document: audit log, token names.
 pub(crate) const NODE_DOCUMENT: [u8; 16] = [0; 16];
@@ -108,6 +105,16 @@ impl Core {
 
     pub(crate) fn territory(&self) -> String {
         self.config().node.territory.to_string()
+    }
+
+    /// This node as far as its rights go.
+    pub(crate) fn party(&self) -> Party {
+        let config = self.config();
+        Party {
+            key: self.id,
+            territory: config.node.territory.to_string(),
+            role: config.node.role,
+        }
     }
 
     /// The QUIC endpoint, while the node is online.

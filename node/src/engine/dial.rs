@@ -1,14 +1,16 @@
-//! Keeps the link with the coordination: dials, waits, dials again, until the node ends.
+//! Keeps the links with where this node joined: dials, waits, dials again, until the node ends.
 //!
 //! The first try comes within a second, later ones back off with jitter; a link that held for a
 //! while starts over. What happened is on the link board; nothing is decided here.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raccordo_config::Role;
 use raccordo_transport::{CloseReason, Endpoint, Host, JoinFailed, JoinRefused, PeerId, backoff};
+
+use tokio::task::JoinSet;
 
 use crate::clock::draw;
 
@@ -20,13 +22,32 @@ use super::view::MemberState;
 /// A link that held this long was a good one: the next failure is the first again.
 const HELD_MS: u64 = 5_000;
 
-/// Dials the coordination for ever; ends with the task.
+/// Keeps the links with all nodes where this one joined; ends with the task.
 pub(crate) async fn keep(endpoint: Endpoint, host: Arc<NodeHost>) {
+    let core = Arc::clone(&host.core);
+    let mut ticks = core.ticks.subscribe();
+    let mut dialled = BTreeSet::new();
+    let mut links = JoinSet::new();
+    loop {
+        for (peer, _) in upstream(&core) {
+            if dialled.insert(peer) {
+                links.spawn(keep_one(endpoint.clone(), Arc::clone(&host), peer));
+            }
+        }
+        if ticks.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Dials one node for ever, while it is approved.
+async fn keep_one(endpoint: Endpoint, host: Arc<NodeHost>, peer: PeerId) {
     let core = Arc::clone(&host.core);
     let mut ticks = core.ticks.subscribe();
     let mut failures = 0;
     loop {
-        let Some((peer, address)) = upstream(&core) else {
+        let address = upstream(&core).find_map(|(key, address)| (key == peer).then_some(address));
+        let Some(address) = address else {
             if ticks.changed().await.is_err() {
                 return;
             }
@@ -38,7 +59,7 @@ pub(crate) async fn keep(endpoint: Endpoint, host: Arc<NodeHost>) {
         let held = core.clock.monotonic_millis().saturating_sub(started_ms) >= HELD_MS
             && was_connected(&reason);
         failures = if held { 0 } else { failures + 1 };
-        tracing::info!(peer = %peer.short(), failures, %reason, "no link with the coordination");
+        tracing::info!(peer = %peer.short(), failures, %reason, "no link with the node above");
         core.links.failed(&peer, core.clock.unix_millis(), reason);
         let jitter = u64::from_be_bytes(draw(&*core.entropy));
         let wait_ms = backoff::next_delay_ms(failures, jitter);
@@ -93,11 +114,11 @@ fn was_connected(reason: &CloseReason) -> bool {
 }
 
 /// Whom to dial, and where.
-fn upstream(core: &Core) -> Option<(PeerId, String)> {
+fn upstream(core: &Core) -> impl Iterator<Item = (PeerId, String)> {
     let ledger = core.ledger();
-    let coordination = |m: &&super::roster::Member| {
-        m.role == Role::Coordination && m.state == MemberState::Approved
-    };
-    let member = ledger.roster.iter().find(coordination)?;
-    Some((member.key, member.address.clone()?))
+    let approved = ledger.roster.sponsors().filter_map(|(member, address)| {
+        let address = address.filter(|_| member.state == MemberState::Approved)?;
+        Some((member.key, address.to_owned()))
+    });
+    approved.collect::<Vec<_>>().into_iter()
 }

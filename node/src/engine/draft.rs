@@ -16,7 +16,7 @@ use crate::store::{Batch, Table};
 
 use super::audit::{self, AuditEvent};
 use super::change_run::{ChangeOrigin, OpenChangeRun};
-use super::core::{Core, LANE_SHARED, Loaded, ReadFailed};
+use super::core::{Core, LANE_EVERYONE, LANE_SHARED, Loaded, ReadFailed};
 use super::entry_run::{BodyPlace, OpenEntryRun};
 use super::ledger::{Ledger, LogEnd};
 use super::rows::{self, AdmittedRun, DocumentRow};
@@ -196,7 +196,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn append_fact(&mut self, kind: EntryKind, body: Vec<u8>) {
         let hash = raccordo_transport::body_hash(kind, &body)
             .expect("a fact's body of any length has a hash");
-        let header = self.own_header(LANE_SHARED, kind, hash, None);
+        let header = self.own_header(LANE_EVERYONE, kind, hash, None);
         let signed = raccordo_transport::sign(header, &self.core.node_key);
         self.record_entry(&signed, &BodyPlace::Here(body));
     }
@@ -222,7 +222,9 @@ impl<'a> Draft<'a> {
             .expect("the caller has adopted the document");
         let number = working.row.changes;
         working.row.changes += 1;
-        working.row.last_seq = header.seq;
+        if header.origin == self.core.id.origin() {
+            working.row.last_seq = header.seq;
+        }
         let run = working
             .changes
             .get_or_insert_with(|| OpenChangeRun::begin(number));

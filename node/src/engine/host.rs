@@ -6,15 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use raccordo_config::Role;
 use raccordo_transport::{
     Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
-    Offer, PeerId, Pins, Positions, SignedEntry, Standing, VerifiedEntry,
+    PeerId, Pins, Positions, SignedEntry, Standing, VerifiedEntry,
 };
 
 use super::Hand;
+use super::between::Between;
 use super::commit;
-use super::core::{Core, LANE_SHARED};
+use super::core::Core;
 use super::inbox::Inbox;
 use super::ledger::Ledger;
 use super::links::Kept;
@@ -68,19 +68,9 @@ impl Host for NodeHost {
 
     fn positions(&self, peer: &PeerId) -> Positions {
         let ledger = self.core.ledger();
-        let own = self.core.own_log(LANE_SHARED);
-        let theirs = LogId {
-            origin: peer.origin(),
-            lane: LANE_SHARED,
-        };
-        Positions {
-            held: vec![ledger.cursor(theirs)],
-            offers: vec![Offer {
-                head: ledger.cursor(own),
-                after: None,
-            }],
-            digest: self.shared_digest(&ledger, peer),
-            ..Positions::default()
+        match Between::of(&self.core, &ledger, peer) {
+            Some(between) => between.positions(),
+            None => Positions::default(),
         }
     }
 
@@ -90,14 +80,21 @@ impl Host for NodeHost {
 
     fn read(
         &self,
-        _peer: &PeerId,
+        peer: &PeerId,
         log: LogId,
         after: u64,
         max_entries: usize,
         max_bytes: usize,
     ) -> Result<Vec<SignedEntry>, HostFailed> {
-        if log != self.core.own_log(LANE_SHARED) {
-            return Err(HostFailed::new(format!("log {log} is not offered")));
+        let ledger = self.core.ledger();
+        let between = Between::of(&self.core, &ledger, peer);
+        // A peer that lost the end of its own log asks for it back.
+        let returned = log.origin == peer.origin();
+        if !between.is_some_and(|between| returned || between.offers(log)) {
+            let peer = peer.short();
+            return Err(HostFailed::new(format!(
+                "log {log} is not offered to {peer}"
+            )));
         }
         let mut reading = Reading::new(&self.core);
         let read = reading.entries(log, after, max_entries, max_bytes);
@@ -141,6 +138,9 @@ impl Host for NodeHost {
     }
 
     fn author_key(&self, origin: &[u8; 8]) -> Option<PeerId> {
+        if *origin == self.core.id.origin() {
+            return Some(self.core.id);
+        }
         self.core
             .ledger()
             .roster
@@ -189,9 +189,6 @@ impl Host for NodeHost {
     ) -> Boxed<'_, Result<JoinAccepted, JoinRefused>> {
         Box::pin(async move {
             let config = self.core.config();
-            if config.node.role != Role::Coordination {
-                return Err(JoinRefused::NotCoordination);
-            }
             let real = request.real;
             let command = Command::Peer(PeerCommand::Redeem { one_time, request });
             match self.hand.submit(command).await {
@@ -213,33 +210,18 @@ impl NodeHost {
         if refused.iter().any(|key| key.as_bytes() == peer.as_bytes()) {
             return Standing::Revoked;
         }
-        // The roster names every member to every node; that makes nobody a peer of a district
-        // but its coordination.
-        let member = ledger.roster.member(peer);
-        if member.is_some_and(|member| !report::concerns(&self.core, member)) {
+        // The roster names every member to every node; that makes nobody a peer but those who
+        // joined here, and where this node joined.
+        if !ledger.roster.is_peer(peer) {
             return Standing::Unknown;
         }
         ledger.roster.standing(peer)
     }
 
-    /// Digest of what the two share: the documents that the district's node of the two created.
-    fn shared_digest(&self, ledger: &Ledger, peer: &PeerId) -> [u8; 32] {
-        let member = ledger.roster.member(peer);
-        let district = member
-            .filter(|m| m.role == Role::District)
-            .map_or(self.core.id, |m| m.key);
-        ledger
-            .origins
-            .get(&district.origin())
-            .copied()
-            .unwrap_or_default()
-            .finish()
-    }
-
     fn acknowledged(&self, peer: &PeerId, cursor: Cursor, at_ms: i64) {
-        let own = self.core.own_log(LANE_SHARED);
-        if cursor.log == own {
-            let to_send = self.core.ledger().end(own).seq.saturating_sub(cursor.seq);
+        if cursor.log.origin == self.core.id.origin() {
+            let end = self.core.ledger().end(cursor.log);
+            let to_send = end.seq.saturating_sub(cursor.seq);
             let event = Event::Delivery {
                 peer: peer.to_string(),
                 acked_seq: cursor.seq,

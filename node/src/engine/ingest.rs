@@ -19,6 +19,7 @@ use super::entry_run::BodyPlace;
 use super::inbox::{Inbox, Taken};
 use super::roster::Member;
 use super::rows::DocumentRow;
+use super::scope;
 use crate::store::seal::SealKey;
 
 /// Documents below this number are not worth a second thread.
@@ -142,6 +143,7 @@ fn admit<'a>(mut draft: Draft<'a>, parts: &[Part<'_>]) -> Result<Draft<'a>, Stop
 fn check_headers(draft: &Draft<'_>, part: usize, log: &Part<'_>) -> Result<(), Stop> {
     let mut end = draft.ledger.end(log.log);
     let author = author(draft, log.log);
+    let here = draft.core.party();
     for entry in log.entries {
         let header = &entry.header;
         let stop = |reason| Stop::Entry {
@@ -153,7 +155,7 @@ fn check_headers(draft: &Draft<'_>, part: usize, log: &Part<'_>) -> Result<(), S
             let reason = format!("it does not follow entry {} of its log", end.seq);
             return Err(stop(NotAdmitted::Content { reason }));
         }
-        admission::admit(header, author.as_ref()).map_err(stop)?;
+        admission::admit(header, author.as_ref(), &here).map_err(stop)?;
         if header.kind == EntryKind::Roster && Member::decode(&entry.body).is_err() {
             let reason = "it is not a fact about a member as this version knows them".to_owned();
             return Err(stop(NotAdmitted::Content { reason }));
@@ -256,11 +258,15 @@ fn absorb_one(
         let member = ledger.roster.of_origin(entry.header.origin);
         let member = member.ok_or_else(|| stop(index, NotAdmitted::NoMember))?;
         admission::home_fits(document.territory(), member).map_err(|reason| stop(index, reason))?;
-        if document.kind().code() != entry.header.document_kind || document.is_local() {
+        if document.kind().code() != entry.header.document_kind {
             return Err(stop(
                 index,
                 content("its document is of another kind than its header says".to_owned()),
             ));
+        }
+        let lane = entry.header.lane;
+        if scope::lane_of(document.kind(), document.is_local()) != lane {
+            return Err(stop(index, NotAdmitted::Lane { lane }));
         }
     }
     let former = loaded.map(|loaded| (loaded.row, loaded.key));
@@ -309,7 +315,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
         EntryKind::Roster => {
             draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
             let member = Member::decode(&entry.body).expect("check_headers has decoded it");
-            super::peers::put_in_force(draft, &member, entry.header.seq);
+            super::peers::put_in_force(draft, member, entry.header.origin, entry.header.seq);
         }
         EntryKind::Tombstone | EntryKind::Policy => {
             draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));

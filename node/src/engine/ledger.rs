@@ -13,6 +13,7 @@ use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::peers::InvitationRow;
 use super::roster::Roster;
 use super::rows::Counts;
+use super::scope::Narrowed;
 
 const VERSION: u8 = 1;
 
@@ -28,9 +29,13 @@ pub(crate) struct LogEnd {
 pub(crate) struct Ledger {
     pub(crate) logs: BTreeMap<LogId, LogEnd>,
     pub(crate) counts: BTreeMap<String, Counts>,
-    /// Content digest of the shared documents that each node created: what a link compares.
-    pub(crate) origins: BTreeMap<[u8; 8], Digest>,
+    /// Content digest of the documents that each node created in each lane: what links compare.
+    pub(crate) homes: BTreeMap<LogId, Digest>,
     pub(crate) roster: Arc<Roster>,
+    /// Where logs of revoked authors end for everybody, if this node holds more of them.
+    pub(crate) cut: BTreeMap<LogId, LogEnd>,
+    /// What the administrator left of peers' scopes.
+    pub(crate) narrowed: Arc<BTreeMap<PeerId, Narrowed>>,
     pub(crate) invitations: Arc<BTreeMap<PeerId, InvitationRow>>,
     /// Logs that stopped at a refused entry, and why.
     pub(crate) quarantined: BTreeMap<LogId, String>,
@@ -50,7 +55,7 @@ pub(crate) struct Totals {
     pub(crate) audit_hash: [u8; 32],
     /// Last hybrid clock given out.
     pub(crate) hlc: u64,
-    /// Number of the newest roster fact known.
+    /// How many facts about members are known.
     pub(crate) policy_epoch: u32,
 }
 
@@ -113,7 +118,7 @@ impl LogEnd {
     }
 }
 
-/// The row of an origin's digest.
+/// The row of a home's digest.
 pub(crate) fn encode_digest(digest: &Digest) -> Vec<u8> {
     FieldWriter::new(VERSION)
         .u64(digest.count)
@@ -121,7 +126,7 @@ pub(crate) fn encode_digest(digest: &Digest) -> Vec<u8> {
         .finish()
 }
 
-/// Reads the row of an origin's digest.
+/// Reads the row of a home's digest.
 pub(crate) fn decode_digest(bytes: &[u8]) -> Result<Digest, BadRow> {
     let mut row = FieldReader::open("digest", VERSION, bytes)?;
     Ok(Digest {

@@ -2,6 +2,7 @@
 //!
 //! Decisions go through the writer like every other write; connections follow them at once.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -41,16 +42,7 @@ impl Engine {
         expires_in_s: u64,
         approved: bool,
     ) -> Result<InvitationView, CommandFailed> {
-        let config = self.core.config();
-        let own = &config.node.territory;
-        if !territory.to_string().starts_with(&format!("{own}/")) {
-            let detail =
-                format!("{territory} is not below {own}: this coordination invites {own}/… alone");
-            return Err(CommandFailed::Peer {
-                code: "other_territory",
-                detail,
-            });
-        }
+        self.may_invite(&territory, role)?;
         if !(1..=7 * 86_400).contains(&expires_in_s) {
             let detail = format!("an invitation of {expires_in_s} s: 1 s to 7 days are allowed");
             return Err(CommandFailed::Malformed { detail });
@@ -108,7 +100,7 @@ impl Engine {
         if invitation.expires_at_s <= now_s {
             return refuse(
                 "invitation_expired",
-                "the invitation has expired: ask the coordination for a new one".to_owned(),
+                "the invitation has expired: ask whoever made it for a new one".to_owned(),
             );
         }
         let accepted = match tokio::time::timeout(JOIN_MAX, self.redeem(&invitation)).await {
@@ -118,26 +110,33 @@ impl Engine {
                 return refuse(
                     "unreachable",
                     format!(
-                        "{address} did not answer within 10 s: is the coordination running and reachable?"
+                        "{address} did not answer within 10 s: is the node there running and reachable?"
                     ),
                 );
             }
         };
         let key = PeerId::from_bytes(invitation.coordination);
         self.core.links.regarded(&key, accepted.standing);
-        let coordination = Member {
+        // A district's node takes in nodes of its own territory alone, a coordination those below.
+        let role = if accepted.territory == config.node.territory.to_string() {
+            Role::District
+        } else {
+            Role::Coordination
+        };
+        let sponsor = Member {
             key,
             territory: accepted.territory,
-            role: Role::Coordination,
+            role,
             name: accepted.name,
             state: MemberState::Approved,
             since_ms: self.core.clock.unix_millis(),
             reason: None,
             address: Some(invitation.address),
+            ends: BTreeMap::new(),
         };
         match self
             .hand
-            .submit(Command::Peer(PeerCommand::Adopt { coordination }))
+            .submit(Command::Peer(PeerCommand::Adopt { sponsor }))
             .await?
         {
             Done::Member(member) => Ok(report::peer(&self.core, &self.core.ledger(), &member)),
@@ -214,6 +213,32 @@ impl Engine {
             }
         }
         Ok(report::peer(&self.core, &self.core.ledger(), &member))
+    }
+
+    /// A coordination invites what lies below it, a district's node its own territory's nodes.
+    fn may_invite(&self, territory: &Territory, role: Role) -> Result<(), CommandFailed> {
+        let config = self.core.config();
+        let own = &config.node.territory;
+        let (may, detail) = match config.node.role {
+            Role::Coordination => (
+                territory != own && territory.is_within(own),
+                format!("{territory} is not below {own}: this coordination invites {own}/… alone"),
+            ),
+            Role::District => (
+                territory == own && role == Role::District,
+                format!(
+                    "a district's node invites further district nodes of its own territory {own} alone: \
+                     {territory} is invited by its coordination"
+                ),
+            ),
+        };
+        if may {
+            return Ok(());
+        }
+        Err(CommandFailed::Peer {
+            code: "other_territory",
+            detail,
+        })
     }
 
     fn peer_key(&self, id_prefix: &str) -> Result<PeerId, CommandFailed> {

@@ -7,6 +7,7 @@
 
 mod admission;
 mod audit;
+mod between;
 mod change_run;
 mod commit;
 mod core;
@@ -33,6 +34,7 @@ mod read;
 mod report;
 mod roster;
 mod rows;
+mod scope;
 mod stored;
 #[cfg(test)]
 mod stored_tests;

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use raccordo_config::{Config, Role};
+use raccordo_config::Config;
 use raccordo_transport::{BindFailed, Endpoint, Host, LogId, NodeKey, PeerId, Pins};
 use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -20,15 +20,16 @@ use crate::http;
 use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Batch, Condition, OpenFailed, Options, Store, StoreFailed, Table};
 
-use super::core::{Core, LANE_SHARED, NODE_DOCUMENT, ReadFailed, document_cache};
+use super::core::{Core, NODE_DOCUMENT, ReadFailed, document_cache};
 use super::fields::BadRow;
 use super::host::NodeHost;
 use super::inbox::Inbox;
 use super::ledger::{Ledger, LogEnd, Totals, decode_digest};
 use super::links::LinkBoard;
-use super::peers::InvitationRow;
-use super::roster::{Member, Roster};
+use super::peers::{self, InvitationRow};
+use super::roster::{Fact, Roster};
 use super::rows::Counts;
+use super::scope::{LANES, Narrowed, Party};
 use super::task::{self, Signal};
 use super::view::Event;
 use super::{Engine, Hand, commit, dial, found, report};
@@ -255,9 +256,7 @@ impl Node {
         tasks.push(tokio::spawn(
             async move { serving.0.serve(serving.1).await },
         ));
-        if config.node.role == Role::District {
-            tasks.push(tokio::spawn(dial::keep(endpoint.clone(), host)));
-        }
+        tasks.push(tokio::spawn(dial::keep(endpoint.clone(), host)));
         tasks.push(tokio::spawn(look_around(core)));
         Ok(Online {
             tasks,
@@ -326,7 +325,12 @@ fn open(
     if let Condition::Degraded { reason } = store.condition() {
         tracing::error!(reason, "the store takes no writes");
     }
-    let ledger = read_ledger(&store)?;
+    let own = Party {
+        key: id,
+        territory: config.node.territory.to_string(),
+        role: config.node.role,
+    };
+    let ledger = read_ledger(&store, own)?;
     let links = read_links(&store, &ledger, &node_key)?;
     let documents = document_cache(config.limits.document_cache);
     // As configured, until something is really bound.
@@ -368,7 +372,7 @@ fn node_seal(store: &Store, vault: &Vault, entropy: &dyn Entropy) -> Result<Seal
     Ok(key)
 }
 
-fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
+fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFailed> {
     let mut ledger = Ledger::default();
     if let Some(totals) = store.get(Table::Meta, b"totals")? {
         ledger.totals = Totals::decode(&totals)?;
@@ -378,12 +382,10 @@ fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
             ledger.logs.insert(log, LogEnd::decode(&value)?);
         }
     }
-    for (key, value) in all(store, Table::Meta, b"origin/")? {
-        let origin: [u8; 8] = key[7..].try_into().map_err(|_| BadRow {
-            row: "digest",
-            at: 0,
-        })?;
-        ledger.origins.insert(origin, decode_digest(&value)?);
+    for (key, value) in all(store, Table::Meta, b"home/")? {
+        if let Some(log) = log_of(&key[5..]) {
+            ledger.homes.insert(log, decode_digest(&value)?);
+        }
     }
     for (key, value) in all(store, Table::Meta, b"stopped/")? {
         if let Some(log) = log_of(&key[8..]) {
@@ -398,18 +400,21 @@ fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
             Counts::decode(&value)?,
         );
     }
-    let mut roster = Roster::default();
-    for (_, value) in all(store, Table::Roster, b"")? {
-        roster.apply(Member::decode(&value)?);
+    let rows = all(store, Table::Roster, b"")?;
+    let facts: Result<Vec<_>, _> = rows.iter().map(|(_, row)| Fact::decode(row)).collect();
+    ledger.roster = Arc::new(Roster::new(own, facts?));
+    let look = |key: &[u8]| Ok(store.get(Table::Entries, key)?);
+    ledger.cut = peers::cut_ends(look, &ledger.logs, &ledger.roster)?;
+    let mut narrowed = std::collections::BTreeMap::new();
+    for (key, value) in all(store, Table::Meta, peers::NARROWED)? {
+        let key = key_of(&key[peers::NARROWED.len()..], "scope")?;
+        narrowed.insert(key, Narrowed::decode(&value)?);
     }
-    ledger.roster = Arc::new(roster);
+    ledger.narrowed = Arc::new(narrowed);
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {
-        let key: [u8; 32] = key.try_into().map_err(|_| BadRow {
-            row: "invitation",
-            at: 0,
-        })?;
-        invitations.insert(PeerId::from_bytes(key), InvitationRow::decode(&value)?);
+        let key = key_of(&key, "invitation")?;
+        invitations.insert(key, InvitationRow::decode(&value)?);
     }
     ledger.invitations = Arc::new(invitations);
     Ok(ledger)
@@ -418,10 +423,7 @@ fn read_ledger(store: &Store) -> Result<Ledger, ReadFailed> {
 /// What the links knew when the node last ran: contacts and acknowledgements.
 fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<LinkBoard, ReadFailed> {
     let board = LinkBoard::default();
-    let own = LogId {
-        origin: node_key.public().origin(),
-        lane: LANE_SHARED,
-    };
+    let origin = node_key.public().origin();
     for member in ledger.roster.iter() {
         let mut links = board.lock();
         let link = links.entry(member.key).or_default();
@@ -429,14 +431,15 @@ fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<Link
         link.last_contact_ms = contact
             .and_then(|value| value.try_into().ok())
             .map(i64::from_be_bytes);
-        let prefix = [member.key.as_bytes().as_slice(), &super::rows::log_key(own)].concat();
-        if let Some((key, value)) = store
-            .scan_back(Table::Acknowledgements, &prefix, None, 1)?
-            .pop()
-        {
-            let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
-            link.acked.insert(own, seq);
-            link.acked_at_ms = value.try_into().ok().map(i64::from_be_bytes);
+        for own in LANES.map(|lane| LogId { origin, lane }) {
+            let prefix = [member.key.as_bytes().as_slice(), &super::rows::log_key(own)].concat();
+            let mut newest = store.scan_back(Table::Acknowledgements, &prefix, None, 1)?;
+            if let Some((key, value)) = newest.pop() {
+                let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
+                link.acked.insert(own, seq);
+                let at_ms = value.try_into().ok().map(i64::from_be_bytes);
+                link.acked_at_ms = link.acked_at_ms.max(at_ms);
+            }
         }
     }
     Ok(board)
@@ -447,6 +450,11 @@ type Stored = (Vec<u8>, Vec<u8>);
 
 fn all(store: &Store, table: Table, prefix: &[u8]) -> Result<Vec<Stored>, StoreFailed> {
     store.scan(table, prefix, None, usize::MAX)
+}
+
+fn key_of(bytes: &[u8], row: &'static str) -> Result<PeerId, BadRow> {
+    let key = bytes.try_into().map_err(|_| BadRow { row, at: 0 })?;
+    Ok(PeerId::from_bytes(key))
 }
 
 fn log_of(bytes: &[u8]) -> Option<LogId> {

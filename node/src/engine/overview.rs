@@ -50,12 +50,14 @@ pub(crate) fn digest_of(counts: &Counts) -> Digest {
 
 /// The content digest over several territories.
 pub(crate) fn digest_over<'a>(all: impl Iterator<Item = &'a Counts>) -> Digest {
+    sum_of(all.map(digest_of).collect::<Vec<_>>().iter())
+}
+
+/// The sum of several digests: that of all their items together.
+pub(crate) fn sum_of<'a>(all: impl Iterator<Item = &'a Digest>) -> Digest {
     let mut whole = Digest::default();
-    for counts in all {
-        whole.count += counts.digest_count;
-        let count = whole.count;
-        whole.add(&counts.digest_sum);
-        whole.count = count;
+    for digest in all {
+        whole.merge(digest);
     }
     whole
 }

@@ -1,18 +1,26 @@
 //! Who may be a peer: invitations, approval, revocation, as commands of the single writer.
 //!
-//! Every decision is a roster fact in the coordination's own log, signed and replicated. The
+//! Every decision is a signed fact in the lane of everyone, replicated to all; a coordination
+//! decides about what lies within its territory, a district's node about its own devices. The
 //! invitation's secret is never stored: only the public half of the one-time key made from it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use raccordo_config::Role;
-use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, PeerId};
+use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, LogId, PeerId};
 
 use crate::store::Table;
 
+use super::commit;
+use super::core::ReadFailed;
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
-use super::roster::{Member, role_code};
+use super::host;
+use super::ledger::LogEnd;
+use super::roster::{Fact, Member, PINNED, Roster, role_code};
+use super::rows::{self, EntryRow};
+use super::scope::{self, LANE_EVERYONE, Narrowed};
 use super::task::Done;
 use super::view::{CommandFailed, Event, MemberState};
 
@@ -37,8 +45,10 @@ pub(crate) enum PeerCommand {
         to: MemberState,
         reason: Option<String>,
     },
-    /// Pins the coordination that this node has joined.
-    Adopt { coordination: Member },
+    /// Pins the node at which this one has joined.
+    Adopt { sponsor: Member },
+    /// Narrows what a peer is sent, or widens it again.
+    Narrow { key: PeerId, to: Narrowed },
 }
 
 /// An invitation, without its secret.
@@ -92,7 +102,7 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
             one_time,
             invitation,
         } => {
-            must_coordinate(draft)?;
+            must_decide(draft, &invitation.territory, invitation.role)?;
             draft.audit("administrator", "invite", &invitation.territory, "");
             keep_invitation(draft, one_time, invitation);
             Ok(Done::Nothing)
@@ -106,45 +116,66 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
         PeerCommand::Move { key, to, reason } => {
             move_member(draft, key, to, reason.as_deref()).map(Done::Member)
         }
-        PeerCommand::Adopt { coordination } => {
-            let known = draft
-                .ledger
-                .roster
-                .iter()
-                .find(|m| m.role == Role::Coordination && m.key != coordination.key);
-            if let Some(other) = known {
-                let detail = format!(
-                    "this node belongs to the coordination {} already: a node has one coordination",
-                    other.key.short()
-                );
-                return Err(CommandFailed::Peer {
-                    code: "joined_already",
-                    detail,
-                });
-            }
-            draft.audit(
-                "administrator",
-                "join",
-                &coordination.key.to_string(),
-                &coordination.territory.clone(),
-            );
-            put(draft, &coordination);
-            Ok(Done::Member(coordination))
+        PeerCommand::Adopt { sponsor } => adopt(draft, sponsor).map(Done::Member),
+        PeerCommand::Narrow { key, to } => narrow(draft, key, to).map(Done::Member),
+    }
+}
+
+/// Puts a replicated fact in force. Where it cuts short what this node has admitted already and
+/// may decide about, the node signs how far it had come, so that nothing built on it is lost.
+pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
+    let key = member.key;
+    hear(
+        draft,
+        Fact {
+            author,
+            seq,
+            first: seq,
+            here: false,
+            member,
+        },
+    );
+    let Some(member) = draft.ledger.roster.member(&key).cloned() else {
+        return;
+    };
+    if cut_short(draft, &member) && draft.ledger.roster.decides_about(&key) {
+        let ends = ends_here(draft, &key);
+        sign(draft, Member { ends, ..member }, false);
+    }
+    let look = |key: &[u8]| draft.get(Table::Entries, key);
+    match cut_ends(look, &draft.ledger.logs, &draft.ledger.roster) {
+        Ok(cut) => draft.ledger.cut = cut,
+        Err(failed) => {
+            tracing::error!(error = %commit::chain(&failed), "the end of a revoked log cannot be read");
         }
     }
 }
 
-/// Puts a replicated fact in force.
-pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: &Member, number: u64) {
-    draft.ledger.totals.policy_epoch = u32::try_from(number).unwrap_or(u32::MAX);
-    let pinned = draft
-        .ledger
-        .roster
-        .member(&member.key)
-        .is_some_and(|m| m.role == Role::Coordination);
-    if !pinned {
-        put(draft, member);
+/// Where the logs of revoked members end for everybody, as far as more of them is held here.
+pub(crate) fn cut_ends(
+    look: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, ReadFailed>,
+    logs: &BTreeMap<LogId, LogEnd>,
+    roster: &Roster,
+) -> Result<BTreeMap<LogId, LogEnd>, ReadFailed> {
+    let mut cut = BTreeMap::new();
+    for (log, held) in logs {
+        let member = roster.of_origin(log.origin);
+        let Some(seq) = member
+            .and_then(|m| m.end_of(log.lane))
+            .filter(|end| *end < held.seq)
+        else {
+            continue;
+        };
+        let stored = look(&rows::entry_key(*log, seq))?;
+        let row = stored.as_deref().map(EntryRow::decode).transpose()?;
+        let header = row.as_ref().map(host::signed_header).transpose()?;
+        let end = header.map_or_else(LogEnd::default, |signed| LogEnd {
+            seq,
+            hash: signed.entry_hash(),
+        });
+        cut.insert(*log, end);
     }
+    Ok(cut)
 }
 
 /// The refusal that a stable code stands for.
@@ -220,6 +251,7 @@ fn redeem(
         since_ms: draft.now_ms,
         reason: None,
         address: None,
+        ends: BTreeMap::new(),
     };
     keep_invitation(
         draft,
@@ -235,8 +267,95 @@ fn redeem(
         &request.real.to_string(),
         &request.territory,
     );
-    sign(draft, &member);
+    sign(draft, member.clone(), true);
     Ok(member)
+}
+
+/// Pins the node where this one joined, and tells those below which node that is.
+fn adopt(draft: &mut Draft<'_>, sponsor: Member) -> Result<Member, CommandFailed> {
+    let roster = &draft.ledger.roster;
+    let other = roster
+        .sponsors()
+        .map(|(member, _)| member)
+        .find(|known| known.key != sponsor.key && known.role == sponsor.role)
+        .filter(|_| sponsor.role == Role::Coordination);
+    if let Some(other) = other {
+        let detail = format!(
+            "this node belongs to the coordination {} already: a node has one coordination",
+            other.key.short()
+        );
+        return Err(CommandFailed::Peer {
+            code: "joined_already",
+            detail,
+        });
+    }
+    draft.audit(
+        "administrator",
+        "join",
+        &sponsor.key.to_string(),
+        &sponsor.territory.clone(),
+    );
+    let pinned = Fact {
+        author: PINNED,
+        // A new address of the same sponsor takes the place of the old one.
+        seq: u64::try_from(draft.now_ms).unwrap_or_default(),
+        first: 0,
+        here: true,
+        member: sponsor.clone(),
+    };
+    hear(draft, pinned);
+    let told = Member {
+        address: None,
+        ..sponsor.clone()
+    };
+    sign(draft, told, false);
+    Ok(sponsor)
+}
+
+fn narrow(draft: &mut Draft<'_>, key: PeerId, to: Narrowed) -> Result<Member, CommandFailed> {
+    let roster = &draft.ledger.roster;
+    let peer = roster.member(&key).filter(|_| roster.is_peer(&key));
+    let peer = peer.cloned().ok_or_else(|| CommandFailed::NotFound {
+        kind: "peer",
+        id: key.to_string(),
+    })?;
+    let words: Vec<&str> = to
+        .lanes
+        .iter()
+        .map(|lane| scope::lane_word(*lane))
+        .collect();
+    let territories: Vec<&str> = to.territories.iter().map(String::as_str).collect();
+    let detail = format!(
+        "territories {}; lanes {}",
+        or_all(&territories),
+        or_all(&words)
+    );
+    draft.audit("administrator", "scope", &key.to_string(), &detail);
+    let row = narrowed_key(&key);
+    let narrowed = Arc::make_mut(&mut draft.ledger.narrowed);
+    if to.is_all() {
+        narrowed.remove(&key);
+        draft.batch.delete(Table::Meta, row);
+    } else {
+        draft.batch.put(Table::Meta, row, to.encode());
+        narrowed.insert(key, to);
+    }
+    Ok(peer)
+}
+
+fn or_all(words: &[&str]) -> String {
+    if words.is_empty() {
+        "all".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+/// Prefix of the rows that keep narrowed scopes.
+pub(crate) const NARROWED: &[u8] = b"scope/";
+
+fn narrowed_key(key: &PeerId) -> Vec<u8> {
+    [NARROWED, key.as_bytes()].concat()
 }
 
 fn move_member(
@@ -245,7 +364,6 @@ fn move_member(
     to: MemberState,
     reason: Option<&str>,
 ) -> Result<Member, CommandFailed> {
-    must_coordinate(draft)?;
     let unknown = || CommandFailed::NotFound {
         kind: "peer",
         id: key.to_string(),
@@ -256,6 +374,9 @@ fn move_member(
         .member(&key)
         .cloned()
         .ok_or_else(unknown)?;
+    if !draft.ledger.roster.decides_about(&key) {
+        return Err(elsewhere(draft, &member.territory));
+    }
     if member.state == to {
         return Ok(member);
     }
@@ -276,10 +397,16 @@ fn move_member(
             detail,
         });
     }
+    let ends = match to {
+        MemberState::Revoked => ends_here(draft, &key),
+        _ => BTreeMap::new(),
+    };
     let moved = Member {
         state: to,
         since_ms: draft.now_ms,
         reason: reason.map(str::to_owned),
+        address: None,
+        ends,
         ..member
     };
     draft.audit(
@@ -288,7 +415,7 @@ fn move_member(
         &key.to_string(),
         reason.unwrap_or(""),
     );
-    sign(draft, &moved);
+    sign(draft, moved.clone(), false);
     Ok(moved)
 }
 
@@ -311,36 +438,77 @@ fn verb(to: MemberState) -> &'static str {
     }
 }
 
-fn must_coordinate(draft: &Draft<'_>) -> Result<(), CommandFailed> {
-    if draft.core.config().node.role == Role::Coordination {
+fn must_decide(draft: &Draft<'_>, territory: &str, role: Role) -> Result<(), CommandFailed> {
+    if draft.ledger.roster.may_take_in(territory, role) {
         return Ok(());
     }
-    let detail = "only a coordination node decides about peers: run this there".to_owned();
-    Err(CommandFailed::Peer {
+    Err(elsewhere(draft, territory))
+}
+
+fn elsewhere(draft: &Draft<'_>, territory: &str) -> CommandFailed {
+    let own = draft.core.territory();
+    let detail = match draft.core.config().node.role {
+        Role::Coordination => {
+            format!(
+                "{territory} is not within {own}: this coordination decides about {own}/… alone"
+            )
+        }
+        Role::District => format!(
+            "only a coordination node decides about this peer: run this there; a district's node \
+             decides about the other nodes of {own} alone"
+        ),
+    };
+    CommandFailed::Peer {
         code: "not_coordination",
         detail,
-    })
+    }
+}
+
+/// How far this node has admitted each log of a key.
+fn ends_here(draft: &Draft<'_>, key: &PeerId) -> BTreeMap<u8, u64> {
+    let origin = key.origin();
+    let end = |lane| (lane, draft.ledger.end(LogId { origin, lane }).seq);
+    let ends = scope::LANES.map(end).into_iter();
+    ends.filter(|(_, seq)| *seq > 0).collect()
+}
+
+/// Whether a revoked member's logs reach further here than they may.
+fn cut_short(draft: &Draft<'_>, member: &Member) -> bool {
+    let here = ends_here(draft, &member.key);
+    let beyond = |(lane, seq): (&u8, &u64)| member.end_of(*lane).is_some_and(|end| *seq > end);
+    here.iter().any(beyond)
 }
 
 /// Signs a fact into the own log and puts it in force.
-fn sign(draft: &mut Draft<'_>, member: &Member) {
+fn sign(draft: &mut Draft<'_>, member: Member, here: bool) {
     draft.append_fact(EntryKind::Roster, member.encode());
-    let number = draft.ledger.end(draft.core.own_log(0)).seq;
-    draft.ledger.totals.policy_epoch = u32::try_from(number).unwrap_or(u32::MAX);
-    put(draft, member);
+    let log = draft.core.own_log(LANE_EVERYONE);
+    let seq = draft.ledger.end(log).seq;
+    hear(
+        draft,
+        Fact {
+            author: log.origin,
+            seq,
+            first: seq,
+            here,
+            member,
+        },
+    );
 }
 
-fn put(draft: &mut Draft<'_>, member: &Member) {
-    let event = Event::Peer {
+/// Keeps a fact, and tells of every member that it moves.
+fn hear(draft: &mut Draft<'_>, fact: Fact) {
+    draft.ledger.totals.policy_epoch = draft.ledger.totals.policy_epoch.saturating_add(1);
+    let (kept, changed) = Arc::make_mut(&mut draft.ledger.roster).hear(fact);
+    draft
+        .batch
+        .put(Table::Roster, kept.row_key(), kept.encode());
+    let events = changed.iter().map(|member| Event::Peer {
         id: member.key.to_string(),
         territory: member.territory.clone(),
         state: member.state.word(),
-    };
-    draft.events.push(event);
-    Arc::make_mut(&mut draft.ledger.roster).apply(member.clone());
-    draft
-        .batch
-        .put(Table::Roster, *member.key.as_bytes(), member.encode());
+    });
+    draft.events.extend(events);
 }
 
 fn keep_invitation(draft: &mut Draft<'_>, one_time: PeerId, invitation: InvitationRow) {

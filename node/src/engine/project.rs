@@ -4,6 +4,7 @@
 //! batch as the change itself. Knows summaries, not documents.
 
 use raccordo_crdt_model::{DocumentId, Summary};
+use raccordo_transport::LogId;
 
 use crate::clock::draw;
 use crate::store::Table;
@@ -36,20 +37,11 @@ impl Draft<'_> {
             overview::remove(self.counts(&territory), former, local);
         }
         overview::insert(self.counts(&territory), &indexed, local);
-        if !local {
-            let digest = self
-                .ledger
-                .origins
-                .entry(working.row.home_origin)
-                .or_default();
-            if let Some(former) = &former {
-                digest.remove(&former.item);
-            }
-            digest.add(&indexed.item);
-            let row = ledger::encode_digest(digest);
-            let key = origin_key(working.row.home_origin);
-            self.batch.put(Table::Meta, key, row);
-        }
+        let home = LogId {
+            origin: working.row.home_origin,
+            lane: working.row.lane,
+        };
+        self.digest_home(home, former.as_ref(), &indexed);
         if !local {
             self.count_subject(&territory, former.as_ref(), &indexed)?;
         }
@@ -82,6 +74,17 @@ impl Draft<'_> {
             territory,
         });
         Ok(())
+    }
+
+    /// Moves the digest of the documents that one node created in one lane.
+    fn digest_home(&mut self, home: LogId, former: Option<&Indexed>, now: &Indexed) {
+        let digest = self.ledger.homes.entry(home).or_default();
+        if let Some(former) = former {
+            digest.remove(&former.item);
+        }
+        digest.add(&now.item);
+        let row = ledger::encode_digest(digest);
+        self.batch.put(Table::Meta, home_key(home), row);
     }
 
     fn counts(&mut self, territory: &str) -> &mut rows::Counts {
@@ -207,9 +210,9 @@ impl Draft<'_> {
     }
 }
 
-/// Meta key of an origin's digest.
-fn origin_key(origin: [u8; 8]) -> Vec<u8> {
-    [b"origin/".as_slice(), &origin].concat()
+/// Meta key of a home's digest.
+fn home_key(home: LogId) -> Vec<u8> {
+    [b"home/".as_slice(), &rows::log_key(home)].concat()
 }
 
 fn step(count: &mut u64, up: bool) {

@@ -10,10 +10,12 @@ use raccordo_transport::{Cursor, LogId};
 
 use crate::store::Table;
 
+use super::between::Between;
 use super::commit;
-use super::core::{Core, LANE_SHARED, ReadFailed};
+use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::rows::{self, Card, DocumentRow, ListRow};
+use super::scope;
 use super::view::{
     CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
     RecordView,
@@ -255,20 +257,16 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         seen_by: Vec::new(),
     };
     let ledger = core.ledger();
-    let own = core.own_log(LANE_SHARED);
+    let own = core.own_log(row.lane);
     let approved = ledger
         .roster
         .member(&core.id)
         .is_some_and(|m| m.state == MemberState::Approved);
-    let upstream = ledger
-        .roster
-        .iter()
-        .find(|m| m.role == raccordo_config::Role::Coordination);
-    let (true, Some(peer), true) = (
-        approved,
-        upstream,
-        row.lane == LANE_SHARED && row.home_origin == own.origin,
-    ) else {
+    let upstream = ledger.roster.sponsors().map(|(member, _)| member);
+    let upstream = upstream
+        .filter(|m| Between::of(core, &ledger, &m.key).is_some_and(|between| between.offers(own)))
+        .min_by_key(|m| scope::depth(&m.territory));
+    let (true, Some(peer), true) = (approved, upstream, row.last_seq > 0) else {
         return Ok(saved);
     };
     let link = core.links.link(&peer.key);

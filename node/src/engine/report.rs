@@ -8,16 +8,18 @@ use std::sync::atomic::Ordering;
 use data_encoding::HEXLOWER;
 use raccordo_config::Role;
 use raccordo_crdt_model::UnixMillis;
-use raccordo_transport::{LogId, PeerId};
+use raccordo_transport::{Cursor, LogId, PeerId};
 
 use crate::store::Condition;
 
+use super::between::Between;
 use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
 use super::links::{Link, shown};
 use super::overview;
 use super::roster::{Member, REJECTED};
 use super::rows::Counts;
+use super::scope::{self, LANES};
 use super::view::{
     Freshness, MemberState, OverviewView, PeerView, StatusView, TerritoryView, TotalsView,
 };
@@ -96,7 +98,7 @@ pub(crate) fn peers(core: &Core) -> Vec<PeerView> {
     let others = ledger
         .roster
         .iter()
-        .filter(|member| member.key != core.id && concerns(core, member));
+        .filter(|member| ledger.roster.is_peer(&member.key));
     let mut views: Vec<PeerView> = others.map(|member| peer(core, &ledger, member)).collect();
     views.sort_by(|a, b| (&a.territory, &a.id).cmp(&(&b.territory, &b.id)));
     views
@@ -111,22 +113,18 @@ pub(crate) fn peer_state(core: &Core, key: &PeerId) -> &'static str {
         .map_or("unreachable", |member| peer(core, &ledger, member).state)
 }
 
-/// A district speaks with its coordination alone; the roster's other members are no peers of it.
-pub(crate) fn concerns(core: &Core, member: &Member) -> bool {
-    core.config().node.role == Role::Coordination || member.role == Role::Coordination
-}
-
 pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let link = core.links.link(&member.key);
     let own = core.own_log(LANE_SHARED);
-    let theirs = LogId {
-        origin: member.key.origin(),
-        lane: LANE_SHARED,
-    };
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
-    let to_send = ledger.end(own).seq.saturating_sub(acked_seq);
-    let to_receive = behind(ledger, &link, theirs);
-    let stopped = ledger.quarantined.get(&theirs);
+    let (to_send, to_receive) = queues(core, ledger, &link, &member.key);
+    let stopped = LANES.iter().find_map(|lane| {
+        let origin = member.key.origin();
+        ledger.quarantined.get(&LogId {
+            origin,
+            lane: *lane,
+        })
+    });
     let state = match member.state {
         MemberState::Approved if stopped.is_some() => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),
@@ -190,12 +188,48 @@ fn membership_problem(member: &Member) -> Option<String> {
     }
 }
 
-fn behind(ledger: &Ledger, link: &Link, log: LogId) -> u64 {
-    link.announced
-        .get(&log)
-        .copied()
-        .unwrap_or(0)
-        .saturating_sub(ledger.end(log).seq)
+/// Entries that the peer has not acknowledged, and entries that it announced and are not in.
+fn queues(core: &Core, ledger: &Ledger, link: &Link, peer: &PeerId) -> (u64, u64) {
+    let Some(between) = Between::of(core, ledger, peer) else {
+        return (0, 0);
+    };
+    let unsent = |head: Cursor| {
+        let acked = link.acked.get(&head.log).copied().unwrap_or(0);
+        head.seq.saturating_sub(acked)
+    };
+    let to_send = between.heads().map(unsent).sum();
+    let announced = link
+        .announced
+        .iter()
+        .filter(|(log, _)| between.takes(**log));
+    let missing = announced.map(|(log, seq)| seq.saturating_sub(ledger.end(*log).seq));
+    (to_send, missing.sum())
+}
+
+/// Entries of a member that were announced, by whatever peer, and are not in.
+fn behind(core: &Core, ledger: &Ledger, member: &Member) -> u64 {
+    let log = LogId {
+        origin: member.key.origin(),
+        lane: LANE_SHARED,
+    };
+    let links = core.links.lock();
+    let announced = links.values().filter_map(|link| link.announced.get(&log));
+    let announced = announced.max().copied().unwrap_or(0);
+    announced.saturating_sub(ledger.end(log).seq)
+}
+
+/// The link through which a member is heard: its own, or that of the peer above it.
+fn link_towards(core: &Core, ledger: &Ledger, member: &Member) -> Link {
+    if ledger.roster.is_peer(&member.key) {
+        return core.links.link(&member.key);
+    }
+    let above = ledger.roster.iter().filter(|other| {
+        let same = other.territory == member.territory;
+        ledger.roster.is_peer(&other.key)
+            && (same || scope::is_below(&member.territory, &other.territory))
+    });
+    let nearest = above.max_by_key(|other| scope::depth(&other.territory));
+    nearest.map_or_else(Link::default, |other| core.links.link(&other.key))
 }
 
 fn members_by_territory(ledger: &Ledger) -> BTreeMap<String, Vec<&Member>> {
@@ -226,26 +260,18 @@ fn part(
     path: &str,
     members: &[&Member],
 ) -> TerritoryView {
-    let newest = members
-        .iter()
-        .copied()
-        .max_by_key(|m| (m.state != MemberState::Revoked, m.since_ms));
+    // A territory is called as its office is: the member that joined here, not one of its devices.
+    let newest = members.iter().copied().max_by_key(|m| {
+        let here = ledger.roster.is_peer(&m.key);
+        (m.state != MemberState::Revoked, here, m.since_ms)
+    });
     let logs = members.iter().map(|m| LogId {
         origin: m.key.origin(),
         lane: LANE_SHARED,
     });
-    let links: Vec<Link> = members.iter().map(|m| core.links.link(&m.key)).collect();
-    let behind = members.iter().zip(&links).map(|(m, link)| {
-        behind(
-            ledger,
-            link,
-            LogId {
-                origin: m.key.origin(),
-                lane: LANE_SHARED,
-            },
-        )
-    });
-    let behind = behind.sum();
+    let links = members.iter().map(|m| link_towards(core, ledger, m));
+    let links: Vec<Link> = links.collect();
+    let behind = members.iter().map(|m| behind(core, ledger, m)).sum();
     let last_contact = links.iter().filter_map(|link| link.last_contact_ms).max();
     let state = freshness(core, now_ms, &links, last_contact, behind);
     let as_of = if state == Freshness::Current {

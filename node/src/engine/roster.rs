@@ -1,22 +1,33 @@
-//! Members of the federation: signed facts of the coordination, one entry each.
+//! Members of the federation: what the signed facts that are known here add up to.
 //!
-//! The newest fact about a key stands. Revoked is for good: no later fact brings a key back.
+//! Facts come from many authors and in any order; what is in force is computed from the set of
+//! them (`standing`), never from the order in which they were heard. Revoked is for good.
 //! Does not know links: whether a member is reachable is not a fact.
 
 use std::collections::BTreeMap;
 
 use raccordo_config::Role;
-use raccordo_transport::{PeerId, Standing};
+use raccordo_transport::{LogId, PeerId, Standing};
 
 use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::scope::{LANE_EVERYONE, Party};
 use super::view::MemberState;
 
-const VERSION: u8 = 1;
+mod force;
+#[cfg(test)]
+mod tests;
+
+/// Version 2 names where the member's logs end; version 1 was signed before that.
+const VERSION: u8 = 2;
+const ROW_VERSION: u8 = 1;
+
+/// The author of what this node pinned itself when it joined.
+pub(crate) const PINNED: [u8; 8] = [0; 8];
 
 /// The reason of a member that was turned away while pending.
 pub(crate) const REJECTED: &str = "rejected";
 
-/// One member as the coordination last signed it.
+/// One member, as one author signed it or as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     /// Its public key.
@@ -35,6 +46,39 @@ pub(crate) struct Member {
     pub(crate) reason: Option<String>,
     /// Address to dial, if it listens for us.
     pub(crate) address: Option<String>,
+    /// Of a revoked member: the last number of each of its lanes that is valid, by lane.
+    pub(crate) ends: BTreeMap<u8, u64>,
+}
+
+/// What one author last said of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fact {
+    /// Origin of its author; [`PINNED`] if this node pinned the key itself.
+    pub(crate) author: [u8; 8],
+    /// Number of the entry that says it.
+    pub(crate) seq: u64,
+    /// Number of the author's first entry about this key: what introduced it.
+    pub(crate) first: u64,
+    /// Whether the key joined here, or this node joined there: the two are peers.
+    pub(crate) here: bool,
+    /// What it says.
+    pub(crate) member: Member,
+}
+
+/// All that is known about members, and what it adds up to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Roster {
+    own: Option<Party>,
+    facts: BTreeMap<PeerId, BTreeMap<[u8; 8], Fact>>,
+    in_force: BTreeMap<PeerId, InForce>,
+}
+
+/// A key as the facts together say it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct InForce {
+    member: Member,
+    /// The fact that introduces the key to others: its author and number.
+    introduced: Option<(LogId, u64)>,
 }
 
 impl Member {
@@ -48,8 +92,12 @@ impl Member {
             .u8(state_code(self.state))
             .i64(self.since_ms);
         out.maybe_text(self.reason.as_deref())
-            .maybe_text(self.address.as_deref())
-            .finish()
+            .maybe_text(self.address.as_deref());
+        out.u8(u8::try_from(self.ends.len()).expect("one end a lane, and lanes are bytes"));
+        for (lane, seq) in &self.ends {
+            out.u8(*lane).u64(*seq);
+        }
+        out.finish()
     }
 
     /// Reads the body of a roster entry.
@@ -72,6 +120,10 @@ impl Member {
         let since_ms = row.i64()?;
         let reason = row.maybe_text()?;
         let address = row.maybe_text()?;
+        let mut ends = BTreeMap::new();
+        for _ in 0..row.u8()? {
+            ends.insert(row.u8()?, row.u64()?);
+        }
         Ok(Self {
             key,
             territory,
@@ -81,7 +133,59 @@ impl Member {
             since_ms,
             reason,
             address,
+            ends,
         })
+    }
+
+    /// The last number of a lane that is valid; none while there is no limit.
+    pub(crate) fn end_of(&self, lane: u8) -> Option<u64> {
+        (self.state == MemberState::Revoked).then(|| self.ends.get(&lane).copied().unwrap_or(0))
+    }
+}
+
+impl Fact {
+    /// Key of its row: whom it is about, who says it.
+    pub(crate) fn row_key(&self) -> Vec<u8> {
+        [self.member.key.as_bytes().as_slice(), &self.author].concat()
+    }
+
+    /// Its row.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = FieldWriter::new(ROW_VERSION);
+        out.fixed(&self.author).u64(self.seq).u64(self.first);
+        out.u8(u8::from(self.here))
+            .fixed(&self.member.encode())
+            .finish()
+    }
+
+    /// Reads its row.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("fact", ROW_VERSION, bytes)?;
+        Ok(Self {
+            author: row.array()?,
+            seq: row.u64()?,
+            first: row.u64()?,
+            here: row.u8()? == 1,
+            member: Member::decode(row.rest())?,
+        })
+    }
+
+    /// Both facts of one author on one key, as one: the newest, but a revocation stays.
+    fn joined_with(self, other: Self) -> Self {
+        let first = self.first.min(other.first);
+        let here = self.here || other.here;
+        let revoked = |fact: &Self| fact.member.state == MemberState::Revoked;
+        let keeps = match (revoked(&self), revoked(&other)) {
+            (true, true) => self.seq <= other.seq,
+            (false, false) => self.seq >= other.seq,
+            (revoked, _) => revoked,
+        };
+        let kept = if keeps { self } else { other };
+        Self {
+            first,
+            here,
+            ..kept
+        }
     }
 }
 
@@ -102,42 +206,106 @@ fn state_code(state: MemberState) -> u8 {
     }
 }
 
-/// All members by key.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Roster {
-    members: BTreeMap<PeerId, Member>,
-}
-
 impl Roster {
-    /// Puts a fact in force. A revoked key stays revoked.
-    pub(crate) fn apply(&mut self, member: Member) {
-        let revoked = |known: &Member| known.state == MemberState::Revoked;
-        if self.members.get(&member.key).is_some_and(revoked) {
-            return;
+    /// The roster of a node that knows only itself and these facts.
+    pub(crate) fn new(own: Party, facts: impl IntoIterator<Item = Fact>) -> Self {
+        let mut roster = Self {
+            own: Some(own),
+            ..Self::default()
+        };
+        for fact in facts {
+            roster.keep(fact);
         }
-        self.members.insert(member.key, member);
+        roster.in_force = force::in_force(roster.own.as_ref(), &roster.facts);
+        roster
+    }
+
+    /// Hears a fact; returns it as kept, and whether what is in force changed.
+    pub(crate) fn hear(&mut self, fact: Fact) -> (Fact, Vec<Member>) {
+        let kept = self.keep(fact).clone();
+        let now = force::in_force(self.own.as_ref(), &self.facts);
+        let changed = now
+            .iter()
+            .filter(|(key, is)| self.in_force.get(key) != Some(is))
+            .map(|(_, is)| is.member.clone())
+            .collect();
+        self.in_force = now;
+        (kept, changed)
+    }
+
+    fn keep(&mut self, fact: Fact) -> &Fact {
+        let of_key = self.facts.entry(fact.member.key).or_default();
+        let author = fact.author;
+        let joined = match of_key.remove(&author) {
+            Some(known) => known.joined_with(fact),
+            None => fact,
+        };
+        of_key.entry(author).or_insert(joined)
     }
 
     /// The member with this key.
     pub(crate) fn member(&self, key: &PeerId) -> Option<&Member> {
-        self.members.get(key)
+        self.in_force.get(key).map(|is| &is.member)
     }
 
     /// The member whose entries carry this origin.
     pub(crate) fn of_origin(&self, origin: [u8; 8]) -> Option<&Member> {
-        self.members
-            .values()
-            .find(|member| member.key.origin() == origin)
+        let mut from = [0; 32];
+        from[..8].copy_from_slice(&origin);
+        let (key, is) = self.in_force.range(PeerId::from_bytes(from)..).next()?;
+        (key.origin() == origin).then_some(&is.member)
     }
 
     /// Members in order of key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.members.values()
+        self.in_force.values().map(|is| &is.member)
+    }
+
+    /// What one author said of a key.
+    pub(crate) fn fact(&self, key: &PeerId, author: [u8; 8]) -> Option<&Fact> {
+        self.facts.get(key)?.get(&author)
+    }
+
+    /// Whether a member and this node are peers: one joined at the other.
+    pub(crate) fn is_peer(&self, key: &PeerId) -> bool {
+        let facts = self.facts.get(key).into_iter().flatten();
+        let mut facts = facts.map(|(_, fact)| fact);
+        facts.any(|fact| fact.here)
+    }
+
+    /// Where this node joined, with the address that it dials.
+    pub(crate) fn sponsors(&self) -> impl Iterator<Item = (&Member, Option<&str>)> {
+        self.facts.iter().filter_map(|(key, of_key)| {
+            let pinned = of_key.get(&PINNED)?;
+            Some((self.member(key)?, pinned.member.address.as_deref()))
+        })
+    }
+
+    /// The entry that introduces a member to others.
+    pub(crate) fn introduced(&self, key: &PeerId) -> Option<(LogId, u64)> {
+        self.in_force.get(key)?.introduced
+    }
+
+    /// Whether this node may take members of this territory and role in.
+    pub(crate) fn may_take_in(&self, territory: &str, role: Role) -> bool {
+        self.own
+            .as_ref()
+            .is_some_and(|own| force::decides(own, territory, role))
+    }
+
+    /// Whether this node may decide about a member: not about itself nor where it joined.
+    pub(crate) fn decides_about(&self, key: &PeerId) -> bool {
+        let own = |key: &PeerId| self.own.as_ref().is_some_and(|own| own.key == *key);
+        self.member(key).is_some_and(|member| {
+            self.may_take_in(&member.territory, member.role)
+                && !own(key)
+                && self.fact(key, PINNED).is_none()
+        })
     }
 
     /// Standing for the transport.
     pub(crate) fn standing(&self, key: &PeerId) -> Standing {
-        match self.members.get(key).map(|member| member.state) {
+        match self.member(key).map(|member| member.state) {
             None => Standing::Unknown,
             Some(MemberState::Pending) => Standing::Pending,
             Some(MemberState::Approved) => Standing::Approved,
@@ -147,44 +315,10 @@ impl Roster {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(state: MemberState) -> Member {
-        Member {
-            key: PeerId::from_bytes([5; 32]),
-            territory: "frosinone/a".to_owned(),
-            role: Role::District,
-            name: "Alatri".to_owned(),
-            state,
-            since_ms: 12,
-            reason: Some("perso".to_owned()),
-            address: None,
-        }
-    }
-
-    #[test]
-    fn a_fact_comes_back_as_it_was_signed() {
-        for state in [
-            MemberState::Pending,
-            MemberState::Approved,
-            MemberState::Suspended,
-            MemberState::Revoked,
-        ] {
-            let fact = member(state);
-            assert_eq!(Member::decode(&fact.encode()), Ok(fact));
-        }
-    }
-
-    #[test]
-    fn no_later_fact_brings_a_revoked_key_back() {
-        let mut roster = Roster::default();
-        roster.apply(member(MemberState::Revoked));
-        roster.apply(member(MemberState::Approved));
-        assert_eq!(
-            roster.standing(&PeerId::from_bytes([5; 32])),
-            Standing::Revoked
-        );
+/// The log in which an origin states facts.
+pub(crate) fn facts_log(origin: [u8; 8]) -> LogId {
+    LogId {
+        origin,
+        lane: LANE_EVERYONE,
     }
 }

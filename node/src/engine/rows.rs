@@ -23,7 +23,7 @@ pub(crate) struct DocumentRow {
     pub(crate) territory: String,
     /// Changes stored; the number of the next one.
     pub(crate) changes: u32,
-    /// Newest entry of the home log that touches it.
+    /// Newest entry of this node's own log of that lane that touches it; 0 if none does.
     pub(crate) last_seq: u64,
     pub(crate) heads: Vec<ChangeHash>,
     /// As indexed and counted now; none before the first projection.

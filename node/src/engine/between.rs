@@ -1,0 +1,130 @@
+//! Where this node stands towards one peer: what it offers, what it holds of what the peer may offer.
+//!
+//! Both sides ask the same question (`scope::offered`) of the same facts, so both sum their
+//! digests over the same documents. From memory, of one instant. Does not know links.
+
+use raccordo_transport::{Cursor, LogId, Offer, PeerId, Positions};
+
+use super::core::Core;
+use super::ledger::Ledger;
+use super::overview;
+use super::scope::{self, Party, Placed};
+
+/// This node and one peer, at one instant.
+#[derive(Debug)]
+pub(crate) struct Between<'a> {
+    ledger: &'a Ledger,
+    own: Party,
+    peer: Party,
+}
+
+impl<'a> Between<'a> {
+    /// This node and a member; none if the key is no member's.
+    pub(crate) fn of(core: &Core, ledger: &'a Ledger, peer: &PeerId) -> Option<Self> {
+        let peer = Party::from(ledger.roster.member(peer)?);
+        Some(Self {
+            ledger,
+            own: core.party(),
+            peer,
+        })
+    }
+
+    /// Whether a log goes to the peer.
+    pub(crate) fn offers(&self, log: LogId) -> bool {
+        self.author(log).is_some_and(|author| {
+            scope::offered(&self.peer, author, log.lane) && self.leaves(author, log)
+        })
+    }
+
+    /// Whether the peer may offer a log to this node.
+    pub(crate) fn takes(&self, log: LogId) -> bool {
+        self.author(log).is_some_and(|author| {
+            scope::offered(&self.own, author, log.lane) && self.leaves(author, log)
+        })
+    }
+
+    /// The ends of the logs that go to the peer.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Cursor> + '_ {
+        let offered = self.logs().filter(|log| self.offers(*log));
+        offered
+            .map(|log| self.head(log))
+            .filter(|head| head.seq > 0)
+    }
+
+    /// All of it, as links are told.
+    pub(crate) fn positions(&self) -> Positions {
+        let held = self.logs().filter(|log| self.takes(*log));
+        let offer = |head: Cursor| Offer {
+            head,
+            after: self.after(head.log),
+        };
+        Positions {
+            held: held.map(|log| self.ledger.cursor(log)).collect(),
+            offers: self.heads().map(offer).collect(),
+            digest: self.digest(),
+            ..Positions::default()
+        }
+    }
+
+    /// Logs that the scope would leave to the peer and an administrator withdrew.
+    pub(crate) fn withdrawn(&self) -> impl Iterator<Item = LogId> + '_ {
+        self.logs().filter(|log| {
+            self.author(*log).is_some_and(|author| {
+                scope::offered(&self.peer, author, log.lane) && !self.leaves(author, *log)
+            })
+        })
+    }
+
+    fn logs(&self) -> impl Iterator<Item = LogId> + '_ {
+        let held = self.ledger.logs.iter().filter(|(_, end)| end.seq > 0);
+        held.map(|(log, _)| *log)
+    }
+
+    fn author(&self, log: LogId) -> Option<&dyn Placed> {
+        if log.origin == self.own.key.origin() {
+            return Some(&self.own);
+        }
+        let member = self.ledger.roster.of_origin(log.origin)?;
+        Some(member)
+    }
+
+    /// A log withdrawn from a peer is not compared with it either: it may hold any part of it.
+    fn leaves(&self, author: &dyn Placed, log: LogId) -> bool {
+        author.key() == self.peer.key
+            || self
+                .ledger
+                .narrowed
+                .get(&self.peer.key)
+                .is_none_or(|narrowed| narrowed.leaves(&self.own, author, log.lane))
+    }
+
+    /// The end of a log here; of a revoked author's not beyond where it ends for everybody.
+    fn head(&self, log: LogId) -> Cursor {
+        let cut = self.ledger.cut.get(&log);
+        cut.map_or_else(
+            || self.ledger.cursor(log),
+            |end| Cursor {
+                log,
+                seq: end.seq,
+                hash: end.hash,
+            },
+        )
+    }
+
+    /// The entry that the peer must hold before it can know the log's author.
+    fn after(&self, log: LogId) -> Option<(LogId, u64)> {
+        if log.origin == self.own.key.origin() {
+            return None;
+        }
+        let author = self.ledger.roster.of_origin(log.origin)?;
+        let introduced = self.ledger.roster.introduced(&author.key);
+        introduced.filter(|(facts, _)| facts.origin != self.peer.key.origin())
+    }
+
+    /// Digest over the documents created in the logs that either may offer the other.
+    fn digest(&self) -> [u8; 32] {
+        let shared = self.ledger.homes.iter();
+        let shared = shared.filter(|(log, _)| self.offers(**log) || self.takes(**log));
+        overview::sum_of(shared.map(|(_, digest)| digest)).finish()
+    }
+}

@@ -1,0 +1,318 @@
+use super::*;
+use proptest::prelude::*;
+
+fn key(byte: u8) -> PeerId {
+    PeerId::from_bytes([byte; 32])
+}
+
+const REGION: u8 = 1;
+const PROVINCE: u8 = 2;
+const OFFICE: u8 = 3;
+const LAPTOP: u8 = 4;
+const NEIGHBOUR: u8 = 5;
+
+fn party(byte: u8) -> Party {
+    let (territory, role) = match byte {
+        REGION => ("lazio", Role::Coordination),
+        PROVINCE => ("lazio/fr", Role::Coordination),
+        NEIGHBOUR => ("lazio/fr/b", Role::District),
+        _ => ("lazio/fr/a", Role::District),
+    };
+    Party {
+        key: key(byte),
+        territory: territory.to_owned(),
+        role,
+    }
+}
+
+fn member(byte: u8, state: MemberState) -> Member {
+    let party = party(byte);
+    Member {
+        key: party.key,
+        territory: party.territory,
+        role: party.role,
+        name: "Alatri".to_owned(),
+        state,
+        since_ms: 12,
+        reason: Some("perso".to_owned()),
+        address: None,
+        ends: BTreeMap::new(),
+    }
+}
+
+/// What `author` says of `subject` in its entry `seq`.
+fn fact(author: u8, seq: u64, subject: u8, state: MemberState) -> Fact {
+    Fact {
+        author: key(author).origin(),
+        seq,
+        first: seq,
+        here: false,
+        member: member(subject, state),
+    }
+}
+
+fn pin(subject: u8) -> Fact {
+    Fact {
+        author: PINNED,
+        seq: 0,
+        first: 0,
+        here: true,
+        member: member(subject, MemberState::Approved),
+    }
+}
+
+fn revoked(author: u8, seq: u64, subject: u8, ends: &[(u8, u64)]) -> Fact {
+    let mut fact = fact(author, seq, subject, MemberState::Revoked);
+    fact.member.ends = ends.iter().copied().collect();
+    fact
+}
+
+/// The whole chain: the region took the province in, the province the offices, the office a laptop.
+fn chain() -> Vec<Fact> {
+    use MemberState::Approved;
+    vec![
+        fact(REGION, 1, PROVINCE, Approved),
+        fact(PROVINCE, 1, REGION, Approved),
+        fact(PROVINCE, 2, OFFICE, Approved),
+        fact(PROVINCE, 3, NEIGHBOUR, Approved),
+        fact(OFFICE, 1, PROVINCE, Approved),
+        fact(OFFICE, 2, LAPTOP, Approved),
+        fact(LAPTOP, 1, OFFICE, Approved),
+    ]
+}
+
+fn at(own: u8, pinned: &[u8], facts: Vec<Fact>) -> Roster {
+    let pins = pinned.iter().map(|byte| pin(*byte));
+    Roster::new(party(own), pins.chain(facts))
+}
+
+fn everywhere(facts: &[Fact]) -> Vec<(u8, Roster)> {
+    let pins: [(u8, &[u8]); 5] = [
+        (REGION, &[]),
+        (PROVINCE, &[REGION]),
+        (OFFICE, &[PROVINCE]),
+        (LAPTOP, &[OFFICE]),
+        (NEIGHBOUR, &[PROVINCE]),
+    ];
+    pins.into_iter()
+        .map(|(own, pins)| (own, at(own, pins, facts.to_vec())))
+        .collect()
+}
+
+#[test]
+fn a_fact_and_its_row_come_back_as_they_were_written() {
+    for state in [
+        MemberState::Pending,
+        MemberState::Approved,
+        MemberState::Suspended,
+        MemberState::Revoked,
+    ] {
+        let fact = Fact {
+            member: Member {
+                ends: BTreeMap::from([(0, 7), (2, 9)]),
+                ..member(OFFICE, state)
+            },
+            ..fact(PROVINCE, 4, OFFICE, state)
+        };
+        assert_eq!(
+            Member::decode(&fact.member.encode()),
+            Ok(fact.member.clone())
+        );
+        assert_eq!(Fact::decode(&fact.encode()), Ok(fact));
+    }
+}
+
+#[test]
+fn everybody_learns_everybody_through_those_where_they_joined() {
+    for (own, roster) in everywhere(&chain()) {
+        for other in [REGION, PROVINCE, OFFICE, LAPTOP, NEIGHBOUR] {
+            let wanted = if own == other && own == REGION {
+                Standing::Unknown
+            } else {
+                Standing::Approved
+            };
+            assert_eq!(roster.standing(&key(other)), wanted, "{own} of {other}");
+        }
+    }
+}
+
+#[test]
+fn a_coordination_that_nobody_above_vouches_for_is_nobody() {
+    let stray = vec![fact(NEIGHBOUR, 1, REGION, MemberState::Approved)];
+    assert_eq!(
+        at(OFFICE, &[PROVINCE], stray).standing(&key(REGION)),
+        Standing::Unknown,
+        "a neighbour names no coordination"
+    );
+}
+
+#[test]
+fn a_district_decides_about_its_own_territorys_devices_alone() {
+    let mut facts = chain();
+    facts.push(revoked(OFFICE, 3, NEIGHBOUR, &[]));
+    facts.push(revoked(NEIGHBOUR, 1, LAPTOP, &[]));
+    facts.push(revoked(OFFICE, 4, PROVINCE, &[]));
+    for (own, roster) in everywhere(&facts) {
+        for other in [NEIGHBOUR, LAPTOP] {
+            let standing = roster.standing(&key(other));
+            assert_eq!(standing, Standing::Approved, "{own} of {other}");
+        }
+    }
+    let province = at(PROVINCE, &[], facts);
+    assert_eq!(province.standing(&key(OFFICE)), Standing::Approved);
+}
+
+#[test]
+fn nobody_decides_about_those_through_whom_it_came() {
+    let mut facts = chain();
+    facts.push(revoked(LAPTOP, 2, OFFICE, &[]));
+    for own in [REGION, PROVINCE, NEIGHBOUR] {
+        let (_, roster) = everywhere(&facts).remove(usize::from(own) - 1);
+        assert_eq!(roster.standing(&key(OFFICE)), Standing::Approved, "{own}");
+    }
+}
+
+#[test]
+fn a_fact_about_another_territory_than_the_members_counts_for_nothing() {
+    let mut facts = chain();
+    let mut claim = revoked(NEIGHBOUR, 1, OFFICE, &[]);
+    claim.member.territory = "lazio/fr/b".to_owned();
+    facts.push(claim);
+    for (own, roster) in everywhere(&facts) {
+        let standing = roster.standing(&key(OFFICE));
+        assert_eq!(standing, Standing::Approved, "{own}");
+    }
+}
+
+#[test]
+fn revoked_stays_suspended_goes_before_approved_and_else_the_highest_decides() {
+    use MemberState::{Approved, Pending, Suspended};
+    let of_laptop = |facts: &[Fact]| {
+        let all = chain().into_iter().chain(facts.to_vec()).collect();
+        at(PROVINCE, &[], all).standing(&key(LAPTOP))
+    };
+    let suspended = fact(OFFICE, 3, LAPTOP, Suspended);
+    let confirmed = fact(PROVINCE, 9, LAPTOP, Approved);
+    let gone = revoked(OFFICE, 4, LAPTOP, &[]);
+    assert_eq!(of_laptop(&[suspended.clone()]), Standing::Suspended);
+    assert_eq!(
+        of_laptop(&[suspended.clone(), confirmed.clone()]),
+        Standing::Suspended
+    );
+    assert_eq!(
+        of_laptop(&[suspended, fact(OFFICE, 5, LAPTOP, Approved)]),
+        Standing::Approved
+    );
+    assert_eq!(
+        of_laptop(&[fact(PROVINCE, 9, LAPTOP, Pending)]),
+        Standing::Pending
+    );
+    assert_eq!(
+        of_laptop(&[gone, fact(OFFICE, 6, LAPTOP, Approved), confirmed]),
+        Standing::Revoked
+    );
+}
+
+#[test]
+fn where_this_node_joined_stays_a_peer_while_others_have_not_approved_it_yet() {
+    let mut facts = chain();
+    facts[0] = fact(REGION, 1, PROVINCE, MemberState::Pending);
+    let office = at(OFFICE, &[PROVINCE], facts);
+    assert_eq!(office.standing(&key(PROVINCE)), Standing::Approved);
+    assert!(office.is_peer(&key(PROVINCE)) && !office.is_peer(&key(NEIGHBOUR)));
+}
+
+#[test]
+fn a_revoked_members_logs_end_where_anybody_entitled_had_admitted_them_to() {
+    let mut facts = chain();
+    facts.push(revoked(PROVINCE, 9, LAPTOP, &[(0, 4)]));
+    facts.push(revoked(OFFICE, 9, LAPTOP, &[(0, 6), (1, 2)]));
+    for (own, roster) in everywhere(&facts) {
+        let laptop = roster.member(&key(LAPTOP)).expect("known");
+        let ends = [0, 1, 2].map(|lane| laptop.end_of(lane));
+        assert_eq!(ends, [Some(6), Some(2), Some(0)], "{own}");
+    }
+}
+
+fn any_fact() -> impl Strategy<Value = Fact> {
+    let state = prop_oneof![
+        Just(MemberState::Pending),
+        Just(MemberState::Approved),
+        Just(MemberState::Suspended),
+        Just(MemberState::Revoked),
+    ];
+    let territory = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some("lazio/fr/a")),
+        1 => Just(Some("lazio/fr")),
+        1 => Just(Some("lazio/fr/b")),
+    ];
+    (
+        1..=6_u8,
+        1..40_u64,
+        1..=6_u8,
+        state,
+        territory,
+        0..3_i64,
+        0..9_u64,
+    )
+        .prop_map(|(author, seq, subject, state, territory, since_ms, end)| {
+            let mut fact = fact(author, seq, subject, state);
+            fact.member.since_ms = since_ms;
+            if let Some(territory) = territory {
+                fact.member.territory = territory.to_owned();
+            }
+            if state == MemberState::Revoked {
+                fact.member.ends = BTreeMap::from([(0, end)]);
+            }
+            fact
+        })
+}
+
+/// One log says one thing at one place.
+fn of_real_logs(facts: Vec<Fact>) -> Vec<Fact> {
+    let mut by_place = BTreeMap::new();
+    for fact in facts {
+        by_place.entry((fact.author, fact.seq)).or_insert(fact);
+    }
+    by_place.into_values().collect()
+}
+
+proptest! {
+    #[test]
+    fn nodes_that_hear_the_same_facts_in_any_order_decide_the_same(
+        facts in prop::collection::vec(any_fact(), 1..40),
+        shuffle in any::<prop::sample::Index>(),
+        seed in any::<u64>(),
+    ) {
+        let facts = of_real_logs(facts);
+        let mut other = facts.clone();
+        other.rotate_left(shuffle.index(facts.len()));
+        other.sort_by_key(|fact| {
+            (fact.seq ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(fact.author[0])
+        });
+        for (own, pins) in [(PROVINCE, vec![REGION]), (LAPTOP, vec![OFFICE]), (OFFICE, vec![PROVINCE])] {
+            let whole = at(own, &pins, facts.clone());
+            let mut heard = at(own, &pins, Vec::new());
+            for fact in &other {
+                heard.hear(fact.clone());
+            }
+            prop_assert_eq!(&whole.in_force, &heard.in_force);
+            let again = Roster::new(party(own), heard.facts.values().flat_map(BTreeMap::values).cloned());
+            prop_assert_eq!(&again.in_force, &heard.in_force, "also after a restart");
+        }
+    }
+
+    #[test]
+    fn nothing_brings_a_revoked_key_back(
+        facts in prop::collection::vec(any_fact(), 1..40),
+        more in prop::collection::vec(any_fact(), 1..10),
+    ) {
+        let mut roster = at(PROVINCE, &[REGION], chain());
+        roster.hear(revoked(PROVINCE, 50, LAPTOP, &[]));
+        for fact in of_real_logs(facts.into_iter().chain(more).collect()) {
+            roster.hear(fact);
+            prop_assert_eq!(roster.standing(&key(LAPTOP)), Standing::Revoked);
+        }
+    }
+}
