@@ -8,6 +8,7 @@ use raccordo_transport::{Cursor, LogId, Offer, PeerId, Positions};
 use super::core::Core;
 use super::ledger::Ledger;
 use super::overview;
+use super::roster::PINNED;
 use super::scope::{self, Party, Placed};
 
 /// This node and one peer, at one instant.
@@ -32,14 +33,18 @@ impl<'a> Between<'a> {
     /// Whether a log goes to the peer.
     pub(crate) fn offers(&self, log: LogId) -> bool {
         self.author(log).is_some_and(|author| {
-            scope::offered(&self.peer, author, log.lane) && self.leaves(author, log)
+            scope::offered(&self.peer, author, log.lane)
+                && self.leaves(author, log)
+                && self.away_from(author.key(), true)
         })
     }
 
     /// Whether the peer may offer a log to this node.
     pub(crate) fn takes(&self, log: LogId) -> bool {
         self.author(log).is_some_and(|author| {
-            scope::offered(&self.own, author, log.lane) && self.leaves(author, log)
+            scope::offered(&self.own, author, log.lane)
+                && self.leaves(author, log)
+                && self.away_from(author.key(), false)
         })
     }
 
@@ -73,6 +78,22 @@ impl<'a> Between<'a> {
                 scope::offered(&self.peer, author, log.lane) && !self.leaves(author, *log)
             })
         })
+    }
+
+    /// Logs of others flow along the links by which their authors became members: a log comes from
+    /// its author's side and goes to the other side, so no two nodes offer it to each other.
+    fn away_from(&self, author: PeerId, sending: bool) -> bool {
+        if author == self.own.key || author == self.peer.key {
+            return true;
+        }
+        let roster = &self.ledger.roster;
+        let peer_is_above = roster.fact(&self.peer.key, PINNED).is_some();
+        let from_below = if peer_is_above {
+            roster.came_through(&author, &self.own.key)
+        } else {
+            roster.came_through(&author, &self.peer.key)
+        };
+        (from_below == peer_is_above) == sending
     }
 
     fn logs(&self) -> impl Iterator<Item = LogId> + '_ {

@@ -23,6 +23,7 @@ use super::draft::Draft;
 use super::lines;
 use super::local;
 use super::rows::DocumentRow;
+use super::scope;
 use super::task::Done;
 use super::view::{CommandFailed, ImportReport, ImportText, Reject};
 
@@ -278,11 +279,7 @@ fn prepare(
     let newest = document.map(|document| Newest {
         id: document.id(),
         kind: document.kind(),
-        lane: if document.is_local() {
-            LANE_TERRITORY
-        } else {
-            LANE_SHARED
-        },
+        lane: scope::lane_of(document.kind(), document.is_local()),
         heads: document.heads(),
         summary: document.summary(),
         document: keep.then_some(document),

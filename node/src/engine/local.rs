@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use raccordo_config::Role;
-use raccordo_crdt_model::{Change, Document, DocumentId, Heads, Kind, Patch, Stamp, UnixMillis};
+use raccordo_crdt_model::{
+    Change, Document, DocumentId, Heads, Kind, Patch, Stamp, UnixMillis, Writer,
+};
 
 use crate::clock::draw;
 use crate::store::Table;
 
-use super::core::{LANE_SHARED, LANE_TERRITORY, ReadFailed};
+use super::admission;
+use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
+use super::scope;
 use super::task::Done;
 use super::view::CommandFailed;
 
@@ -24,11 +27,7 @@ pub(crate) fn create(
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let territory = draft.core.territory();
-    if draft.core.config().node.role == Role::Coordination {
-        return Err(CommandFailed::NotHome {
-            territory: "a district".to_owned(),
-        });
-    }
+    may_write(draft, kind)?;
     let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
     let stamp = stamp(draft, by);
     let (document, change) =
@@ -71,6 +70,7 @@ pub(crate) fn patch(
     if home != draft.core.territory() {
         return Err(CommandFailed::NotHome { territory: home });
     }
+    may_write(draft, kind)?;
     let mut document = draft.take_document(id)?.ok_or_else(missing)?;
     let outcome = document.patch(patch, base, &stamp);
     draft.advance(id, Arc::new(document));
@@ -81,14 +81,21 @@ pub(crate) fn patch(
     Ok(Done::Record(id))
 }
 
+/// Whether nodes of this role write records of this kind.
+fn may_write(draft: &Draft<'_>, kind: Kind) -> Result<(), CommandFailed> {
+    let writer = match kind.writer() {
+        Writer::District => "a district",
+        Writer::Coordination => "the coordination",
+    };
+    admission::may_write(kind, draft.core.config().node.role).map_err(|_| CommandFailed::NotHome {
+        territory: writer.to_owned(),
+    })
+}
+
 /// Puts a new document and its first change into the draft.
 pub(crate) fn enter(draft: &mut Draft<'_>, document: Document, change: &Change) {
     let id = document.id();
-    let lane = if document.is_local() {
-        LANE_TERRITORY
-    } else {
-        LANE_SHARED
-    };
+    let lane = scope::lane_of(document.kind(), document.is_local());
     let home = draft.core.own_log(lane);
     draft.adopt_new(id, document.kind(), document.territory(), home);
     draft.advance(id, Arc::new(document));

@@ -3,7 +3,7 @@
 //! What the document counted for is taken out and what it counts for now is put in, in the same
 //! batch as the change itself. Knows summaries, not documents.
 
-use raccordo_crdt_model::{DocumentId, Summary};
+use raccordo_crdt_model::{DocumentId, Kind, Summary};
 use raccordo_transport::LogId;
 
 use crate::clock::draw;
@@ -34,15 +34,21 @@ impl Draft<'_> {
         if let Some(former) = &former {
             self.batch
                 .delete(Table::Rows, rows::list_key(kind, former.updated_ms, id));
-            overview::remove(self.counts(&territory), former, local);
         }
-        overview::insert(self.counts(&territory), &indexed, local);
+        // The overview is of projects; other kinds are in the digests that links compare.
+        let counted = working.kind == Kind::Project;
+        if counted {
+            if let Some(former) = &former {
+                overview::remove(self.counts(&territory), former, local);
+            }
+            overview::insert(self.counts(&territory), &indexed, local);
+        }
         let home = LogId {
             origin: working.row.home_origin,
             lane: working.row.lane,
         };
         self.digest_home(home, former.as_ref(), &indexed);
-        if !local {
+        if counted && !local {
             self.count_subject(&territory, former.as_ref(), &indexed)?;
         }
         self.refer(
@@ -64,9 +70,11 @@ impl Draft<'_> {
         working.row.heads = heads.iter().copied().collect();
         self.batch
             .put(Table::Documents, *id.as_bytes(), working.row.encode());
-        let counts = self.counts(&territory).encode();
-        self.batch
-            .put(Table::Overview, territory.as_bytes(), counts);
+        if counted {
+            let counts = self.counts(&territory).encode();
+            self.batch
+                .put(Table::Overview, territory.as_bytes(), counts);
+        }
         let kind = working.kind;
         self.events.push(Event::Record {
             id,

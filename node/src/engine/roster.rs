@@ -79,6 +79,8 @@ struct InForce {
     member: Member,
     /// The fact that introduces the key to others: its author and number.
     introduced: Option<(LogId, u64)>,
+    /// The member that took it in; none of those where this node joined, and above.
+    through: Option<PeerId>,
 }
 
 impl Member {
@@ -284,6 +286,18 @@ impl Roster {
     /// The entry that introduces a member to others.
     pub(crate) fn introduced(&self, key: &PeerId) -> Option<(LogId, u64)> {
         self.in_force.get(key)?.introduced
+    }
+
+    /// Whether a member became one through another, directly or further down.
+    pub(crate) fn came_through(&self, key: &PeerId, other: &PeerId) -> bool {
+        let mut at = self.in_force.get(key).and_then(|is| is.through);
+        while let Some(through) = at {
+            if through == *other {
+                return true;
+            }
+            at = self.in_force.get(&through).and_then(|is| is.through);
+        }
+        false
     }
 
     /// Whether this node may take members of this territory and role in.

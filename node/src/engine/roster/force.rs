@@ -154,7 +154,11 @@ impl Known {
             ..deciding.member.clone()
         };
         let introduced = introduced(own, &counting);
-        Some(InForce { member, introduced })
+        Some(InForce {
+            member,
+            introduced,
+            through: self.introducers.get(key).copied(),
+        })
     }
 
     /// The author of a fact, if it may say this of the subject: nobody speaks of itself, nor of
