@@ -11,6 +11,7 @@ use crate::store::Table;
 
 use super::core::ReadFailed;
 use super::draft::{Draft, Finished};
+use super::peers;
 use super::rows;
 use super::task::Note;
 use super::view::{CommandFailed, Event};
@@ -27,7 +28,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
     let finished = draft.finish().map_err(|failed| not_stored(&failed))?;
     let Finished {
         batch,
-        ledger,
+        mut ledger,
         documents,
         events,
     } = finished;
@@ -43,6 +44,14 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
         });
     }
     core.remember(documents);
+    if !Arc::ptr_eq(&ledger.roster, &core.ledger().roster) {
+        match peers::cut_ends(core, &ledger) {
+            Ok(cut) => ledger.cut = cut,
+            Err(failed) => {
+                tracing::error!(error = %chain(&failed), "the end of a revoked log cannot be read");
+            }
+        }
+    }
     *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
     core.ticks.send_modify(|tick| *tick += 1);
     for event in events {

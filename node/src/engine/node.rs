@@ -338,7 +338,7 @@ fn open(
         config.network.listen.to_string(),
         config.http.address.to_string(),
     );
-    Ok(Core {
+    let core = Core {
         config: RwLock::new(Arc::new(config)),
         store,
         vault,
@@ -357,7 +357,11 @@ fn open(
         writing: AtomicBool::new(true),
         endpoint: RwLock::new(None),
         bound: RwLock::new(bound),
-    })
+    };
+    let mut ledger = Ledger::clone(&core.ledger());
+    ledger.cut = peers::cut_ends(&core, &ledger)?;
+    *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
+    Ok(core)
 }
 
 /// The key for what belongs to no document, made at the first start.
@@ -403,8 +407,6 @@ fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFailed> {
     let rows = all(store, Table::Roster, b"")?;
     let facts: Result<Vec<_>, _> = rows.iter().map(|(_, row)| Fact::decode(row)).collect();
     ledger.roster = Arc::new(Roster::new(own, facts?));
-    let look = |key: &[u8]| Ok(store.get(Table::Entries, key)?);
-    ledger.cut = peers::cut_ends(look, &ledger.logs, &ledger.roster)?;
     let mut narrowed = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Meta, peers::NARROWED)? {
         let key = key_of(&key[peers::NARROWED.len()..], "scope")?;

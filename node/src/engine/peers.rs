@@ -12,15 +12,13 @@ use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, LogId, PeerId};
 
 use crate::store::Table;
 
-use super::commit;
-use super::core::ReadFailed;
+use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
-use super::host;
-use super::ledger::LogEnd;
-use super::roster::{Fact, Member, PINNED, Roster, role_code};
-use super::rows::{self, EntryRow};
+use super::ledger::{Ledger, LogEnd};
+use super::roster::{Fact, Member, PINNED, role_code};
 use super::scope::{self, LANE_EVERYONE, Narrowed};
+use super::stored::Reading;
 use super::task::Done;
 use super::view::{CommandFailed, Event, MemberState};
 
@@ -142,36 +140,26 @@ pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: Member, author: [u8; 8
         let ends = ends_here(draft, &key);
         sign(draft, Member { ends, ..member }, false);
     }
-    let look = |key: &[u8]| draft.get(Table::Entries, key);
-    match cut_ends(look, &draft.ledger.logs, &draft.ledger.roster) {
-        Ok(cut) => draft.ledger.cut = cut,
-        Err(failed) => {
-            tracing::error!(error = %commit::chain(&failed), "the end of a revoked log cannot be read");
-        }
-    }
 }
 
-/// Where the logs of revoked members end for everybody, as far as more of them is held here.
+/// Where the logs of revoked members end for everybody, as far as more of them is stored here.
 pub(crate) fn cut_ends(
-    look: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, ReadFailed>,
-    logs: &BTreeMap<LogId, LogEnd>,
-    roster: &Roster,
+    core: &Core,
+    ledger: &Ledger,
 ) -> Result<BTreeMap<LogId, LogEnd>, ReadFailed> {
     let mut cut = BTreeMap::new();
-    for (log, held) in logs {
-        let member = roster.of_origin(log.origin);
+    for (log, held) in &ledger.logs {
+        let member = ledger.roster.of_origin(log.origin);
         let Some(seq) = member
             .and_then(|m| m.end_of(log.lane))
             .filter(|end| *end < held.seq)
         else {
             continue;
         };
-        let stored = look(&rows::entry_key(*log, seq))?;
-        let row = stored.as_deref().map(EntryRow::decode).transpose()?;
-        let header = row.as_ref().map(host::signed_header).transpose()?;
-        let end = header.map_or_else(LogEnd::default, |signed| LogEnd {
+        let stored = Reading::new(core).entry(*log, seq)?;
+        let end = stored.map_or_else(LogEnd::default, |entry| LogEnd {
             seq,
-            hash: signed.entry_hash(),
+            hash: entry.signed.entry_hash(),
         });
         cut.insert(*log, end);
     }

@@ -115,10 +115,6 @@ impl<'a> Reading<'a> {
     }
 
     /// One entry of a log without its body; none if there is none of that number.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "repair asks for single headers")
-    )]
     pub(crate) fn entry(
         &mut self,
         log: LogId,
