@@ -58,7 +58,7 @@ pub(crate) fn admit(header: &EntryHeader, author: Option<&Member>) -> Result<(),
     match (header.kind, author.role) {
         (EntryKind::Roster, Role::Coordination) => Ok(()),
         (EntryKind::Roster | EntryKind::Policy, _) => Err(NotAdmitted::NotCoordination),
-        (EntryKind::Change, role) => {
+        (EntryKind::Change | EntryKind::Tombstone, role) => {
             let writer = Kind::from_code(header.document_kind).map(Kind::writer);
             match (writer, role) {
                 (None, _) => Err(NotAdmitted::UnknownKind),
@@ -67,7 +67,6 @@ pub(crate) fn admit(header: &EntryHeader, author: Option<&Member>) -> Result<(),
                 (Some(_), _) => Err(NotAdmitted::NotHome),
             }
         }
-        (EntryKind::Tombstone, _) => Err(NotAdmitted::UnknownKind),
     }
 }
 
@@ -132,7 +131,8 @@ mod tests {
         assert_eq!(coordination(Roster), Ok(()));
         assert_eq!(district(Roster), Err(NotAdmitted::NotCoordination));
         assert_eq!(district(Policy), Err(NotAdmitted::NotCoordination));
-        assert_eq!(district(Tombstone), Err(NotAdmitted::UnknownKind));
+        assert_eq!(district(Tombstone), Ok(()));
+        assert_eq!(coordination(Tombstone), Err(NotAdmitted::NotHome));
         for state in [Pending, Suspended, Revoked] {
             let verdict = admit(&header(Change, 0), Some(&member(Role::District, state)));
             assert_eq!(verdict, Err(NotAdmitted::NotApproved { state }));

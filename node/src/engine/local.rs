@@ -14,6 +14,7 @@ use crate::store::Table;
 use super::core::{LANE_SHARED, LANE_TERRITORY, ReadFailed};
 use super::draft::{Draft, NewChange, reference_hash};
 use super::task::Done;
+use super::tombstone;
 use super::view::CommandFailed;
 
 /// Creates a record.
@@ -61,6 +62,7 @@ pub(crate) fn patch(
         kind: kind.singular(),
         id: id.to_string(),
     };
+    tombstone::still_there(draft, kind, id)?;
     if !draft.holds(id)? {
         return Err(missing());
     }

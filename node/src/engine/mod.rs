@@ -13,6 +13,7 @@ mod core;
 mod dial;
 mod draft;
 mod entry_run;
+mod equivocation;
 mod erase;
 mod fields;
 mod found;
@@ -29,15 +30,21 @@ mod node;
 mod overview;
 mod peers;
 mod project;
+mod quarantine;
 mod read;
 mod report;
 mod roster;
 mod rows;
+mod stops;
 mod stored;
 #[cfg(test)]
 mod stored_tests;
 mod task;
+#[cfg(test)]
+mod tests;
 mod tokens;
+mod tombstone;
+mod trust;
 mod view;
 
 use std::sync::mpsc::Sender;

@@ -3,7 +3,7 @@
 //! What the document counted for is taken out and what it counts for now is put in, in the same
 //! batch as the change itself. Knows summaries, not documents.
 
-use raccordo_crdt_model::{DocumentId, Summary};
+use raccordo_crdt_model::{DocumentId, Kind, Summary};
 
 use crate::clock::draw;
 use crate::store::Table;
@@ -12,7 +12,7 @@ use super::core::{LANE_SHARED, ReadFailed};
 use super::draft::{Draft, Working, reference_hash};
 use super::ledger;
 use super::overview;
-use super::rows::{self, Card, Indexed, ListRow};
+use super::rows::{self, Card, DocumentRow, Indexed, ListRow};
 use super::view::Event;
 
 impl Draft<'_> {
@@ -51,7 +51,7 @@ impl Draft<'_> {
             self.batch.put(Table::Meta, key, row);
         }
         if !local {
-            self.count_subject(&territory, former.as_ref(), &indexed)?;
+            self.count_subject(&territory, former.as_ref(), Some(&indexed))?;
         }
         self.refer(
             id,
@@ -82,6 +82,73 @@ impl Draft<'_> {
             territory,
         });
         Ok(())
+    }
+
+    /// Takes a document out of every index, count and digest, with its bodies and its key.
+    pub(crate) fn withdraw(&mut self, id: DocumentId) -> Result<(), ReadFailed> {
+        self.erase_bodies(id)?;
+        let row = match self.let_go(id) {
+            Some(row) => Some(row),
+            None => self.core.document_row(id)?,
+        };
+        let Some(row) = row else {
+            return Ok(());
+        };
+        self.batch.delete(Table::Keys, *id.as_bytes());
+        self.batch.delete(Table::Documents, *id.as_bytes());
+        self.ledger.totals.documents -= 1;
+        let territory = row.territory.clone();
+        match &row.indexed {
+            Some(former) => self.take_out(id, &row, former)?,
+            None => self.forget_references(id),
+        }
+        if let Some(kind) = Kind::from_code(row.kind) {
+            self.events.push(Event::Record {
+                id,
+                kind,
+                territory,
+            });
+        }
+        Ok(())
+    }
+
+    fn take_out(
+        &mut self,
+        id: DocumentId,
+        row: &DocumentRow,
+        former: &Indexed,
+    ) -> Result<(), ReadFailed> {
+        let local = row.lane != LANE_SHARED;
+        let territory = &row.territory;
+        let list_key = rows::list_key(row.kind, former.updated_ms, id);
+        self.batch.delete(Table::Rows, list_key);
+        overview::remove(self.counts(territory), former, local);
+        if !local {
+            let digest = self.ledger.origins.entry(row.home_origin).or_default();
+            digest.remove(&former.item);
+            let encoded = ledger::encode_digest(digest);
+            self.batch
+                .put(Table::Meta, origin_key(row.home_origin), encoded);
+            self.count_subject(territory, Some(former), None)?;
+        }
+        self.refer(id, former.reference, None);
+        let counts = self.counts(territory).encode();
+        self.batch
+            .put(Table::Overview, territory.as_bytes(), counts);
+        Ok(())
+    }
+
+    /// Of a document made in this very commit: its reference is in the batch alone.
+    fn forget_references(&mut self, id: DocumentId) {
+        let keys: Vec<Vec<u8>> = self
+            .batch
+            .iter()
+            .filter(|(table, key, _)| *table == Table::References && key.ends_with(id.as_bytes()))
+            .map(|(_, key, _)| key.to_vec())
+            .collect();
+        for key in keys {
+            self.batch.delete(Table::References, key);
+        }
     }
 
     fn counts(&mut self, territory: &str) -> &mut rows::Counts {
@@ -131,10 +198,10 @@ impl Draft<'_> {
         &mut self,
         territory: &str,
         former: Option<&Indexed>,
-        now: &Indexed,
+        now: Option<&Indexed>,
     ) -> Result<(), ReadFailed> {
         let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
-        let (before, after) = (former.and_then(subject), subject(now));
+        let (before, after) = (former.and_then(subject), now.and_then(subject));
         if before == after {
             return Ok(());
         }

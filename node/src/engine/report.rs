@@ -18,8 +18,9 @@ use super::links::{Link, shown};
 use super::overview;
 use super::roster::{Member, REJECTED};
 use super::rows::Counts;
+use super::stops;
 use super::view::{
-    Freshness, MemberState, OverviewView, PeerView, StatusView, TerritoryView, TotalsView,
+    Freshness, MemberState, OverviewView, PeerView, StatusView, StopView, TerritoryView, TotalsView,
 };
 
 /// The merged view (a district's: its own territory alone).
@@ -73,6 +74,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         entries: ledger.totals.entries,
         disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
         store_problem: store_problem(core),
+        stopped: stops_here(&ledger, |_| true),
         peers: peers(core),
     }
 }
@@ -88,6 +90,12 @@ pub(crate) fn store_problem(core: &Core) -> Option<String> {
         Condition::Healthy => None,
         Condition::Degraded { reason } | Condition::Poisoned { reason } => Some(reason),
     }
+}
+
+/// The logs that stopped here, among those that count.
+fn stops_here(ledger: &Ledger, counts: impl Fn(&LogId) -> bool) -> Vec<StopView> {
+    let stopped = ledger.stopped.iter().filter(|(log, _)| counts(log));
+    stopped.map(|(log, stop)| stops::here(*log, stop)).collect()
 }
 
 /// Every member but this node, by territory.
@@ -126,9 +134,10 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
     let to_send = ledger.end(own).seq.saturating_sub(acked_seq);
     let to_receive = behind(ledger, &link, theirs);
-    let stopped = ledger.quarantined.get(&theirs);
+    let mut stopped = stops_here(ledger, |log| log.origin == member.key.origin());
+    stopped.extend(link.refused.values().map(|stop| stops::there(stop)));
     let state = match member.state {
-        MemberState::Approved if stopped.is_some() => "quarantined",
+        MemberState::Approved if stopped.iter().any(stops::needs_a_person) => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),
         other => other.word(),
     };
@@ -154,10 +163,10 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         rtt_ms: link.connected.then(|| millis(bytes.rtt_us)),
         clock_offset_ms: link.clock_offset_ms,
         equal: link.equal,
-        problem: stopped
-            .cloned()
-            .or_else(|| membership_problem(member))
+        problem: membership_problem(member)
+            .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),
+        stopped,
         next_try_at: shown(link.next_try_ms),
     }
 }
