@@ -23,6 +23,7 @@ pub mod wire;
 pub use entry::{
     BadEntry, ENTRY_BODY_BYTES_MAX, EntryFault, EntryHeader, EntryKind, HEADER_BYTES,
     HEADER_VERSION, SignedEntry, SignedHeader, VerifiedEntry, body_hash, sign, verify,
+    verify_header,
 };
 pub use host::{
     Host, HostFailed, HostFuture, JoinAccepted, JoinRefused, JoinRequest, LocalHello, Offer, Pins,

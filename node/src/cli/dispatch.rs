@@ -11,7 +11,7 @@ use clap::CommandFactory;
 
 use super::{
     Arguments, Command, ConfigCommand, config, demo, export, import, init, overview, peer, print,
-    record, run, status, token,
+    record, run, status, token, trust,
 };
 
 /// Where a node lives unless `--data` or `RACCORDO_DATA` says otherwise.
@@ -68,6 +68,8 @@ async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode>
         Command::Invite(arguments) => peer::invite(data, arguments).await?,
         Command::Join(arguments) => peer::join(data, arguments).await?,
         Command::Peer(command) => peer::peer(data, command).await?,
+        Command::Quarantine(command) => trust::quarantine(data, command).await?,
+        Command::Erase(arguments) => trust::erase(data, arguments).await?,
         Command::Export(arguments) => export::export(data, arguments).await?,
         Command::Record(command) => record::record(data, command).await?,
         Command::Overview(arguments) => overview::overview(data, arguments).await?,

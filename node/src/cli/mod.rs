@@ -21,6 +21,7 @@ mod socket;
 mod status;
 mod table;
 mod token;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +60,11 @@ pub enum Command {
     /// See and administer the node's peers, live
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// Refused entries: see them, admit them once more, or go on without them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Erase a record for good, here and at every peer
+    Erase(EraseArguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -209,6 +215,76 @@ pub struct PeerArguments {
     #[arg(value_parser = meant::id_prefix)]
     pub id: String,
     /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `quarantine …`
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// All refused entries
+    List(Format),
+    /// One of them with its signature, content and reason
+    Show {
+        /// Log and number, as the list shows them
+        #[arg(value_name = "LOG/SEQ")]
+        id: String,
+        /// How to print it.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Admit it once more, as after an upgrade
+    Retry {
+        /// Log and number, as the list shows them
+        #[arg(value_name = "LOG/SEQ")]
+        id: String,
+    },
+    /// Record its headers without content and let its log go on
+    Discard {
+        /// Log and number, as the list shows them
+        #[arg(value_name = "LOG/SEQ")]
+        id: String,
+        /// Why; kept in the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// `erase RECORD --reason TEXT`, `erase status`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct EraseArguments {
+    /// See what was erased and who has carried it out
+    #[command(subcommand)]
+    pub command: Option<EraseCommand>,
+    /// Which record, and why.
+    #[command(flatten)]
+    pub record: Option<EraseRecord>,
+}
+
+/// `erase …`
+#[derive(Debug, Subcommand)]
+pub enum EraseCommand {
+    /// All erasures and the receipts of every peer
+    Status(Format),
+}
+
+/// The record to erase.
+#[derive(Debug, Args)]
+pub struct EraseRecord {
+    /// The document's id (or a unique beginning of at least 8 digits), or the office's ref
+    #[arg(value_name = "RECORD")]
+    pub id: String,
+    /// Why, at most 500 characters; it is signed and goes to every peer
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Its kind
+    #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
+    pub kind: Kind,
+    /// Decides when several territories use the same ref
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Option<Territory>,
+    /// How to print the receipts.
     #[command(flatten)]
     pub format: Format,
 }

@@ -153,8 +153,8 @@ fn words(peer: &Value) -> String {
         "refused" => "was refused at the handshake: the keys do not match what the roster says; the coordination's \
                       administrator compares the ids"
             .to_owned(),
-        "quarantined" => "sent something that failed a check; its log stops there and the rest goes on: its \
-                          administrator restores it or joins it anew"
+        "quarantined" => "has a log that stopped at an entry; the rest goes on, and the sentence below says whose \
+                          move it is"
             .to_owned(),
         other => format!("is {other}"),
     };

@@ -91,7 +91,7 @@ pub(crate) fn admit(
         EntryKind::Roster => Err(NotAdmitted::Lane { lane }),
         EntryKind::Policy if author.role == Role::Coordination => Ok(()),
         EntryKind::Policy => Err(NotAdmitted::NotCoordination),
-        EntryKind::Change => {
+        EntryKind::Change | EntryKind::Tombstone => {
             let kind = Kind::from_code(header.document_kind).ok_or(NotAdmitted::UnknownKind)?;
             let lanes = [false, true].map(|local| scope::lane_of(kind, local));
             if !lanes.contains(&lane) {
@@ -99,7 +99,6 @@ pub(crate) fn admit(
             }
             may_write(kind, author.role)
         }
-        EntryKind::Tombstone => Err(NotAdmitted::UnknownKind),
     }
 }
 
@@ -196,7 +195,8 @@ mod tests {
         assert_eq!(coordination(Roster, 0), Err(NotAdmitted::Lane { lane: 0 }));
         assert_eq!(coordination(Policy, 2), Ok(()));
         assert_eq!(district(Policy, 2), Err(NotAdmitted::NotCoordination));
-        assert_eq!(district(Tombstone, 0), Err(NotAdmitted::UnknownKind));
+        assert_eq!(district(Tombstone, 0), Ok(()));
+        assert_eq!(coordination(Tombstone, 0), Err(NotAdmitted::NotHome));
         for state in [Pending, Suspended] {
             let author = member(Role::District, state);
             let verdict = admit(&header(Change, 0), Some(&author), &province());

@@ -34,6 +34,8 @@ pub(crate) struct Draft<'a> {
     entries: BTreeMap<LogId, OpenEntryRun>,
     pub(crate) events: Vec<Event>,
     admitted: Vec<AdmittedRun>,
+    /// Documents that this commit erases.
+    gone: Vec<DocumentId>,
 }
 
 /// A document that this commit touches.
@@ -78,6 +80,7 @@ impl<'a> Draft<'a> {
             entries: BTreeMap::new(),
             events: Vec::new(),
             admitted: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -91,6 +94,9 @@ impl<'a> Draft<'a> {
 
     /// Whether the document is here, or would be after this commit; taken under its hand if so.
     pub(crate) fn holds(&mut self, id: DocumentId) -> Result<bool, ReadFailed> {
+        if self.ledger.erased.contains(&id) {
+            return Ok(false);
+        }
         if !self.working.contains_key(&id) {
             let Some(loaded) = self.core.load(id)? else {
                 return Ok(false);
@@ -199,6 +205,30 @@ impl<'a> Draft<'a> {
         let header = self.own_header(LANE_EVERYONE, kind, hash, None);
         let signed = raccordo_transport::sign(header, &self.core.node_key);
         self.record_entry(&signed, &BodyPlace::Here(body));
+    }
+
+    /// Signs the end of a document in its own lane; recording it is the caller's.
+    pub(crate) fn sign_tombstone(
+        &mut self,
+        id: DocumentId,
+        kind: Kind,
+        lane: u8,
+        body: &[u8],
+    ) -> SignedHeader {
+        let hash = raccordo_transport::body_hash(EntryKind::Tombstone, body)
+            .expect("a fact's body of any length has a hash");
+        let header = EntryHeader {
+            document: *id.as_bytes(),
+            document_kind: kind.code(),
+            ..self.own_header(lane, EntryKind::Tombstone, hash, None)
+        };
+        raccordo_transport::sign(header, &self.core.node_key)
+    }
+
+    /// Takes a document out of this commit's hands for good: nobody keeps its state.
+    pub(super) fn let_go(&mut self, id: DocumentId) -> Option<DocumentRow> {
+        self.gone.push(id);
+        self.working.remove(&id).map(|working| working.row)
     }
 
     /// Stores a change and its entry, own or foreign: numbered in its document, and sealed with
@@ -326,6 +356,7 @@ impl<'a> Draft<'a> {
             }
             documents.push((id, working.document));
         }
+        documents.extend(self.gone.drain(..).map(|id| (id, None)));
         if self.batch.is_empty() {
             let Self {
                 batch,

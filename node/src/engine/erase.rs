@@ -19,10 +19,6 @@ impl Draft<'_> {
     ///
     /// The document's own row and key are the caller's to replace. What this draft records
     /// of the document afterwards is kept again.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "removing records is what this is for")
-    )]
     pub(crate) fn erase_bodies(&mut self, id: DocumentId) -> Result<usize, ReadFailed> {
         self.close_runs();
         let mut places = Vec::new();

@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use raccordo_transport::{
     Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
-    PeerId, Pins, Positions, SignedEntry, Standing, VerifiedEntry,
+    PeerId, Pins, Positions, SignedEntry, Standing, StopCode, Stopped, VerifiedEntry,
 };
 
 use super::Hand;
 use super::between::Between;
 use super::commit;
 use super::core::Core;
-use super::inbox::Inbox;
+use super::equivocation::Evidence;
+use super::inbox::{Delivery, Inbox, Put};
 use super::ledger::Ledger;
 use super::links::Kept;
 use super::peers::{self, PeerCommand};
+use super::quarantine;
 use super::report;
 use super::roster::role_code;
 use super::stored::Reading;
@@ -78,6 +80,7 @@ impl Host for NodeHost {
                         .after
                         .is_none_or(|(log, seq)| acked.get(&log).is_some_and(|acked| *acked >= seq))
                 });
+                positions.stopped = self.stopped(&ledger, &positions.held);
                 positions
             }
             None => Positions::default(),
@@ -116,7 +119,7 @@ impl Host for NodeHost {
 
     fn deliver(
         &self,
-        _peer: PeerId,
+        peer: PeerId,
         entries: Vec<VerifiedEntry>,
     ) -> Boxed<'_, Result<(), HostFailed>> {
         Box::pin(async move {
@@ -125,24 +128,25 @@ impl Host for NodeHost {
             };
             let log = first.header.log();
             let ledger = self.core.ledger();
-            if let Some(reason) = ledger.quarantined.get(&log) {
-                return Err(HostFailed::new(format!(
-                    "the log is stopped here: {reason}"
-                )));
+            // What was on its way when the log stopped is asked for again once it goes on.
+            if quarantine::stop_of(&ledger, log).is_some() {
+                return Ok(());
             }
-            let entries = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+            let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+            self.compare_repeats(peer, ledger.end(log).seq, &entries);
             let now_ms = self.core.clock.monotonic_millis();
-            let follows = self
-                .inbox
-                .put(log, ledger.end(log).seq, entries, now_ms)
-                .await;
+            let delivery = Delivery { log, peer, entries };
+            let put = self.inbox.put(delivery, ledger.end(log).seq, now_ms).await;
             self.hand.signal(Signal::Entries);
-            if follows {
-                Ok(())
-            } else {
-                Err(HostFailed::new(
+            match put {
+                Put::Queued => Ok(()),
+                Put::Full => {
+                    self.core.ticks.send_modify(|tick| *tick += 1);
+                    Ok(())
+                }
+                Put::Gap => Err(HostFailed::new(
                     "entries were dropped here: send them again",
-                ))
+                )),
             }
         })
     }
@@ -160,6 +164,12 @@ impl Host for NodeHost {
 
     fn event(&self, peer: &PeerId, event: LinkEvent) {
         let now_ms = self.core.clock.unix_millis();
+        if let LinkEvent::Evidence { signed } = &event {
+            let signed = signed.clone();
+            let peer = *peer;
+            self.hand
+                .signal(Signal::Evidence(Evidence { peer, signed }));
+        }
         let visible = !matches!(event, LinkEvent::Contact { .. } | LinkEvent::Stats(_));
         match self.core.links.hear(peer, now_ms, event) {
             Kept::Nothing => {}
@@ -227,6 +237,32 @@ impl NodeHost {
             return Standing::Unknown;
         }
         ledger.roster.standing(peer)
+    }
+
+    /// Logs of the peer's offer of which no more is taken now.
+    fn stopped(&self, ledger: &Ledger, held: &[Cursor]) -> Vec<Stopped> {
+        let mut stopped = quarantine::stopped(ledger, held);
+        for (log, detail) in self.inbox.full() {
+            let cursor = held.iter().find(|cursor| cursor.log == log);
+            if let Some(cursor) = cursor.filter(|_| !stopped.iter().any(|s| s.cursor.log == log)) {
+                stopped.push(Stopped {
+                    cursor: *cursor,
+                    code: StopCode::Waiting,
+                    detail: quarantine::within(&detail, 200).to_owned(),
+                });
+            }
+        }
+        stopped
+    }
+
+    /// Entries that are held already are no news, unless they differ from what is held.
+    fn compare_repeats(&self, peer: PeerId, held: u64, entries: &[SignedEntry]) {
+        let repeats = entries.iter().take_while(|entry| entry.header.seq <= held);
+        for entry in repeats {
+            let signed = Box::new(entry.signed_header());
+            self.hand
+                .signal(Signal::Evidence(Evidence { peer, signed }));
+        }
     }
 
     fn acknowledged(&self, peer: &PeerId, cursor: Cursor, at_ms: i64) {

@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use raccordo_transport::{LogId, SignedEntry};
-use tokio::sync::Semaphore;
+use raccordo_crdt_model::DocumentId;
+use raccordo_transport::{LogId, PeerId, SignedEntry};
+use tokio::sync::{Notify, Semaphore};
+
+use super::quarantine::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX};
 
 /// Most bytes of bodies and headers that wait in one log's queue.
 pub(crate) const QUEUE_BYTES_MAX: usize = 24 << 20;
@@ -25,6 +28,8 @@ const PAUSE_MS: u64 = 200;
 const COMMIT_BYTES: usize = 8 << 20;
 /// How soon to look again at a log that is awaited.
 pub(crate) const LOOK_AGAIN_MS: u64 = PAUSE_MS / 4;
+/// Most bytes that a log may hold here while it waits for something; it is stopped beyond that.
+const WAITING_BYTES_MAX: usize = 1 << 20;
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 64;
 /// What an entry costs beside its body.
@@ -37,6 +42,8 @@ pub(crate) struct Inbox {
     room: Arc<Semaphore>,
     /// The log that was taken last.
     turn: Mutex<Option<LogId>>,
+    /// Tells deliveries that wait for room of a log that does not move.
+    waits_changed: Notify,
 }
 
 #[derive(Debug)]
@@ -47,12 +54,50 @@ struct Queue {
     tail: u64,
     arrived_ms: u64,
     room: Arc<Semaphore>,
+    /// Who sent the newest.
+    peer: PeerId,
+    /// What its first group waits for.
+    waits: Option<Waits>,
+    /// More came than there is room for while it waited, and was dropped.
+    full: bool,
+}
+
+/// Entries of one log, as a peer sent them.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) log: LogId,
+    pub(crate) peer: PeerId,
+    pub(crate) entries: Vec<SignedEntry>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is queued, or was a repetition.
+    Queued,
+    /// Its log waits for another and there is no room: it was dropped and the log is stopped.
+    Full,
+    /// Its first entry does not follow what is here: the writer has dropped some, and the peer
+    /// must repeat.
+    Gap,
+}
+
+/// What the first group of a queue needs and is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// A document that lacks something; none where it is a fact about members.
+    pub(crate) document: Option<DocumentId>,
+    /// Number of the entry that needs it.
+    pub(crate) seq: u64,
+    /// One sentence without its period.
+    pub(crate) detail: String,
 }
 
 /// What the writer took of one log.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) log: LogId,
+    pub(crate) peer: PeerId,
     pub(crate) entries: Vec<SignedEntry>,
 }
 
@@ -73,35 +118,47 @@ impl Default for Inbox {
             queues: Mutex::default(),
             room: Arc::new(Semaphore::new(ALL_BYTES_MAX / PERMIT_BYTES)),
             turn: Mutex::default(),
+            waits_changed: Notify::new(),
         }
     }
 }
 
 impl Inbox {
-    /// Waits for room and queues entries of one log, in order; repeats are left out. False if the
-    /// first does not follow what is here: the writer has dropped some, and the peer must repeat.
-    pub(crate) async fn put(
-        &self,
-        log: LogId,
-        held: u64,
-        entries: Vec<SignedEntry>,
-        now_ms: u64,
-    ) -> bool {
+    /// Waits for room and queues entries of one log, in order; repeats are left out.
+    pub(crate) async fn put(&self, delivery: Delivery, held: u64, now_ms: u64) -> Put {
+        let Delivery { log, peer, entries } = delivery;
         let room = self.room(log);
         let asked = permits(&entries);
         let many = u32::try_from(asked).unwrap_or(u32::MAX);
-        let (Ok(own), Ok(all)) = (
-            room.acquire_many(many).await,
-            self.room.acquire_many(many).await,
-        ) else {
-            return false;
-        };
-        own.forget();
-        all.forget();
+        loop {
+            let changed = self.waits_changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_full(log, &entries) {
+                return Put::Full;
+            }
+            let acquired = async {
+                let own = room.acquire_many(many).await;
+                let all = self.room.acquire_many(many).await;
+                own.ok().zip(all.ok())
+            };
+            tokio::select! {
+                acquired = acquired => {
+                    let Some((own, all)) = acquired else {
+                        return Put::Gap;
+                    };
+                    own.forget();
+                    all.forget();
+                    break;
+                }
+                () = &mut changed => {}
+            }
+        }
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(log).or_insert_with(Queue::new);
         queue.tail = queue.tail.max(held);
         queue.arrived_ms = now_ms;
+        queue.peer = peer;
         let follows = entries
             .first()
             .is_none_or(|first| first.header.seq <= queue.tail + 1);
@@ -117,7 +174,49 @@ impl Inbox {
         self.room.add_permits(unused);
         queue.bytes += kept.iter().map(cost).sum::<usize>();
         queue.entries.extend(kept);
-        follows
+        if follows { Put::Queued } else { Put::Gap }
+    }
+
+    /// Whether a log that waits has no room for so much more; then it is stopped until it goes on.
+    fn is_full(&self, log: LogId, entries: &[SignedEntry]) -> bool {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queues.get_mut(&log).filter(|queue| queue.waits.is_some()) else {
+            return false;
+        };
+        let asked: usize = entries.iter().map(cost).sum();
+        queue.full |= queue.bytes + asked > WAITING_BYTES_MAX;
+        queue.full
+    }
+
+    /// Logs that wait and have no more room, with what they wait for.
+    pub(crate) fn full(&self) -> Vec<(LogId, String)> {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = queues.iter().filter(|(_, queue)| queue.full);
+        full.filter_map(|(log, queue)| Some((*log, queue.waits.as_ref()?.detail.clone())))
+            .collect()
+    }
+
+    /// All logs that wait, with what for.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> Vec<(LogId, Waits)> {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = queues.iter();
+        waiting
+            .filter_map(|(log, queue)| Some((*log, queue.waits.clone()?)))
+            .collect()
+    }
+
+    /// Lets the logs try again for which something changed; whether one of them was stopped.
+    pub(crate) fn wake(&self, changed: impl Fn(&Waits) -> bool) -> bool {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = false;
+        for queue in queues.values_mut() {
+            if queue.waits.as_ref().is_some_and(&changed) {
+                queue.waits = None;
+                ended |= std::mem::take(&mut queue.full);
+            }
+        }
+        ended
     }
 
     /// Whether something is worth taking, given where each log is said to end.
@@ -146,7 +245,8 @@ impl Inbox {
                 continue;
             }
             bytes += entries.iter().map(cost).sum::<usize>();
-            all.push(Taken { log, entries });
+            let peer = queues[&log].peer;
+            all.push(Taken { log, peer, entries });
             *turn = Some(log);
             if bytes >= COMMIT_BYTES {
                 break;
@@ -155,11 +255,28 @@ impl Inbox {
         all
     }
 
-    /// Gives the room back that what was taken held.
-    pub(crate) fn done(&self, taken: &Taken) {
-        let permits = permits(&taken.entries);
-        self.room(taken.log).add_permits(permits);
+    /// Gives the room back that entries held which were taken.
+    pub(crate) fn done(&self, log: LogId, entries: &[SignedEntry]) {
+        let permits = permits(entries);
+        self.room(log).add_permits(permits);
         self.room.add_permits(permits);
+    }
+
+    /// Puts entries that were taken back to the front, where they may wait for something.
+    pub(crate) fn put_back(&self, log: LogId, entries: Vec<SignedEntry>, waits: Option<Waits>) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queues.get_mut(&log) else {
+            return;
+        };
+        queue.bytes += entries.iter().map(cost).sum::<usize>();
+        for entry in entries.into_iter().rev() {
+            queue.entries.push_front(entry);
+        }
+        if waits.is_some() {
+            queue.shorten_to(WAITING_BYTES_MAX, &self.room);
+            self.waits_changed.notify_waiters();
+        }
+        queue.waits = waits;
     }
 
     /// Drops what waits of a log that stopped.
@@ -172,6 +289,8 @@ impl Inbox {
             self.room.add_permits(permits);
             queue.bytes = 0;
             queue.tail = held;
+            queue.waits = None;
+            queue.full = false;
         }
     }
 
@@ -190,6 +309,24 @@ impl Queue {
             tail: 0,
             arrived_ms: 0,
             room,
+            peer: PeerId::from_bytes([0; 32]),
+            waits: None,
+            full: false,
+        }
+    }
+
+    /// Drops the newest entries until the rest fits; the peer is asked for them again.
+    fn shorten_to(&mut self, bytes: usize, all: &Semaphore) {
+        while self.bytes > bytes {
+            let Some(last) = self.entries.pop_back() else {
+                return;
+            };
+            self.bytes -= cost(&last);
+            self.tail = last.header.seq.saturating_sub(1);
+            self.full = true;
+            let permits = permits(std::slice::from_ref(&last));
+            self.room.add_permits(permits);
+            all.add_permits(permits);
         }
     }
 
@@ -202,7 +339,7 @@ impl Queue {
     }
 
     fn ready(&self, now_ms: u64, announced: u64) -> Ready {
-        if self.entries.is_empty() {
+        if self.entries.is_empty() || self.waits.is_some() {
             return Ready::No;
         }
         let behind = announced.saturating_sub(self.tail);
@@ -228,16 +365,25 @@ fn permits(entries: &[SignedEntry]) -> usize {
         .sum()
 }
 
-/// How many entries from the front belong to groups that are all there.
+/// How many entries from the front belong to groups that are all there. What has begun and is
+/// larger than a group may be counts as all there: it is refused at once.
 fn whole_groups(entries: &VecDeque<SignedEntry>) -> usize {
     let ends_group = |entry: &SignedEntry| {
         let header = &entry.header;
-        header.seq + 1 >= header.group_first + u64::from(header.group_count)
+        let count = u64::from(header.group_count);
+        count > u64::from(GROUP_ENTRIES_MAX)
+            || header.seq.saturating_add(1) >= header.group_first.saturating_add(count)
     };
-    entries
+    let whole = entries
         .iter()
         .rposition(ends_group)
-        .map_or(0, |last| last + 1)
+        .map_or(0, |last| last + 1);
+    let begun: usize = entries.range(whole..).map(|entry| entry.body.len()).sum();
+    if begun > GROUP_BYTES_MAX {
+        entries.len()
+    } else {
+        whole
+    }
 }
 
 #[cfg(test)]
@@ -275,6 +421,22 @@ mod tests {
         }
     }
 
+    fn delivery(log: LogId, entries: Vec<SignedEntry>) -> Delivery {
+        Delivery {
+            log,
+            peer: PeerId::from_bytes([1; 32]),
+            entries,
+        }
+    }
+
+    fn waits(byte: u8) -> Option<Waits> {
+        Some(Waits {
+            document: Some(DocumentId::from_bytes([byte; 16])),
+            seq: 1,
+            detail: "it needs another change".to_owned(),
+        })
+    }
+
     fn numbers(taken: &[Taken]) -> Vec<u64> {
         taken
             .iter()
@@ -287,11 +449,11 @@ mod tests {
     async fn a_group_leaves_whole_and_what_a_reconnect_repeats_is_left_out() {
         let inbox = Inbox::default();
         inbox
-            .put(log(), 0, vec![entry(1, 1, 1), entry(2, 2, 2)], 0)
+            .put(delivery(log(), vec![entry(1, 1, 1), entry(2, 2, 2)]), 0, 0)
             .await;
         assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
         inbox
-            .put(log(), 1, vec![entry(2, 2, 2), entry(3, 2, 2)], 0)
+            .put(delivery(log(), vec![entry(2, 2, 2), entry(3, 2, 2)]), 1, 0)
             .await;
         assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [2, 3]);
     }
@@ -308,11 +470,11 @@ mod tests {
             ..entry(seq, seq, 1)
         };
         for log in [log(), other] {
-            inbox.put(log, 0, vec![big(1)], 0).await;
+            inbox.put(delivery(log, vec![big(1)]), 0, 0).await;
         }
         let first = inbox.take(u64::MAX, |_| 0);
-        inbox.done(&first[0]);
-        inbox.put(log(), 0, vec![big(2)], 0).await;
+        inbox.done(first[0].log, &first[0].entries);
+        inbox.put(delivery(log(), vec![big(2)]), 0, 0).await;
         let second = inbox.take(u64::MAX, |_| 0);
         assert_eq!([first[0].log, second[0].log], [log(), other]);
         assert_eq!([first.len(), second.len()], [1, 1]);
@@ -321,15 +483,22 @@ mod tests {
     #[tokio::test]
     async fn a_gap_is_told_and_nothing_after_it_is_queued() {
         let inbox = Inbox::default();
-        assert!(inbox.put(log(), 0, vec![entry(1, 1, 1)], 0).await);
-        assert!(!inbox.put(log(), 0, vec![entry(3, 3, 1)], 0).await);
+        let put = async |seq| {
+            inbox
+                .put(delivery(log(), vec![entry(seq, seq, 1)]), 0, 0)
+                .await
+        };
+        assert_eq!(put(1).await, Put::Queued);
+        assert_eq!(put(3).await, Put::Gap);
         assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
     }
 
     #[tokio::test]
     async fn a_peer_far_behind_is_awaited_until_it_pauses() {
         let inbox = Inbox::default();
-        inbox.put(log(), 0, vec![entry(1, 1, 1)], 1_000).await;
+        inbox
+            .put(delivery(log(), vec![entry(1, 1, 1)]), 0, 1_000)
+            .await;
         assert_eq!(inbox.ready(1_001, |_| 10_000), Ready::Soon);
         assert_eq!(inbox.ready(1_200, |_| 10_000), Ready::Yes);
         assert_eq!(inbox.ready(1_001, |_| 1), Ready::Yes);
@@ -340,16 +509,98 @@ mod tests {
         let inbox = Inbox::default();
         for round in 0..10_000 {
             let seq = round * 2 + 1;
-            inbox.put(log(), 0, vec![entry(seq, seq, 1)], 0).await;
             inbox
-                .put(log(), 0, vec![entry(seq + 1, seq + 1, 1)], 0)
+                .put(delivery(log(), vec![entry(seq, seq, 1)]), 0, 0)
+                .await;
+            inbox
+                .put(delivery(log(), vec![entry(seq + 1, seq + 1, 1)]), 0, 0)
                 .await;
             for taken in inbox.take(u64::MAX, |_| 0) {
-                inbox.done(&taken);
+                inbox.done(taken.log, &taken.entries);
             }
         }
         let own = inbox.room(log()).available_permits();
         assert_eq!(own, QUEUE_BYTES_MAX / PERMIT_BYTES);
         assert_eq!(inbox.room.available_permits(), ALL_BYTES_MAX / PERMIT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_waits_is_taken_again_when_what_it_waits_for_changed() {
+        let inbox = Inbox::default();
+        let put = async |seq| {
+            inbox
+                .put(delivery(log(), vec![entry(seq, seq, 1)]), 0, 0)
+                .await
+        };
+        put(1).await;
+        let taken = inbox.take(u64::MAX, |_| 0).remove(0);
+        inbox.put_back(taken.log, taken.entries, waits(7));
+        assert_eq!(put(2).await, Put::Queued);
+        assert_eq!(inbox.ready(u64::MAX, |_| 0), Ready::No);
+        inbox.wake(|waits| waits.document == Some(DocumentId::from_bytes([8; 16])));
+        assert!(inbox.take(u64::MAX, |_| 0).is_empty());
+        inbox.wake(|waits| waits.document == Some(DocumentId::from_bytes([7; 16])));
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_waits_holds_little_and_is_stopped_beyond_that() {
+        let inbox = Inbox::default();
+        let big = |seq| SignedEntry {
+            body: vec![0; WAITING_BYTES_MAX / 2],
+            ..entry(seq, seq, 1)
+        };
+        let all = vec![big(1), big(2), big(3)];
+        inbox.put(delivery(log(), all), 0, 0).await;
+        let taken = inbox.take(u64::MAX, |_| 0).remove(0);
+        inbox.put_back(taken.log, taken.entries, waits(7));
+        let more = inbox.put(delivery(log(), vec![entry(4, 4, 1)]), 0, 0).await;
+        assert_eq!(more, Put::Full);
+        assert_eq!(inbox.full()[0].0, log());
+        inbox.wake(|_| true);
+        assert!(inbox.full().is_empty());
+        let again = inbox.put(delivery(log(), vec![big(1), big(2)]), 0, 0).await;
+        assert_eq!(again, Put::Queued);
+        let taken = inbox.take(u64::MAX, |_| 0).remove(0);
+        assert_eq!(taken.entries.len(), 2);
+        inbox.done(taken.log, &taken.entries);
+        let own = inbox.room(log()).available_permits();
+        assert_eq!(own, QUEUE_BYTES_MAX / PERMIT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_waits_for_room_is_let_go_when_its_log_comes_to_wait() {
+        let inbox = Inbox::default();
+        let big = |seq| SignedEntry {
+            body: vec![0; 8 << 20],
+            ..entry(seq, seq, 1)
+        };
+        for seq in 1..=2 {
+            inbox.put(delivery(log(), vec![big(seq)]), 0, 0).await;
+        }
+        let taken = inbox.take(u64::MAX, |_| 0).remove(0);
+        let waiting = inbox.put(delivery(log(), vec![big(3)]), 0, 0);
+        let stopping = async { inbox.put_back(taken.log, taken.entries, waits(7)) };
+        assert_eq!(tokio::join!(waiting, stopping).0, Put::Full);
+    }
+
+    #[tokio::test]
+    async fn a_group_larger_than_allowed_is_not_awaited() {
+        let inbox = Inbox::default();
+        let put = inbox.put(
+            delivery(log(), vec![entry(1, 1, GROUP_ENTRIES_MAX + 1)]),
+            0,
+            0,
+        );
+        put.await;
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
+        let big = |seq| SignedEntry {
+            body: vec![0; GROUP_BYTES_MAX / 2 + 1],
+            ..entry(seq, 2, 9)
+        };
+        inbox.put(delivery(log(), vec![big(2)]), 1, 0).await;
+        assert!(inbox.take(u64::MAX, |_| 0).is_empty());
+        inbox.put(delivery(log(), vec![big(3)]), 1, 0).await;
+        assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [2, 3]);
     }
 }

@@ -3,46 +3,83 @@
 //! Documents are checked and absorbed on both cores; what is written is decided serially. An entry
 //! that may not enter stops its log there, with the reason; other logs go on.
 
-use std::collections::BTreeMap;
+mod documents;
+mod headers;
+mod trial;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raccordo_crdt_model::{
-    ChangeHash, CheckedChange, Document, DocumentId, Heads, Kind, Summary, gate,
-};
-use raccordo_transport::{EntryKind, LogId, SignedEntry};
+use raccordo_crdt_model::{ChangeHash, DocumentId};
+use raccordo_transport::{EntryKind, SignedEntry};
 
-use super::admission::{self, NotAdmitted};
+use self::documents::{Absorbed, Share, Without, absorb_all};
+use self::headers::check_headers;
+use self::trial::{Part, PartEnd, Stop, isolate_tombstone};
 use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::{Draft, NewChange};
 use super::entry_run::BodyPlace;
 use super::inbox::{Inbox, Taken};
+use super::quarantine::{self, GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Place, Refusal};
 use super::roster::Member;
-use super::rows::DocumentRow;
-use super::scope;
-use crate::store::seal::SealKey;
+use super::task::Done;
+use super::tombstone::{self, Missing, Order};
+use super::view::CommandFailed;
 
-/// Documents below this number are not worth a second thread.
-const PARALLEL_MIN: usize = 8;
+/// Admits what can be admitted of what was taken. What is refused goes to quarantine and stops its
+/// log; what depends on something that is not here waits.
+pub(crate) fn absorb(core: &Core, inbox: &Inbox, taken: Vec<Taken>) {
+    let parts = taken.into_iter().map(Part::queued).collect();
+    absorb_after(core, inbox, parts, &|_| {});
+}
 
-/// Admits what can be admitted of what was taken; the rest stops its log.
-pub(crate) fn absorb(core: &Arc<Core>, inbox: &Inbox, taken: &[Taken]) {
-    let mut parts: Vec<Part<'_>> = taken.iter().map(Part::new).collect();
-    let mut stopped = Vec::new();
+/// Admits a refused group once more, and what else was taken; its log goes on if it enters.
+pub(crate) fn retry(
+    core: &Core,
+    inbox: &Inbox,
+    place: Place,
+    by: &str,
+) -> Result<Done, CommandFailed> {
+    let refusal = quarantine::find(core, place)?.ok_or_else(|| quarantine::unknown(place))?;
+    let part = Part::kept(place.log, refusal.peer, refusal.entries);
+    absorb_after(core, inbox, vec![part], &|draft| {
+        quarantine::release(draft, place);
+        draft.audit(by, "retry", &place.id(), "");
+    });
+    match core.ledger().stopped.get(&place.log) {
+        None => Ok(Done::Nothing),
+        Some(stop) => Err(CommandFailed::Conflict {
+            code: "refused_again",
+            detail: stop.detail.clone(),
+        }),
+    }
+}
+
+fn absorb_after(
+    core: &Core,
+    inbox: &Inbox,
+    mut parts: Vec<Part>,
+    prepare: &dyn Fn(&mut Draft<'_>),
+) {
+    isolate_tombstone(&mut parts);
+    let mut without = Without::new();
     loop {
-        let draft = Draft::new(core);
-        match admit(draft, &parts) {
-            Ok(draft) => {
-                finish(core, inbox, draft, &parts, stopped);
+        let mut draft = Draft::new(core);
+        prepare(&mut draft);
+        match admit(draft, &parts, &without) {
+            Ok((draft, touched)) => {
+                finish(core, inbox, draft, parts, &touched);
                 return;
             }
-            Err(Stop::Entry { part, seq, reason }) => {
-                tracing::warn!(log = %parts[part].log, seq, %reason, "an entry was refused; its log stops there");
-                stopped.push((
-                    parts[part].log,
-                    format!("entry {seq} was refused: {reason}"),
-                ));
-                parts[part].cut_before_group_of(seq);
+            Err(Stop::Refused { part, seq, reason }) => {
+                let log = parts[part].log;
+                tracing::warn!(%log, seq, %reason, "an entry was refused; its log stops there");
+                parts[part].refuse(seq, reason.to_string());
+            }
+            Err(Stop::Waits { part, waits }) => parts[part].wait(waits),
+            Err(Stop::Depends { change }) => {
+                without.insert(change);
             }
             Err(Stop::Store(failed)) => {
                 tracing::error!(error = %commit::chain(&failed), "entries could not be taken in");
@@ -53,232 +90,59 @@ pub(crate) fn absorb(core: &Arc<Core>, inbox: &Inbox, taken: &[Taken]) {
     }
 }
 
-/// The entries of one log that are on trial.
-#[derive(Debug)]
-struct Part<'a> {
-    log: LogId,
-    entries: &'a [SignedEntry],
-}
-
-/// What ends a trial.
-#[derive(Debug)]
-enum Stop {
-    Entry {
-        part: usize,
-        seq: u64,
-        reason: NotAdmitted,
-    },
-    Store(ReadFailed),
-}
-
-impl<'a> Part<'a> {
-    fn new(taken: &'a Taken) -> Self {
-        Self {
-            log: taken.log,
-            entries: &taken.entries,
-        }
-    }
-
-    fn cut_before_group_of(&mut self, seq: u64) {
-        let entries = self.entries;
-        let first = entries
-            .iter()
-            .find(|e| e.header.seq == seq)
-            .map_or(0, |e| e.header.group_first);
-        let kept = entries
-            .iter()
-            .take_while(|e| e.header.seq < first.min(seq))
-            .count();
-        self.entries = &entries[..kept];
-    }
-}
-
-/// One document's share of the entries, across logs.
-#[derive(Debug, Default)]
-struct Share<'a> {
-    entries: Vec<(usize, &'a SignedEntry)>,
-}
-
-/// A document after it took its share in.
-#[derive(Debug)]
-struct Absorbed {
-    /// What was stored of it before: nothing of a new one.
-    former: Option<(DocumentRow, SealKey)>,
-    home: LogId,
-    kind: Kind,
-    territory: String,
-    heads: Heads,
-    summary: Summary,
-    /// None where the batch touches more documents than the cache holds.
-    document: Option<Document>,
-}
-
-fn admit<'a>(mut draft: Draft<'a>, parts: &[Part<'_>]) -> Result<Draft<'a>, Stop> {
+/// The draft with all that is on trial in it, and the documents that it touches.
+fn admit<'a>(
+    mut draft: Draft<'a>,
+    parts: &[Part],
+    without: &Without,
+) -> Result<(Draft<'a>, BTreeSet<DocumentId>), Stop> {
     let mut shares: BTreeMap<DocumentId, Share<'_>> = BTreeMap::new();
-    for (part, log) in parts.iter().enumerate() {
-        check_headers(&draft, part, log)?;
-        for entry in log
-            .entries
-            .iter()
-            .filter(|e| e.header.kind == EntryKind::Change)
-        {
-            let id = DocumentId::from_bytes(entry.header.document);
-            shares.entry(id).or_default().entries.push((part, entry));
+    for (index, part) in parts.iter().enumerate() {
+        check_headers(&draft, index, part)?;
+        for entry in part.on_trial() {
+            if is_kept(&draft, entry, without) {
+                let id = DocumentId::from_bytes(entry.header.document);
+                shares.entry(id).or_default().entries.push((index, entry));
+            }
         }
     }
-    let absorbed = absorb_all(draft.core, shares)?;
+    let mut touched: BTreeSet<DocumentId> = shares.keys().copied().collect();
+    let absorbed = absorb_all(draft.core, shares, without)?;
     for (id, done) in absorbed {
         adopt(&mut draft, id, done);
     }
     for part in parts {
-        for entry in part.entries {
-            record(&mut draft, entry);
+        for entry in part.on_trial() {
+            if entry.header.kind == EntryKind::Change && !is_kept(&draft, entry, without) {
+                let id = DocumentId::from_bytes(entry.header.document);
+                touched.insert(id);
+                let why = match body_of(entry) {
+                    None => Missing::Absent,
+                    Some(_) => Missing::Dependent,
+                };
+                tombstone::record_without_body(&mut draft, entry, why);
+            } else {
+                record(&mut draft, entry)?;
+            }
         }
         audit(&mut draft, part);
     }
-    Ok(draft)
+    Ok((draft, touched))
 }
 
-/// Chain, membership and kind of every entry, before any body is looked at.
-fn check_headers(draft: &Draft<'_>, part: usize, log: &Part<'_>) -> Result<(), Stop> {
-    let mut end = draft.ledger.end(log.log);
-    let author = author(draft, log.log);
-    let here = draft.core.party();
-    for entry in log.entries {
-        let header = &entry.header;
-        let stop = |reason| Stop::Entry {
-            part,
-            seq: header.seq,
-            reason,
-        };
-        if header.seq != end.seq + 1 || header.prev != end.hash {
-            let reason = format!("it does not follow entry {} of its log", end.seq);
-            return Err(stop(NotAdmitted::Content { reason }));
-        }
-        admission::admit(header, author.as_ref(), &here).map_err(stop)?;
-        if header.kind == EntryKind::Roster && Member::decode(&entry.body).is_err() {
-            let reason = "it is not a fact about a member as this version knows them".to_owned();
-            return Err(stop(NotAdmitted::Content { reason }));
-        }
-        end.seq = header.seq;
-        end.hash = entry.entry_hash();
-    }
-    Ok(())
+/// Whether an entry is a change that is applied: with a body, of a document that is not erased.
+fn is_kept(draft: &Draft<'_>, entry: &SignedEntry, without: &Without) -> bool {
+    let header = &entry.header;
+    let id = DocumentId::from_bytes(header.document);
+    header.kind == EntryKind::Change
+        && body_of(entry).is_some()
+        && !draft.ledger.erased.contains(&id)
+        && !without.contains(&(id, ChangeHash::from_bytes(header.body_hash)))
 }
 
-fn author(draft: &Draft<'_>, log: LogId) -> Option<Member> {
-    draft.ledger.roster.of_origin(log.origin).cloned()
-}
-
-/// Takes every share in, on as many cores as there are.
-fn absorb_all(
-    core: &Core,
-    shares: BTreeMap<DocumentId, Share<'_>>,
-) -> Result<Vec<(DocumentId, Absorbed)>, Stop> {
-    let shares: Vec<_> = shares.into_iter().collect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let keep = shares.len() <= core.cache_capacity();
-    let workers = if shares.len() < PARALLEL_MIN {
-        1
-    } else {
-        cores
-    };
-    let absorb = |(id, share): &(DocumentId, Share<'_>)| {
-        absorb_one(core, *id, share, keep).map(|done| (*id, done))
-    };
-    if workers == 1 {
-        return earliest(shares.iter().map(absorb).collect());
-    }
-    let results = std::thread::scope(|scope| {
-        let chunks = shares.chunks(shares.len().div_ceil(workers));
-        let threads: Vec<_> = chunks
-            .map(|chunk| scope.spawn(move || chunk.iter().map(absorb).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("absorbing catches its panics"))
-            .collect()
-    });
-    earliest(results)
-}
-
-/// All results, or the stop that comes first in its log.
-fn earliest<T>(results: Vec<Result<T, Stop>>) -> Result<Vec<T>, Stop> {
-    let mut good = Vec::with_capacity(results.len());
-    let mut first: Option<Stop> = None;
-    for result in results {
-        match result {
-            Ok(done) => good.push(done),
-            Err(stop) => {
-                let seq = |stop: &Stop| {
-                    if let Stop::Entry { part, seq, .. } = stop {
-                        (*part, *seq)
-                    } else {
-                        (0, 0)
-                    }
-                };
-                if first.as_ref().is_none_or(|known| seq(&stop) < seq(known)) {
-                    first = Some(stop);
-                }
-            }
-        }
-    }
-    first.map_or(Ok(good), Err)
-}
-
-fn absorb_one(
-    core: &Core,
-    id: DocumentId,
-    share: &Share<'_>,
-    keep: bool,
-) -> Result<Absorbed, Stop> {
-    let loaded = core.load(id).map_err(Stop::Store)?;
-    let stop = |index: usize, reason: NotAdmitted| {
-        let (part, entry) = share.entries[index.min(share.entries.len() - 1)];
-        Stop::Entry {
-            part,
-            seq: entry.header.seq,
-            reason,
-        }
-    };
-    let content = |reason: String| NotAdmitted::Content { reason };
-    let mut checked: Vec<CheckedChange> = Vec::with_capacity(share.entries.len());
-    for (index, (_, entry)) in share.entries.iter().enumerate() {
-        let header = &entry.header;
-        let hash = ChangeHash::from_bytes(header.body_hash);
-        let change = gate::check(entry.body.clone(), &hash, header.origin, header.incarnation);
-        checked.push(change.map_err(|refused| stop(index, content(refused.reason())))?);
-    }
-    let empty = Document::empty(id);
-    let former = loaded.as_ref().map_or(&empty, |loaded| &*loaded.document);
-    let absorbed = former.absorb(&checked);
-    let document = absorbed.map_err(|refused| stop(refused.index(), content(refused.reason())))?;
-    let ledger = core.ledger();
-    for (index, (_, entry)) in share.entries.iter().enumerate() {
-        let member = ledger.roster.of_origin(entry.header.origin);
-        let member = member.ok_or_else(|| stop(index, NotAdmitted::NoMember))?;
-        admission::home_fits(document.territory(), member).map_err(|reason| stop(index, reason))?;
-        if document.kind().code() != entry.header.document_kind {
-            return Err(stop(
-                index,
-                content("its document is of another kind than its header says".to_owned()),
-            ));
-        }
-        let lane = entry.header.lane;
-        if scope::lane_of(document.kind(), document.is_local()) != lane {
-            return Err(stop(index, NotAdmitted::Lane { lane }));
-        }
-    }
-    let former = loaded.map(|loaded| (loaded.row, loaded.key));
-    Ok(Absorbed {
-        former,
-        home: share.entries[0].1.header.log(),
-        kind: document.kind(),
-        territory: document.territory().to_owned(),
-        heads: document.heads(),
-        summary: document.summary(),
-        document: keep.then_some(document),
-    })
+/// The body that an entry came with.
+fn body_of(entry: &SignedEntry) -> Option<&[u8]> {
+    Some(&entry.body)
 }
 
 fn adopt(draft: &mut Draft<'_>, id: DocumentId, done: Absorbed) {
@@ -292,7 +156,7 @@ fn adopt(draft: &mut Draft<'_>, id: DocumentId, done: Absorbed) {
     }
 }
 
-fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
+fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> {
     let signed = entry.signed_header();
     draft.ledger.totals.hlc = draft
         .ledger
@@ -307,7 +171,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
                 id,
                 &NewChange {
                     hash,
-                    bytes: &entry.body,
+                    bytes: body_of(entry).unwrap_or_default(),
                 },
                 &signed,
             );
@@ -317,10 +181,17 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
             let member = Member::decode(&entry.body).expect("check_headers has decoded it");
             super::peers::put_in_force(draft, member, entry.header.origin, entry.header.seq);
         }
-        EntryKind::Tombstone | EntryKind::Policy => {
+        EntryKind::Tombstone => {
+            let order = Order::decode(&entry.body).expect("check_headers has decoded it");
+            let author = draft.ledger.roster.of_origin(entry.header.origin);
+            let territory = author.map_or(String::new(), |author| author.territory.clone());
+            tombstone::put(draft, &signed, &order, &entry.body, &territory)?;
+        }
+        EntryKind::Policy => {
             draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
         }
     }
+    Ok(())
 }
 
 /// A peer's clock may pull ours forward by five minutes at most.
@@ -328,38 +199,92 @@ fn near_future(now_ms: i64) -> u64 {
     u64::try_from(now_ms + 300_000).unwrap_or_default() << 16
 }
 
-fn audit(draft: &mut Draft<'_>, part: &Part<'_>) {
-    if let (Some(first), Some(last)) = (part.entries.first(), part.entries.last()) {
+fn audit(draft: &mut Draft<'_>, part: &Part) {
+    let entries = part.on_trial();
+    if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
         let detail = format!("entries {} to {}", first.header.seq, last.header.seq);
         draft.audit("peer", "admit", &part.log.to_string(), &detail);
     }
 }
 
+/// Commits what was admitted, then tells the queues what became of the rest.
 fn finish(
-    core: &Arc<Core>,
+    core: &Core,
     inbox: &Inbox,
     mut draft: Draft<'_>,
-    parts: &[Part<'_>],
-    stopped: Vec<(LogId, String)>,
+    parts: Vec<Part>,
+    touched: &BTreeSet<DocumentId>,
 ) {
-    for (log, reason) in &stopped {
-        draft.ledger.quarantined.insert(*log, reason.clone());
-        let key = [b"stopped/".as_slice(), &super::rows::log_key(*log)].concat();
-        draft
-            .batch
-            .put(crate::store::Table::Meta, key, reason.as_bytes());
+    for part in &parts {
+        if let PartEnd::Refused { seq, reason } = &part.end {
+            let refusal = refusal(part, draft.now_ms, *seq, reason);
+            quarantine::keep(&mut draft, part.log, &refusal);
+        }
     }
     if commit::commit(draft).is_err() {
-        reset(core, inbox, parts);
+        reset(core, inbox, &parts);
+        return;
     }
-    for (log, _) in stopped {
-        inbox.drop_log(log, core.ledger().end(log).seq);
+    let facts = parts.iter().flat_map(Part::on_trial);
+    let roster_moved = facts
+        .map(|entry| entry.header.kind)
+        .any(|kind| kind == EntryKind::Roster);
+    for part in parts {
+        settle(core, inbox, part);
+    }
+    let ended = inbox.wake(|waits| match waits.document {
+        Some(id) => touched.contains(&id),
+        None => roster_moved,
+    });
+    if ended {
+        core.ticks.send_modify(|tick| *tick += 1);
+    }
+}
+
+/// Gives room back for what was admitted, and drops or puts back the rest.
+fn settle(core: &Core, inbox: &Inbox, mut part: Part) {
+    if !part.queued {
+        return;
+    }
+    let rest = part.entries.split_off(part.count);
+    inbox.done(part.log, &part.entries);
+    match part.end {
+        PartEnd::Later if rest.is_empty() => {}
+        PartEnd::Later => inbox.put_back(part.log, rest, None),
+        PartEnd::Waits(waits) => {
+            tracing::info!(log = %part.log, seq = waits.seq, why = waits.detail, "a log waits");
+            inbox.put_back(part.log, rest, Some(waits));
+        }
+        PartEnd::Refused { .. } => {
+            inbox.done(part.log, &rest);
+            inbox.drop_log(part.log, core.ledger().end(part.log).seq);
+        }
+    }
+}
+
+/// What is kept of a refused group: all of it, or its worst entry alone where it is too large.
+fn refusal(part: &Part, at_ms: i64, seq: u64, reason: &str) -> Refusal {
+    let group = part.next_group();
+    let count = group.first().map_or(0, |first| first.header.group_count);
+    let bytes: usize = group.iter().map(|entry| entry.body.len()).sum();
+    let whole = usize::try_from(count).is_ok_and(|count| count == group.len())
+        && count <= GROUP_ENTRIES_MAX
+        && bytes <= GROUP_BYTES_MAX;
+    let to_blame = |entry: &&SignedEntry| whole || entry.header.seq == seq;
+    Refusal {
+        peer: part.peer,
+        at_ms,
+        seq,
+        reason: reason.to_owned(),
+        whole,
+        entries: group.iter().filter(to_blame).cloned().collect(),
     }
 }
 
 /// Forgets what was taken and not stored, so that the peer's repetition is accepted.
-fn reset(core: &Core, inbox: &Inbox, parts: &[Part<'_>]) {
-    for part in parts {
+fn reset(core: &Core, inbox: &Inbox, parts: &[Part]) {
+    for part in parts.iter().filter(|part| part.queued) {
+        inbox.done(part.log, &part.entries);
         inbox.drop_log(part.log, core.ledger().end(part.log).seq);
     }
 }

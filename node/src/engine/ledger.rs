@@ -3,14 +3,15 @@
 //! About a kilobyte a territory, whatever the number of documents. A commit works on a copy
 //! and publishes it only when the store has it; readers see the last published one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raccordo_crdt_model::Digest;
+use raccordo_crdt_model::{Digest, DocumentId};
 use raccordo_transport::{Cursor, LogId, PeerId};
 
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::peers::InvitationRow;
+use super::quarantine::LogStop;
 use super::roster::Roster;
 use super::rows::Counts;
 use super::scope::Narrowed;
@@ -37,8 +38,10 @@ pub(crate) struct Ledger {
     /// What the administrator left of peers' scopes.
     pub(crate) narrowed: Arc<BTreeMap<PeerId, Narrowed>>,
     pub(crate) invitations: Arc<BTreeMap<PeerId, InvitationRow>>,
-    /// Logs that stopped at a refused entry, and why.
-    pub(crate) quarantined: BTreeMap<LogId, String>,
+    /// Logs of which nothing more is taken here, and why.
+    pub(crate) stopped: BTreeMap<LogId, LogStop>,
+    /// Documents that were erased, for good.
+    pub(crate) erased: Arc<BTreeSet<DocumentId>>,
     pub(crate) totals: Totals,
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use raccordo_crdt_model::UnixMillis;
 use raccordo_transport::{
-    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, Side, Standing,
+    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, Side, Standing, Stopped,
 };
 
 /// All links, by peer.
@@ -31,6 +31,8 @@ pub(crate) struct Link {
     pub(crate) acked: BTreeMap<LogId, u64>,
     pub(crate) acked_at_ms: Option<i64>,
     pub(crate) statistics: LinkStatistics,
+    /// Our logs of which the peer takes no more now, as it told.
+    pub(crate) refused: BTreeMap<LogId, Stopped>,
     pub(crate) equal: Option<bool>,
     pub(crate) clock_offset_ms: Option<i64>,
     /// Why the last connection ended or was not made.
@@ -136,6 +138,20 @@ impl Link {
             LinkEvent::Acked { cursors } => self.acknowledge(now_ms, cursors),
             LinkEvent::Clock { offset_ms, .. } => {
                 self.clock_offset_ms = Some(offset_ms);
+                Kept::Nothing
+            }
+            LinkEvent::Stopped {
+                by: Side::Theirs,
+                stopped,
+            } => {
+                self.refused.insert(stopped.cursor.log, stopped);
+                Kept::Nothing
+            }
+            LinkEvent::Resumed {
+                by: Side::Theirs,
+                log,
+            } => {
+                self.refused.remove(&log);
                 Kept::Nothing
             }
             LinkEvent::Stopped { .. }

@@ -17,6 +17,7 @@ use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
 use super::scope;
 use super::task::Done;
+use super::tombstone;
 use super::view::CommandFailed;
 
 /// Creates a record.
@@ -60,6 +61,7 @@ pub(crate) fn patch(
         kind: kind.singular(),
         id: id.to_string(),
     };
+    tombstone::still_there(draft, kind, id)?;
     if !draft.holds(id)? {
         return Err(missing());
     }

@@ -14,6 +14,7 @@ mod core;
 mod dial;
 mod draft;
 mod entry_run;
+mod equivocation;
 mod erase;
 mod fields;
 mod found;
@@ -30,16 +31,22 @@ mod node;
 mod overview;
 mod peers;
 mod project;
+mod quarantine;
 mod read;
 mod report;
 mod roster;
 mod rows;
 mod scope;
+mod stops;
 mod stored;
 #[cfg(test)]
 mod stored_tests;
 mod task;
+#[cfg(test)]
+mod tests;
 mod tokens;
+mod tombstone;
+mod trust;
 mod view;
 
 use std::sync::mpsc::Sender;

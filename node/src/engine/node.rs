@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use raccordo_config::Config;
+use raccordo_crdt_model::DocumentId;
 use raccordo_transport::{BindFailed, Endpoint, Host, LogId, NodeKey, PeerId, Pins};
 use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -27,6 +28,7 @@ use super::inbox::Inbox;
 use super::ledger::{Ledger, LogEnd, Totals, decode_digest};
 use super::links::LinkBoard;
 use super::peers::{self, InvitationRow};
+use super::quarantine::LogStop;
 use super::roster::{Fact, Roster};
 use super::rows::Counts;
 use super::scope::{LANES, Narrowed, Party};
@@ -286,7 +288,7 @@ async fn look_around(core: Arc<Core>) {
     }
 }
 
-fn open(
+pub(super) fn open(
     data: PathBuf,
     config: Config,
     clock: Arc<dyn Clock>,
@@ -376,7 +378,7 @@ fn node_seal(store: &Store, vault: &Vault, entropy: &dyn Entropy) -> Result<Seal
     Ok(key)
 }
 
-fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFailed> {
+pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFailed> {
     let mut ledger = Ledger::default();
     if let Some(totals) = store.get(Table::Meta, b"totals")? {
         ledger.totals = Totals::decode(&totals)?;
@@ -393,11 +395,14 @@ fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFailed> {
     }
     for (key, value) in all(store, Table::Meta, b"stopped/")? {
         if let Some(log) = log_of(&key[8..]) {
-            ledger
-                .quarantined
-                .insert(log, String::from_utf8_lossy(&value).into_owned());
+            ledger.stopped.insert(log, LogStop::decode(&value)?);
         }
     }
+    let tombstones = all(store, Table::Tombstones, b"")?;
+    let erased = tombstones
+        .iter()
+        .filter_map(|(key, _)| key.as_slice().try_into().ok());
+    ledger.erased = Arc::new(erased.map(DocumentId::from_bytes).collect());
     for (key, value) in all(store, Table::Overview, b"")? {
         ledger.counts.insert(
             String::from_utf8_lossy(&key).into_owned(),

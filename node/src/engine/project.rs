@@ -13,7 +13,7 @@ use super::core::{LANE_SHARED, ReadFailed};
 use super::draft::{Draft, Working, reference_hash};
 use super::ledger;
 use super::overview;
-use super::rows::{self, Card, Indexed, ListRow};
+use super::rows::{self, Card, DocumentRow, Indexed, ListRow};
 use super::view::Event;
 
 impl Draft<'_> {
@@ -47,9 +47,9 @@ impl Draft<'_> {
             origin: working.row.home_origin,
             lane: working.row.lane,
         };
-        self.digest_home(home, former.as_ref(), &indexed);
+        self.digest_home(home, former.as_ref(), Some(&indexed));
         if counted && !local {
-            self.count_subject(&territory, former.as_ref(), &indexed)?;
+            self.count_subject(&territory, former.as_ref(), Some(&indexed))?;
         }
         self.refer(
             id,
@@ -85,14 +85,86 @@ impl Draft<'_> {
     }
 
     /// Moves the digest of the documents that one node created in one lane.
-    fn digest_home(&mut self, home: LogId, former: Option<&Indexed>, now: &Indexed) {
+    fn digest_home(&mut self, home: LogId, former: Option<&Indexed>, now: Option<&Indexed>) {
         let digest = self.ledger.homes.entry(home).or_default();
         if let Some(former) = former {
             digest.remove(&former.item);
         }
-        digest.add(&now.item);
+        if let Some(now) = now {
+            digest.add(&now.item);
+        }
         let row = ledger::encode_digest(digest);
         self.batch.put(Table::Meta, home_key(home), row);
+    }
+
+    /// Takes a document out of every index, count and digest, with its bodies and its key.
+    pub(crate) fn withdraw(&mut self, id: DocumentId) -> Result<(), ReadFailed> {
+        self.erase_bodies(id)?;
+        let row = match self.let_go(id) {
+            Some(row) => Some(row),
+            None => self.core.document_row(id)?,
+        };
+        let Some(row) = row else {
+            return Ok(());
+        };
+        self.batch.delete(Table::Keys, *id.as_bytes());
+        self.batch.delete(Table::Documents, *id.as_bytes());
+        self.ledger.totals.documents -= 1;
+        let territory = row.territory.clone();
+        match &row.indexed {
+            Some(former) => self.take_out(id, &row, former)?,
+            None => self.forget_references(id),
+        }
+        if let Some(kind) = Kind::from_code(row.kind) {
+            self.events.push(Event::Record {
+                id,
+                kind,
+                territory,
+            });
+        }
+        Ok(())
+    }
+
+    fn take_out(
+        &mut self,
+        id: DocumentId,
+        row: &DocumentRow,
+        former: &Indexed,
+    ) -> Result<(), ReadFailed> {
+        let local = row.lane != LANE_SHARED;
+        let territory = &row.territory;
+        let list_key = rows::list_key(row.kind, former.updated_ms, id);
+        self.batch.delete(Table::Rows, list_key);
+        let counted = row.kind == Kind::Project.code();
+        if counted {
+            overview::remove(self.counts(territory), former, local);
+        }
+        let home = LogId {
+            origin: row.home_origin,
+            lane: row.lane,
+        };
+        self.digest_home(home, Some(former), None);
+        if counted && !local {
+            self.count_subject(territory, Some(former), None)?;
+        }
+        self.refer(id, former.reference, None);
+        let counts = self.counts(territory).encode();
+        self.batch
+            .put(Table::Overview, territory.as_bytes(), counts);
+        Ok(())
+    }
+
+    /// Of a document made in this very commit: its reference is in the batch alone.
+    fn forget_references(&mut self, id: DocumentId) {
+        let keys: Vec<Vec<u8>> = self
+            .batch
+            .iter()
+            .filter(|(table, key, _)| *table == Table::References && key.ends_with(id.as_bytes()))
+            .map(|(_, key, _)| key.to_vec())
+            .collect();
+        for key in keys {
+            self.batch.delete(Table::References, key);
+        }
     }
 
     fn counts(&mut self, territory: &str) -> &mut rows::Counts {
@@ -142,10 +214,10 @@ impl Draft<'_> {
         &mut self,
         territory: &str,
         former: Option<&Indexed>,
-        now: &Indexed,
+        now: Option<&Indexed>,
     ) -> Result<(), ReadFailed> {
         let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
-        let (before, after) = (former.and_then(subject), subject(now));
+        let (before, after) = (former.and_then(subject), now.and_then(subject));
         if before == after {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
+use super::tombstone;
 use super::view::{
     CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
     RecordView,
@@ -33,6 +34,7 @@ pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordVi
         kind: kind.singular(),
         id: id.to_string(),
     };
+    tombstone::gone(core, kind, id)?;
     let row = core
         .document_row(id)?
         .filter(|row| row.kind == kind.code())
@@ -48,10 +50,11 @@ pub(crate) fn resolve(
     name: &str,
     territory: Option<&str>,
 ) -> Result<DocumentId, CommandFailed> {
-    if let Ok(id) = DocumentId::parse(name)
-        && core.document_row(id)?.is_some()
-    {
-        return Ok(id);
+    if let Ok(id) = DocumentId::parse(name) {
+        tombstone::gone(core, kind, id)?;
+        if core.document_row(id)?.is_some() {
+            return Ok(id);
+        }
     }
     let missing = || CommandFailed::NotFound {
         kind: kind.singular(),
@@ -157,6 +160,7 @@ pub(crate) fn history(
         kind: kind.singular(),
         id: id.to_string(),
     };
+    tombstone::gone(core, kind, id)?;
     let document = core.look(id)?.ok_or_else(missing)?;
     let stored = core.change_origins(id)?;
     let recorded: BTreeMap<[u8; 32], u64> = stored

@@ -19,9 +19,10 @@ use super::links::{Link, shown};
 use super::overview;
 use super::roster::{Member, REJECTED};
 use super::rows::Counts;
-use super::scope::{self, LANES};
+use super::scope;
+use super::stops;
 use super::view::{
-    Freshness, MemberState, OverviewView, PeerView, StatusView, TerritoryView, TotalsView,
+    Freshness, MemberState, OverviewView, PeerView, StatusView, StopView, TerritoryView, TotalsView,
 };
 
 /// The merged view (a district's: its own territory alone).
@@ -75,6 +76,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         entries: ledger.totals.entries,
         disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
         store_problem: store_problem(core),
+        stopped: stops_here(&ledger, |_| true),
         peers: peers(core),
     }
 }
@@ -90,6 +92,12 @@ pub(crate) fn store_problem(core: &Core) -> Option<String> {
         Condition::Healthy => None,
         Condition::Degraded { reason } | Condition::Poisoned { reason } => Some(reason),
     }
+}
+
+/// The logs that stopped here, among those that count.
+fn stops_here(ledger: &Ledger, counts: impl Fn(&LogId) -> bool) -> Vec<StopView> {
+    let stopped = ledger.stopped.iter().filter(|(log, _)| counts(log));
+    stopped.map(|(log, stop)| stops::here(*log, stop)).collect()
 }
 
 /// Every member but this node, by territory.
@@ -118,15 +126,10 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let own = core.own_log(LANE_SHARED);
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
     let (to_send, to_receive) = queues(core, ledger, &link, &member.key);
-    let stopped = LANES.iter().find_map(|lane| {
-        let origin = member.key.origin();
-        ledger.quarantined.get(&LogId {
-            origin,
-            lane: *lane,
-        })
-    });
+    let mut stopped = stops_here(ledger, |log| log.origin == member.key.origin());
+    stopped.extend(link.refused.values().map(|stop| stops::there(stop)));
     let state = match member.state {
-        MemberState::Approved if stopped.is_some() => "quarantined",
+        MemberState::Approved if stopped.iter().any(stops::needs_a_person) => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),
         other => other.word(),
     };
@@ -152,10 +155,10 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         rtt_ms: link.connected.then(|| millis(bytes.rtt_us)),
         clock_offset_ms: link.clock_offset_ms,
         equal: link.equal,
-        problem: stopped
-            .cloned()
-            .or_else(|| membership_problem(member))
+        problem: membership_problem(member)
+            .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),
+        stopped,
         next_try_at: shown(link.next_try_ms),
     }
 }

@@ -4,12 +4,13 @@
 //! document. Who wants the bodies of many entries goes through them in the order of their log.
 
 use raccordo_crdt_model::DocumentId;
-use raccordo_transport::{LogId, SignedEntry};
+use raccordo_transport::{EntryKind, LogId, SignedEntry};
 
 use super::change_run::{ChangeOrigin, ChangeRun, change_key};
 use super::core::{Core, ReadFailed};
 use super::entry_run::{self, BodyPlace, StoredEntry, entry_key, log_key};
 use super::fields::BadRow;
+use super::tombstone;
 use crate::store::Table;
 use crate::store::seal::SealKey;
 
@@ -162,6 +163,9 @@ impl<'a> Reading<'a> {
     fn with_body(&mut self, entry: StoredEntry) -> Result<SignedEntry, ReadFailed> {
         let header = &entry.signed.header;
         let body = match entry.body {
+            BodyPlace::Here(body) if header.kind == EntryKind::Tombstone => {
+                tombstone::body_of(self.core, header, &body)?
+            }
             BodyPlace::Here(body) => body,
             BodyPlace::Change(number) => {
                 let id = DocumentId::from_bytes(header.document);

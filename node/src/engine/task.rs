@@ -17,13 +17,15 @@ use tokio::sync::oneshot;
 use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
+use super::equivocation::Evidence;
 use super::import::{ImportWindow, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
 use super::peers::PeerCommand;
+use super::quarantine::QuarantineCommand;
 use super::roster::Member;
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
-use super::{import, ingest, local, peers, tokens};
+use super::{equivocation, import, ingest, local, peers, quarantine, tokens, tombstone};
 
 /// Most jobs that one commit takes together.
 const JOBS_MAX: usize = 256;
@@ -48,6 +50,13 @@ pub(crate) enum Command {
     Import(ImportWindow),
     Peer(PeerCommand),
     Token(TokenCommand),
+    Quarantine(QuarantineCommand),
+    Erase {
+        kind: Kind,
+        id: DocumentId,
+        reason: String,
+        by: String,
+    },
 }
 
 /// What a command led to.
@@ -65,6 +74,8 @@ pub(crate) enum Signal {
     Job(Box<Job>),
     /// The inbox has entries.
     Entries,
+    /// A peer's word about an entry may prove that its author contradicts itself.
+    Evidence(Evidence),
     /// A peer's acknowledgement or contact is worth keeping.
     Note(Note),
     Stop,
@@ -120,6 +131,7 @@ pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
         notes: BTreeMap::new(),
         notes_since: 0,
         entries: false,
+        evidence: Vec::new(),
     };
     loop {
         let more = writer.wait(signals);
@@ -127,6 +139,7 @@ pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
             writer.commit_jobs();
         }
         writer.commit_entries();
+        writer.judge_evidence();
         writer.commit_notes(!more);
         if !more {
             return;
@@ -141,6 +154,7 @@ struct Writer<'a> {
     notes: BTreeMap<(PeerId, Option<LogId>), Note>,
     notes_since: u64,
     entries: bool,
+    evidence: Vec<Evidence>,
 }
 
 impl Writer<'_> {
@@ -160,6 +174,7 @@ impl Writer<'_> {
                 Signal::Job(job) => self.jobs.push(*job),
                 Signal::Entries => self.entries = true,
                 Signal::Note(note) => self.note(note),
+                Signal::Evidence(evidence) => self.evidence.push(evidence),
                 Signal::Stop => return false,
             }
             next = if self.jobs.len() < JOBS_MAX {
@@ -212,7 +227,11 @@ impl Writer<'_> {
     fn commit_jobs(&mut self) {
         let mut together = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
-            if matches!(job.command, Command::Import(_)) {
+            if let Command::Quarantine(QuarantineCommand::Retry { place, by }) = &job.command {
+                self.commit_together(std::mem::take(&mut together));
+                let outcome = ingest::retry(self.core, self.inbox, *place, by);
+                answer(job.reply, outcome);
+            } else if matches!(job.command, Command::Import(_)) {
                 self.commit_together(std::mem::take(&mut together));
                 self.commit_together(vec![job]);
             } else {
@@ -251,13 +270,11 @@ impl Writer<'_> {
             .into_iter()
             .chain(std::iter::repeat_with(|| Ok(Done::Nothing)));
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            let answer = match &committed {
+            let outcome = match &committed {
                 Ok(()) => outcome,
                 Err(failed) => Err(CommandFailed::from(failed)),
             };
-            if reply.send(answer).is_err() {
-                tracing::debug!("a command was done and nobody waited for its answer");
-            }
+            answer(reply, outcome);
         }
     }
 
@@ -282,9 +299,12 @@ impl Writer<'_> {
             self.entries = false;
             return;
         }
-        ingest::absorb(self.core, self.inbox, &taken);
-        for part in &taken {
-            self.inbox.done(part);
+        ingest::absorb(self.core, self.inbox, taken);
+    }
+
+    fn judge_evidence(&mut self) {
+        for evidence in std::mem::take(&mut self.evidence) {
+            equivocation::judge(self.core, self.inbox, &evidence);
         }
     }
 
@@ -307,6 +327,15 @@ impl Writer<'_> {
     }
 }
 
+fn answer(
+    reply: oneshot::Sender<Result<Done, CommandFailed>>,
+    outcome: Result<Done, CommandFailed>,
+) {
+    if reply.send(outcome).is_err() {
+        tracing::debug!("a command was done and nobody waited for its answer");
+    }
+}
+
 fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFailed> {
     match command {
         Command::Create { kind, fields, by } => local::create(draft, kind, &fields, &by),
@@ -320,5 +349,18 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
         Command::Import(window) => import::run(draft, window),
         Command::Peer(command) => peers::execute(draft, command),
         Command::Token(command) => tokens::execute(draft, command),
+        Command::Quarantine(QuarantineCommand::Discard { place, reason, by }) => {
+            quarantine::discard(draft, place, &reason, &by)
+        }
+        // A retry is admission and no command: the writer sends it there.
+        Command::Quarantine(QuarantineCommand::Retry { place, .. }) => {
+            Err(quarantine::unknown(place))
+        }
+        Command::Erase {
+            kind,
+            id,
+            reason,
+            by,
+        } => tombstone::erase(draft, kind, id, &reason, &by),
     }
 }

@@ -5,11 +5,13 @@
 
 use raccordo_config::Role;
 use raccordo_crdt_model::{Conflict, UnixMillis};
+use raccordo_transport::{EntryKind, SignedEntry, SignedHeader};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    Delivery, HistoryView, ImportReport, InvitationView, OverviewView, PeerView, RecordView,
-    StatusView, TerritoryView, TokenView, TotalsView,
+    Delivery, EquivocationView, ErasureView, HistoryView, ImportReport, InvitationView,
+    OverviewView, PeerView, QuarantineView, RecordView, StatusView, StopView, TerritoryView,
+    TokenView, TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -108,6 +110,7 @@ pub(crate) fn status(view: &StatusView) -> Value {
             "disk_bytes": view.disk_bytes,
             "problem": view.store_problem,
         },
+        "stopped": view.stopped.iter().map(stop).collect::<Vec<_>>(),
         "peers": view.peers.iter().map(peer).collect::<Vec<_>>(),
     })
 }
@@ -132,8 +135,118 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "rtt_ms": view.rtt_ms,
         "clock_offset_ms": view.clock_offset_ms,
         "equal": view.equal,
+        "stopped": view.stopped.iter().map(stop).collect::<Vec<_>>(),
         "problem": view.problem,
         "next_try_at": moment(view.next_try_at),
+    })
+}
+
+/// A log of which one side takes no more.
+fn stop(view: &StopView) -> Value {
+    json!({
+        "by": view.by,
+        "log": view.log,
+        "seq": view.seq,
+        "code": view.code,
+        "detail": view.detail,
+    })
+}
+
+/// A refused group; its entries in full only where they are asked for.
+pub(crate) fn quarantined(view: &QuarantineView, in_full: bool) -> Value {
+    let blamed = view
+        .entries
+        .iter()
+        .find(|entry| entry.header.seq == view.seq);
+    let first = blamed.map(|entry| &entry.header);
+    let mut out = json!({
+        "id": view.id,
+        "log": view.log,
+        "seq": view.seq,
+        "author": view.author,
+        "territory": view.territory,
+        "peer": view.peer,
+        "at": view.at.to_string(),
+        "reason": view.reason,
+        "kind": first.map(|header| entry_kind(header.kind)),
+        "document": first.map(|header| hex(&header.document)),
+        "group": first.map(|header| json!({"first": header.group_first, "count": header.group_count})),
+        "discardable": view.whole,
+    });
+    if in_full {
+        out["entries"] = view.entries.iter().map(entry).collect();
+    }
+    out
+}
+
+/// A signed entry as evidence: all that its author signed, the signature, the content.
+fn entry(entry: &SignedEntry) -> Value {
+    let mut out = signed(&entry.signed_header());
+    out["body"] = json!(hex(&entry.body));
+    out
+}
+
+/// A signed header as evidence.
+fn signed(signed: &SignedHeader) -> Value {
+    let header = &signed.header;
+    json!({
+        "log": header.log().to_string(),
+        "seq": header.seq,
+        "kind": entry_kind(header.kind),
+        "document": hex(&header.document),
+        "incarnation": hex(&header.incarnation),
+        "body_hash": hex(&header.body_hash),
+        "header": hex(&header.to_bytes()),
+        "signature": hex(&signed.signature),
+    })
+}
+
+fn entry_kind(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Change => "change",
+        EntryKind::Tombstone => "tombstone",
+        EntryKind::Roster => "roster",
+        EntryKind::Policy => "policy",
+    }
+}
+
+/// A proof that an author signed two entries with one number.
+pub(crate) fn equivocation(view: &EquivocationView) -> Value {
+    json!({
+        "log": view.log,
+        "seq": view.seq,
+        "author": view.author,
+        "territory": view.territory,
+        "peer": view.peer,
+        "at": view.at.to_string(),
+        "held": signed(&view.held),
+        "other": signed(&view.other),
+    })
+}
+
+/// An erasure and its receipts.
+pub(crate) fn erasure(view: &ErasureView) -> Value {
+    let receipts: Vec<Value> = view
+        .receipts
+        .iter()
+        .map(|receipt| {
+            json!({
+                "peer": receipt.peer,
+                "territory": receipt.territory,
+                "name": receipt.name,
+                "state": receipt.state.word(),
+                "at": moment(receipt.at),
+            })
+        })
+        .collect();
+    json!({
+        "id": view.id.to_string(),
+        "kind": view.kind,
+        "territory": view.territory,
+        "erased_at": view.at.to_string(),
+        "log": view.log,
+        "seq": view.seq,
+        "receipts": receipts,
     })
 }
 

@@ -124,13 +124,20 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/peers", get(api::peers::list))
         .route("/peers/pending", get(api::peers::pending))
         .route("/peers/{id}/{verb}", post(api::peers::act))
+        .route("/quarantine", get(api::trust::quarantine))
+        .route("/quarantine/{id}", get(api::trust::quarantined))
+        .route("/quarantine/{id}/{verb}", post(api::trust::decide))
+        .route("/equivocations", get(api::trust::equivocations))
+        .route("/erasures", get(api::trust::erasures))
         .route(
             "/{kind}",
             get(api::records::list).post(api::records::create),
         )
         .route(
             "/{kind}/{id}",
-            get(api::records::show).patch(api::records::patch),
+            get(api::records::show)
+                .patch(api::records::patch)
+                .delete(api::trust::erase),
         )
         .route("/{kind}/{id}/history", get(api::records::history));
     if matches!(shared.access, Access::LocalSocket { .. }) {

@@ -112,6 +112,9 @@ impl From<CommandFailed> for ApiError {
         match failed {
             CommandFailed::Rejected(rejected) => rejected.into(),
             CommandFailed::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", said),
+            CommandFailed::Erased(erased) => Self::new(StatusCode::GONE, "erased", said)
+                .member("erased_at", json!(erased.at.to_string())),
+            CommandFailed::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, said),
             CommandFailed::Ambiguous { territories, .. } => {
                 Self::new(StatusCode::CONFLICT, "ambiguous", said)
                     .member("territories", json!(territories))

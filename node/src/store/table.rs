@@ -39,11 +39,17 @@ pub enum Table {
     Acknowledgements = 15,
     /// Hashes of access tokens.
     Tokens = 16,
+    /// Refused entries that wait for an administrator, sealed.
+    Quarantine = 17,
+    /// Documents that were erased, and changes whose bodies are not here.
+    Tombstones = 18,
+    /// Proofs that an origin signed two entries with one number.
+    Equivocations = 19,
 }
 
 impl Table {
     /// Every table, by number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Meta,
         Self::Documents,
         Self::Changes,
@@ -60,6 +66,9 @@ impl Table {
         Self::Audit,
         Self::Acknowledgements,
         Self::Tokens,
+        Self::Quarantine,
+        Self::Tombstones,
+        Self::Equivocations,
     ];
 
     /// The table's number.
@@ -97,6 +106,9 @@ impl Table {
             Self::Audit => "audit",
             Self::Acknowledgements => "acknowledgements",
             Self::Tokens => "tokens",
+            Self::Quarantine => "quarantine",
+            Self::Tombstones => "tombstones",
+            Self::Equivocations => "equivocations",
         }
     }
 }
@@ -106,13 +118,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_table_has_its_own_number_from_one_to_sixteen() {
+    fn every_table_has_its_own_number_from_one_upwards() {
         let codes: Vec<u8> = Table::ALL.iter().map(|table| table.code()).collect();
-        assert_eq!(codes, (1..=16).collect::<Vec<u8>>());
+        assert_eq!(codes, (1..=19).collect::<Vec<u8>>());
         for table in Table::ALL {
             assert_eq!(Table::from_code(table.code()), Some(table));
         }
         assert_eq!(Table::from_code(0), None);
-        assert_eq!(Table::from_code(17), None);
+        assert_eq!(Table::from_code(20), None);
     }
 }

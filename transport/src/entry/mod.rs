@@ -311,6 +311,12 @@ pub fn verify(entry: SignedEntry, signer: &PeerId) -> Result<VerifiedEntry, BadE
     Ok(VerifiedEntry(entry))
 }
 
+/// Whether `signed` names `signer` as its origin and carries its signature; says nothing of the body.
+pub fn verify_header(signed: &SignedHeader, signer: &PeerId) -> bool {
+    signed.header.origin == signer.origin()
+        && verify_signature(signer, &signed_bytes(&signed.header), &signed.signature)
+}
+
 fn signed_bytes(header: &EntryHeader) -> [u8; SIGNATURE_LABEL.len() + HEADER_BYTES] {
     joined(&[SIGNATURE_LABEL, &header.to_bytes()])
 }

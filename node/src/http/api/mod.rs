@@ -8,6 +8,7 @@ pub(super) mod openapi;
 pub(super) mod overview;
 pub(super) mod peers;
 pub(super) mod records;
+pub(super) mod trust;
 
 use axum::http::{Method, StatusCode, Uri};
 use raccordo_crdt_model::Kind;

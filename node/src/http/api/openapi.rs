@@ -53,6 +53,11 @@ impl Operation {
         self
     }
 
+    const fn empty(mut self) -> Self {
+        self.success = "204";
+        self
+    }
+
     const fn answers(mut self, media_type: &'static str) -> Self {
         self.answer = media_type;
         self
@@ -97,6 +102,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         NO_QUERY,
     )
     .takes(JSON),
+    operation("get", "/api/v1/quarantine", "Refused entries that wait for an administrator.", NO_QUERY),
+    operation(
+        "get",
+        "/api/v1/quarantine/{id}",
+        "One refused command with its signed entries; the id is ORIGIN-LANE-NUMBER.",
+        NO_QUERY,
+    ),
+    operation(
+        "post",
+        "/api/v1/quarantine/{id}/{verb}",
+        "Decides on a refused command: retry, or discard with {\"reason\": TEXT}.",
+        NO_QUERY,
+    )
+    .takes(JSON)
+    .empty(),
+    operation(
+        "get",
+        "/api/v1/equivocations",
+        "Proofs that an author signed two entries with one number.",
+        NO_QUERY,
+    ),
+    operation("get", "/api/v1/erasures", "What was erased, and the receipts of every peer.", NO_QUERY),
     operation(
         "get",
         "/api/v1/{kind}",
@@ -119,6 +146,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         PLACE,
     )
     .takes("application/json-patch+json"),
+    operation(
+        "delete",
+        "/api/v1/{kind}/{id}",
+        "Erases a record for good, here and at every peer; {\"reason\": TEXT} is needed. Reading it is 410 from then on.",
+        PLACE,
+    )
+    .takes(JSON),
     operation("get", "/api/v1/{kind}/{id}/history", "Who changed what, when; oldest first.", PLACE),
 ];
 

@@ -148,7 +148,7 @@ impl Filters {
     }
 }
 
-async fn resolve(
+pub(super) async fn resolve(
     shared: &Shared,
     kind: Kind,
     given: &str,

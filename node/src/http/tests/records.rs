@@ -246,7 +246,7 @@ async fn every_bad_address_is_refused_with_its_status_and_code() {
         assert_eq!(bench.get(path).await.refusal(), wanted, "{path}");
     }
     assert_eq!(
-        bench.call("DELETE", &location, JSON, "").await.refusal(),
+        bench.call("PUT", &location, JSON, "").await.refusal(),
         refused(405, "no_such_method")
     );
 }

@@ -37,27 +37,28 @@ async fn the_status_has_the_promised_shape() {
     check(
         &shape(&bench.get("/api/v1/status").await.json()),
         &expect![[r#"
-        {
-          "node": {
-            "http": "text",
-            "id": "text",
-            "incarnation": "text",
-            "lineage": "text",
-            "listen": "text",
-            "name": "text",
-            "role": "text",
-            "territory": "text",
-            "version": "text"
-          },
-          "peers": [],
-          "store": {
-            "disk_bytes": "number",
-            "documents": "number",
-            "engine": "text",
-            "entries": "number",
-            "problem": null
-          }
-        }"#]],
+            {
+              "node": {
+                "http": "text",
+                "id": "text",
+                "incarnation": "text",
+                "lineage": "text",
+                "listen": "text",
+                "name": "text",
+                "role": "text",
+                "territory": "text",
+                "version": "text"
+              },
+              "peers": [],
+              "stopped": [],
+              "store": {
+                "disk_bytes": "number",
+                "documents": "number",
+                "engine": "text",
+                "entries": "number",
+                "problem": null
+              }
+            }"#]],
     );
 }
 

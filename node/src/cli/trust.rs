@@ -1,0 +1,176 @@
+//! `quarantine …` and `erase …`: what was refused, what is to be forgotten.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::api::{Api, escape, with_query};
+use super::table::{Table, cell, short};
+use super::{EraseArguments, EraseCommand, EraseRecord, Format, QuarantineCommand, print};
+
+/// `quarantine …`
+pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = match &command {
+        QuarantineCommand::List(_) => api.read("/api/v1/quarantine").await,
+        QuarantineCommand::Show { id, .. } => api.read(&place(id, "")).await,
+        QuarantineCommand::Retry { id } => api.post(&place(id, "/retry"), &json!({})).await,
+        QuarantineCommand::Discard { id, reason } => {
+            api.post(&place(id, "/discard"), &json!({"reason": reason}))
+                .await
+        }
+    };
+    api.close().await;
+    let answer = answer?;
+    match command {
+        QuarantineCommand::List(format) if !format.json => print::line(&listed(&answer)),
+        QuarantineCommand::Show { format, .. } if !format.json => print::line(&shown(&answer)),
+        QuarantineCommand::Retry { id } => {
+            print::line(&format!("{id} was admitted: its log goes on"))
+        }
+        QuarantineCommand::Discard { id, .. } => print::line(&format!(
+            "{id} was discarded: its log goes on without its content"
+        )),
+        QuarantineCommand::List(_) | QuarantineCommand::Show { .. } => print::json(&answer),
+    }
+}
+
+/// `erase …`
+pub(super) async fn erase(data: &Path, arguments: EraseArguments) -> anyhow::Result<()> {
+    match (arguments.command, arguments.record) {
+        (Some(EraseCommand::Status(format)), _) => status(data, format).await,
+        (None, Some(record)) => order(data, &record).await,
+        (None, None) => {
+            bail!("name a record and a reason, or see what was erased with `raccordo erase status`")
+        }
+    }
+}
+
+async fn order(data: &Path, record: &EraseRecord) -> anyhow::Result<()> {
+    let territory = record.territory.as_ref().map(ToString::to_string);
+    let path = format!("/api/v1/{}/{}", record.kind.plural(), escape(&record.id));
+    let path = with_query(&path, &[("territory", territory)]);
+    let api = Api::open(data).await?;
+    let answer = api
+        .delete_with(&path, &json!({"reason": record.reason}))
+        .await;
+    api.close().await;
+    let erased = answer?;
+    if record.format.json {
+        return print::json(&erased);
+    }
+    print::line(&format!(
+        "erased {}; `raccordo erase status` shows the receipts of the peers",
+        cell(&erased["id"])
+    ))
+}
+
+async fn status(data: &Path, format: Format) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api.read("/api/v1/erasures").await;
+    api.close().await;
+    let erasures = answer?;
+    if format.json {
+        return print::json(&erasures);
+    }
+    print::line(&receipts(&erasures))
+}
+
+fn place(id: &str, verb: &str) -> String {
+    format!("/api/v1/quarantine/{}{verb}", escape(&id.replace('/', "-")))
+}
+
+fn listed(page: &Value) -> String {
+    let mut table = Table::new(["entry", "of", "from", "since", "what", "why"]);
+    for item in page["items"].as_array().into_iter().flatten() {
+        table.row([
+            cell(&item["id"]),
+            cell(&item["territory"]),
+            short(&item["peer"]),
+            cell(&item["at"]),
+            cell(&item["kind"]),
+            cell(&item["reason"]),
+        ]);
+    }
+    table.show("nothing was refused")
+}
+
+fn shown(item: &Value) -> String {
+    let mut lines = vec![format!(
+        "entry     {}\nauthor    {} ({})\nfrom      {}\nsince     {}\nwhat      {} of document {}\nwhy       {}",
+        cell(&item["id"]),
+        cell(&item["author"]),
+        cell(&item["territory"]),
+        cell(&item["peer"]),
+        cell(&item["at"]),
+        cell(&item["kind"]),
+        cell(&item["document"]),
+        cell(&item["reason"]),
+    )];
+    for entry in item["entries"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "\nnumber    {}\nheader    {}\nsignature {}\nbody      {}",
+            cell(&entry["seq"]),
+            cell(&entry["header"]),
+            cell(&entry["signature"]),
+            cell(&entry["body"]),
+        ));
+    }
+    lines.join("\n")
+}
+
+fn receipts(page: &Value) -> String {
+    let mut table = Table::new(["record", "kind", "home", "erased", "peer", "receipt", "at"]);
+    for item in page["items"].as_array().into_iter().flatten() {
+        let own = |peer: String, state: String, at: String| {
+            [
+                short(&item["id"]),
+                cell(&item["kind"]),
+                cell(&item["territory"]),
+                cell(&item["erased_at"]),
+                peer,
+                state,
+                at,
+            ]
+        };
+        let peers = item["receipts"].as_array().map_or(&[][..], Vec::as_slice);
+        if peers.is_empty() {
+            table.row(own("-".to_owned(), "-".to_owned(), "-".to_owned()));
+        }
+        for peer in peers {
+            table.row(own(
+                cell(&peer["territory"]),
+                cell(&peer["state"]),
+                cell(&peer["at"]),
+            ));
+        }
+    }
+    table.show("nothing was erased")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_entry_is_addressed_by_log_and_number() {
+        assert_eq!(
+            place("aabbccddeeff0011/0/17", "/retry"),
+            "/api/v1/quarantine/aabbccddeeff0011-0-17/retry"
+        );
+    }
+
+    #[test]
+    fn an_erasure_shows_one_line_a_peer() {
+        let page = json!({"items": [{"id": "0011223344556677", "kind": "project", "territory": "frosinone/a",
+            "erased_at": "2026-01-01T00:00:00Z", "receipts": [
+                {"territory": "frosinone", "state": "delivered", "at": "2026-01-02T00:00:00Z"},
+                {"territory": "frosinone/a", "state": "queued", "at": null}]}]});
+        let text = receipts(&page);
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.contains("delivered  2026-01-02"), "{text}");
+        assert_eq!(receipts(&json!({"items": []})), "nothing was erased");
+        assert_eq!(listed(&json!({"items": []})), "nothing was refused");
+    }
+}

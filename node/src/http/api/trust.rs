@@ -1,0 +1,92 @@
+//! What is not trusted: refused entries, proofs against their authors, erasures and receipts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::kind;
+use super::records::{Where, resolve};
+use crate::engine::Principal;
+use crate::http::problem::ApiError;
+use crate::http::{Shared, body, json};
+
+pub(crate) async fn quarantine(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let all = shared.engine.quarantine().await?;
+    let items: Vec<Value> = all
+        .iter()
+        .map(|view| json::quarantined(view, false))
+        .collect();
+    Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn quarantined(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let view = shared.engine.quarantined(&id).await?;
+    Ok(Json(json::quarantined(&view, true)))
+}
+
+pub(crate) async fn decide(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    Path((id, verb)): Path<(String, String)>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, ApiError> {
+    match verb.as_str() {
+        "retry" => shared.engine.quarantine_retry(&id, &principal).await?,
+        "discard" => {
+            let arguments = body::arguments(&headers, bytes)?;
+            let reason = body::text(&arguments, "reason")?;
+            shared
+                .engine
+                .quarantine_discard(&id, reason, &principal)
+                .await?;
+        }
+        other => {
+            return Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                "no_such_address",
+                format!("a refused entry cannot be told to {other:?}; allowed are retry, discard"),
+            ));
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn equivocations(
+    State(shared): State<Arc<Shared>>,
+) -> Result<Json<Value>, ApiError> {
+    let all = shared.engine.equivocations().await?;
+    let items: Vec<Value> = all.iter().map(json::equivocation).collect();
+    Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn erasures(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let all = shared.engine.erasures().await?;
+    let items: Vec<Value> = all.iter().map(json::erasure).collect();
+    Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn erase(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    Path((plural, id)): Path<(String, String)>,
+    query: Result<Query<Where>, QueryRejection>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let kind = kind(&plural)?;
+    let place = body::query(query)?;
+    let arguments = body::arguments(&headers, bytes)?;
+    let reason = body::text(&arguments, "reason")?;
+    let id = resolve(&shared, kind, &id, &place).await?;
+    let erased = shared.engine.erase(kind, id, reason, &principal).await?;
+    Ok(Json(json::erasure(&erased)))
+}
