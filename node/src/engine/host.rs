@@ -275,7 +275,7 @@ pub(crate) fn read_entries(
     let mut bytes = 0;
     for (_, value) in page {
         let entry = open_entry(core, &EntryRow::decode(&value)?)?;
-        bytes += entry.body.len();
+        bytes += entry.bytes().len();
         if bytes > max_bytes && !entries.is_empty() {
             break;
         }

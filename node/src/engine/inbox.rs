@@ -217,7 +217,7 @@ impl Queue {
 }
 
 fn cost(entry: &SignedEntry) -> usize {
-    entry.body.len() + HEADER_BYTES
+    entry.bytes().len() + HEADER_BYTES
 }
 
 /// Entry by entry, so that what is taken in other portions gives back as much as it took.
@@ -264,7 +264,7 @@ mod tests {
         SignedEntry {
             header,
             signature: [0; 64],
-            body: vec![0; 100],
+            body: Some(vec![0; 100]),
         }
     }
 
@@ -304,7 +304,7 @@ mod tests {
             lane: 0,
         };
         let big = |seq| SignedEntry {
-            body: vec![0; COMMIT_BYTES],
+            body: Some(vec![0; COMMIT_BYTES]),
             ..entry(seq, seq, 1)
         };
         for log in [log(), other] {

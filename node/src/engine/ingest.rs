@@ -153,7 +153,7 @@ fn check_headers(draft: &Draft<'_>, part: usize, log: &Part<'_>) -> Result<(), S
             return Err(stop(NotAdmitted::Content { reason }));
         }
         admission::admit(header, author.as_ref()).map_err(stop)?;
-        if header.kind == EntryKind::Roster && Member::decode(&entry.body).is_err() {
+        if header.kind == EntryKind::Roster && Member::decode(entry.bytes()).is_err() {
             let reason = "it is not a fact about a member as this version knows them".to_owned();
             return Err(stop(NotAdmitted::Content { reason }));
         }
@@ -243,7 +243,12 @@ fn absorb_one(
     for (index, (_, entry)) in share.entries.iter().enumerate() {
         let header = &entry.header;
         let hash = ChangeHash::from_bytes(header.body_hash);
-        let change = gate::check(entry.body.clone(), &hash, header.origin, header.incarnation);
+        let change = gate::check(
+            entry.bytes().to_vec(),
+            &hash,
+            header.origin,
+            header.incarnation,
+        );
         checked.push(change.map_err(|refused| stop(index, content(refused.reason)))?);
     }
     let empty = Document::empty(id);
@@ -300,19 +305,19 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) {
                 id,
                 &NewChange {
                     hash,
-                    bytes: &entry.body,
+                    bytes: entry.bytes(),
                     line: None,
                 },
                 &signed,
             );
         }
         EntryKind::Roster => {
-            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
-            let member = Member::decode(&entry.body).expect("check_headers has decoded it");
+            draft.record_entry(&signed, BodyPlace::Here(entry.bytes().to_vec()));
+            let member = Member::decode(entry.bytes()).expect("check_headers has decoded it");
             super::peers::put_in_force(draft, &member, entry.header.seq);
         }
         EntryKind::Tombstone | EntryKind::Policy => {
-            draft.record_entry(&signed, BodyPlace::Here(entry.body.clone()));
+            draft.record_entry(&signed, BodyPlace::Here(entry.bytes().to_vec()));
         }
     }
 }

@@ -7,6 +7,14 @@ mod loopback;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod recovering;
+#[cfg(test)]
+mod relaying;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod session_pair;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod support;
