@@ -156,6 +156,13 @@ pub enum LinkEvent {
         /// The entry's header, its signature not yet verified.
         signed: Box<crate::entry::SignedHeader>,
     },
+    /// Logs that one side holds and the other does not offer (any more).
+    Scope {
+        /// Who does not offer them.
+        by: Side,
+        /// All of them.
+        withdrawn: Vec<LogId>,
+    },
     /// How far the peer's wall clock stands from ours, by the last exchange.
     Clock {
         /// Theirs minus ours, milliseconds.
@@ -235,6 +242,9 @@ pub enum CloseReason {
     /// Nothing was heard for too long.
     #[error("the peer was silent for too long")]
     Silent,
+    /// Another node uses the same key: one of the two is a copy.
+    #[error("another node uses the same key: an administrator has to choose between the two")]
+    Cloned,
     /// A newer connection of the same key took over.
     #[error("a newer connection of the same peer took over")]
     Replaced,

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct LogId {
     /// First 8 bytes of the writing node's public key.
     pub origin: [u8; 8],
-    /// 0 shared, 1 territory; each lane is a chain of its own.
+    /// 0 shared, 1 territory, 2 everyone; each lane is a chain of its own.
     pub lane: u8,
 }
 

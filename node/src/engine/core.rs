@@ -68,14 +68,6 @@ pub enum ReadFailed {
     /// A body does not open under its key.
     #[error("a stored body does not open under its key")]
     Seal(#[from] SealFailed),
-    /// An entry is to be passed on whose body was removed.
-    #[error("the body of entry {seq} of log {log} was removed")]
-    Erased {
-        /// The log.
-        log: LogId,
-        /// The entry's number.
-        seq: u64,
-    },
     /// A document's changes do not make a document.
     #[error("document {document} cannot be opened: {reason}")]
     Document {

@@ -143,6 +143,9 @@ impl Inbox {
                 own.ok().zip(all.ok())
             };
             tokio::select! {
+                // A log that came to wait goes before room that it gave back.
+                biased;
+                () = &mut changed => {}
                 acquired = acquired => {
                     let Some((own, all)) = acquired else {
                         return Put::Gap;
@@ -151,7 +154,6 @@ impl Inbox {
                     all.forget();
                     break;
                 }
-                () = &mut changed => {}
             }
         }
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -354,7 +356,7 @@ impl Queue {
 }
 
 fn cost(entry: &SignedEntry) -> usize {
-    entry.body.len() + HEADER_BYTES
+    entry.bytes().len() + HEADER_BYTES
 }
 
 /// Entry by entry, so that what is taken in other portions gives back as much as it took.
@@ -378,7 +380,10 @@ fn whole_groups(entries: &VecDeque<SignedEntry>) -> usize {
         .iter()
         .rposition(ends_group)
         .map_or(0, |last| last + 1);
-    let begun: usize = entries.range(whole..).map(|entry| entry.body.len()).sum();
+    let begun: usize = entries
+        .range(whole..)
+        .map(|entry| entry.bytes().len())
+        .sum();
     if begun > GROUP_BYTES_MAX {
         entries.len()
     } else {
@@ -410,7 +415,7 @@ mod tests {
         SignedEntry {
             header,
             signature: [0; 64],
-            body: vec![0; 100],
+            body: Some(vec![0; 100]),
         }
     }
 
@@ -466,7 +471,7 @@ mod tests {
             lane: 0,
         };
         let big = |seq| SignedEntry {
-            body: vec![0; COMMIT_BYTES],
+            body: Some(vec![0; COMMIT_BYTES]),
             ..entry(seq, seq, 1)
         };
         for log in [log(), other] {
@@ -547,7 +552,7 @@ mod tests {
     async fn a_log_that_waits_holds_little_and_is_stopped_beyond_that() {
         let inbox = Inbox::default();
         let big = |seq| SignedEntry {
-            body: vec![0; WAITING_BYTES_MAX / 2],
+            body: Some(vec![0; WAITING_BYTES_MAX / 2]),
             ..entry(seq, seq, 1)
         };
         let all = vec![big(1), big(2), big(3)];
@@ -572,7 +577,7 @@ mod tests {
     async fn a_delivery_that_waits_for_room_is_let_go_when_its_log_comes_to_wait() {
         let inbox = Inbox::default();
         let big = |seq| SignedEntry {
-            body: vec![0; 8 << 20],
+            body: Some(vec![0; 8 << 20]),
             ..entry(seq, seq, 1)
         };
         for seq in 1..=2 {
@@ -595,7 +600,7 @@ mod tests {
         put.await;
         assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
         let big = |seq| SignedEntry {
-            body: vec![0; GROUP_BYTES_MAX / 2 + 1],
+            body: Some(vec![0; GROUP_BYTES_MAX / 2 + 1]),
             ..entry(seq, 2, 9)
         };
         inbox.put(delivery(log(), vec![big(2)]), 1, 0).await;

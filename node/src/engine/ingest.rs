@@ -142,7 +142,7 @@ fn is_kept(draft: &Draft<'_>, entry: &SignedEntry, without: &Without) -> bool {
 
 /// The body that an entry came with.
 fn body_of(entry: &SignedEntry) -> Option<&[u8]> {
-    Some(&entry.body)
+    entry.body.as_deref()
 }
 
 fn adopt(draft: &mut Draft<'_>, id: DocumentId, done: Absorbed) {
@@ -177,18 +177,18 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
             );
         }
         EntryKind::Roster => {
-            draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
-            let member = Member::decode(&entry.body).expect("check_headers has decoded it");
+            draft.record_entry(&signed, &BodyPlace::Here(entry.bytes().to_vec()));
+            let member = Member::decode(entry.bytes()).expect("check_headers has decoded it");
             super::peers::put_in_force(draft, member, entry.header.origin, entry.header.seq);
         }
         EntryKind::Tombstone => {
-            let order = Order::decode(&entry.body).expect("check_headers has decoded it");
+            let order = Order::decode(entry.bytes()).expect("check_headers has decoded it");
             let author = draft.ledger.roster.of_origin(entry.header.origin);
             let territory = author.map_or(String::new(), |author| author.territory.clone());
-            tombstone::put(draft, &signed, &order, &entry.body, &territory)?;
+            tombstone::put(draft, &signed, &order, entry.bytes(), &territory)?;
         }
         EntryKind::Policy => {
-            draft.record_entry(&signed, &BodyPlace::Here(entry.body.clone()));
+            draft.record_entry(&signed, &BodyPlace::Here(entry.bytes().to_vec()));
         }
     }
     Ok(())
@@ -266,7 +266,7 @@ fn settle(core: &Core, inbox: &Inbox, mut part: Part) {
 fn refusal(part: &Part, at_ms: i64, seq: u64, reason: &str) -> Refusal {
     let group = part.next_group();
     let count = group.first().map_or(0, |first| first.header.group_count);
-    let bytes: usize = group.iter().map(|entry| entry.body.len()).sum();
+    let bytes: usize = group.iter().map(|entry| entry.bytes().len()).sum();
     let whole = usize::try_from(count).is_ok_and(|count| count == group.len())
         && count <= GROUP_ENTRIES_MAX
         && bytes <= GROUP_BYTES_MAX;

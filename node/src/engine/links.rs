@@ -157,6 +157,7 @@ impl Link {
             LinkEvent::Stopped { .. }
             | LinkEvent::Resumed { .. }
             | LinkEvent::RolledBack(_)
+            | LinkEvent::Scope { .. }
             | LinkEvent::Evidence { .. } => Kept::Nothing,
             LinkEvent::Compared { equal } => {
                 self.equal = Some(equal);

@@ -292,7 +292,8 @@ impl Refusal {
         out.u32(u32::try_from(self.entries.len()).expect("a group has at most 1,024 entries"));
         for entry in &self.entries {
             out.fixed(&signed_bytes(&entry.signed_header()));
-            out.bytes(&entry.body);
+            out.u8(u8::from(entry.body.is_some()));
+            out.bytes(entry.bytes());
         }
         out.finish()
     }
@@ -310,7 +311,13 @@ impl Refusal {
                 row: "quarantine",
                 at: 0,
             })?;
-            entries.push(signed.with_body(row.bytes()?.to_vec()));
+            let with_body = row.u8()? == 1;
+            let body = row.bytes()?.to_vec();
+            entries.push(if with_body {
+                signed.with_body(body)
+            } else {
+                signed.without_body()
+            });
         }
         Ok(Self {
             peer,
@@ -388,7 +395,7 @@ mod tests {
         SignedEntry {
             header,
             signature: [8; 64],
-            body: vec![9; 10],
+            body: Some(vec![9; 10]),
         }
     }
 

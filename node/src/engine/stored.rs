@@ -104,7 +104,7 @@ impl<'a> Reading<'a> {
                 .filter(|entry| entry.signed.header.seq > seq);
             for entry in wanted.take(max_entries - entries.len()) {
                 let entry = self.with_body(entry)?;
-                bytes += entry.body.len();
+                bytes += entry.bytes().len();
                 if bytes > max_bytes && !entries.is_empty() {
                     return Ok(entries);
                 }
@@ -172,10 +172,7 @@ impl<'a> Reading<'a> {
                 self.body(id, number)?.to_vec()
             }
             BodyPlace::Erased => {
-                return Err(ReadFailed::Erased {
-                    log: header.log(),
-                    seq: header.seq,
-                });
+                return Ok(entry.signed.without_body());
             }
         };
         Ok(entry.signed.with_body(body))

@@ -93,7 +93,7 @@ fn verified_body(entry: SignedEntry, signer: &PeerId) -> anyhow::Result<([u8; 16
     let entry = verify(entry, signer)
         .map_err(|bad| anyhow!("{bad:?}"))?
         .into_inner();
-    Ok((entry.header.document, entry.body))
+    Ok((entry.header.document, entry.body.unwrap_or_default()))
 }
 
 fn edit(transaction: &mut Transaction<'_>, path: &str, value: &Value) -> anyhow::Result<()> {

@@ -61,7 +61,7 @@ impl EntryKind {
 /// All that an entry says about itself and that its signature covers. The version byte is implied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryHeader {
-    /// 0 shared, 1 territory.
+    /// 0 shared, 1 territory, 2 everyone.
     pub lane: u8,
     /// First 8 bytes of the signing node's public key.
     pub origin: [u8; 8],
@@ -160,7 +160,16 @@ impl SignedHeader {
         SignedEntry {
             header: self.header,
             signature: self.signature,
-            body,
+            body: Some(body),
+        }
+    }
+
+    /// The entry of a change whose body was erased.
+    pub fn without_body(self) -> SignedEntry {
+        SignedEntry {
+            header: self.header,
+            signature: self.signature,
+            body: None,
         }
     }
 }
@@ -172,11 +181,16 @@ pub struct SignedEntry {
     pub header: EntryHeader,
     /// Ed25519 by the origin's key.
     pub signature: [u8; 64],
-    /// The opaque body.
-    pub body: Vec<u8>,
+    /// The opaque body; none for a change whose body was erased: its hash stays in the header.
+    pub body: Option<Vec<u8>>,
 }
 
 impl SignedEntry {
+    /// The body's bytes; none if it is withheld.
+    pub fn bytes(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
     /// The hash that the next entry's `prev` must equal.
     pub fn entry_hash(&self) -> [u8; 32] {
         entry_hash(&self.header, &self.signature)
@@ -191,7 +205,7 @@ impl SignedEntry {
     }
 }
 
-/// An entry whose signature, origin and body were checked. Only [`verify`] makes one.
+/// An entry whose signature, origin and body, if it has one, were checked. Only [`verify`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedEntry(SignedEntry);
 
@@ -287,7 +301,8 @@ pub fn sign(header: EntryHeader, key: &NodeKey) -> SignedHeader {
     SignedHeader { header, signature }
 }
 
-/// Checks that `entry` was signed by `signer`, carries its origin and the body it names.
+/// Checks that `entry` was signed by `signer`, carries its origin and the body it names; only a change
+/// may come without.
 pub fn verify(entry: SignedEntry, signer: &PeerId) -> Result<VerifiedEntry, BadEntry> {
     let header = &entry.header;
     let bad = |fault| BadEntry {
@@ -298,12 +313,16 @@ pub fn verify(entry: SignedEntry, signer: &PeerId) -> Result<VerifiedEntry, BadE
     if header.origin != signer.origin() {
         return Err(bad(EntryFault::Origin));
     }
-    if entry.body.len() > ENTRY_BODY_BYTES_MAX {
-        return Err(bad(EntryFault::BodyLength));
-    }
-    let hash = body_hash(header.kind, &entry.body).ok_or_else(|| bad(EntryFault::BodyLength))?;
-    if hash != header.body_hash {
-        return Err(bad(EntryFault::BodyHash));
+    match &entry.body {
+        None if header.kind == EntryKind::Change => {}
+        None => return Err(bad(EntryFault::BodyLength)),
+        Some(body) if body.len() > ENTRY_BODY_BYTES_MAX => return Err(bad(EntryFault::BodyLength)),
+        Some(body) => {
+            let hash = body_hash(header.kind, body).ok_or_else(|| bad(EntryFault::BodyLength))?;
+            if hash != header.body_hash {
+                return Err(bad(EntryFault::BodyHash));
+            }
+        }
     }
     if !verify_signature(signer, &signed_bytes(header), &entry.signature) {
         return Err(bad(EntryFault::Signature));

@@ -18,7 +18,7 @@ use super::registry::{Live, Seat};
 use super::streams::{DataReader, DataWriter, FrameReader, FrameWriter, StreamEnded};
 use crate::entry::SignedEntry;
 use crate::host::{Host, HostFailed};
-use crate::identity::AuthenticatedPeer;
+use crate::identity::{AuthenticatedPeer, PeerId};
 use crate::link::{CloseReason, LinkEvent, Versions};
 use crate::log::LogId;
 use crate::session::{HELLO_DEADLINE_MS, Input, Opening, Output, Report, Session};
@@ -36,6 +36,7 @@ const CRYPTO_ERRORS: u64 = 0x100;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) seat: Seat,
+    pub(super) own: PeerId,
     pub(super) peer: AuthenticatedPeer,
     pub(super) outgoing: bool,
     pub(super) versions: Versions,
@@ -172,6 +173,7 @@ impl Pump<'_> {
         let peer = self.link.peer.id();
         self.ticks.mark_unchanged();
         let opening = Opening {
+            own: self.link.own,
             peer: self.link.peer,
             dialled: self.link.outgoing,
             versions: self.link.versions,
@@ -267,6 +269,12 @@ impl Pump<'_> {
             Report::Regarded(standing) => LinkEvent::Regarded { standing },
             Report::Announced(heads) => LinkEvent::Announced { heads },
             Report::Acked(cursors) => LinkEvent::Acked { cursors },
+            Report::Stopped { by, stopped } => LinkEvent::Stopped { by, stopped },
+            Report::Resumed { by, log } => LinkEvent::Resumed { by, log },
+            Report::RolledBack(rollback) => LinkEvent::RolledBack(rollback),
+            Report::Evidence(signed) => LinkEvent::Evidence { signed },
+            Report::Scope { by, withdrawn } => LinkEvent::Scope { by, withdrawn },
+            Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
             Report::Compared { equal } => LinkEvent::Compared { equal },
             Report::Pinged => LinkEvent::Stats(self.link.seat.live.statistics()),
         });

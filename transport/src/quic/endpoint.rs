@@ -66,6 +66,7 @@ pub enum BindFailed {
 pub struct Endpoint {
     quinn: quinn::Endpoint,
     address: SocketAddr,
+    own: PeerId,
     identity: Identity,
     pins: Arc<dyn Pins>,
     versions: Versions,
@@ -123,6 +124,7 @@ impl Endpoint {
         Ok(Self {
             quinn,
             address,
+            own: key.public(),
             identity,
             pins,
             versions,
@@ -293,6 +295,7 @@ impl Endpoint {
         }
         let link = Link {
             seat,
+            own: self.own,
             peer,
             outgoing,
             versions: self.versions,

@@ -4,16 +4,18 @@
 
 use bytes::Bytes;
 
-use crate::entry::{BadEntry, SignedEntry};
-use crate::host::{HostFailed, LocalHello, Positions, Standing};
-use crate::identity::AuthenticatedPeer;
-use crate::link::{CloseReason, RemoteHello, Versions};
+use crate::entry::{BadEntry, SignedEntry, SignedHeader};
+use crate::host::{HostFailed, LocalHello, Positions, Standing, Stopped};
+use crate::identity::{AuthenticatedPeer, PeerId};
+use crate::link::{CloseReason, RemoteHello, Rollback, Side, Versions};
 use crate::log::{Cursor, LogId};
 use crate::wire::frame::Frame;
 
 /// What a session is opened with.
 #[derive(Debug, Clone)]
 pub struct Opening {
+    /// This side's own key.
+    pub own: PeerId,
     /// Who is at the other end, proven.
     pub peer: AuthenticatedPeer,
     /// Whether this side dialled; the dialler greets first.
@@ -112,10 +114,42 @@ pub enum Report {
     },
     /// How the peer regards us changed.
     Regarded(Standing),
-    /// Ends of the peer's logs.
+    /// Ends of logs that the peer offers.
     Announced(Vec<Cursor>),
-    /// What the peer durably holds of ours.
+    /// What the peer durably holds of logs that it is offered.
     Acked(Vec<Cursor>),
+    /// One side takes no more of a log.
+    Stopped {
+        /// Who.
+        by: Side,
+        /// Where it stands there, and why.
+        stopped: Stopped,
+    },
+    /// One side takes a log again.
+    Resumed {
+        /// Who.
+        by: Side,
+        /// Which log.
+        log: LogId,
+    },
+    /// A peer lost entries of its own log that the other holds, or wrote others in their place.
+    RolledBack(Rollback),
+    /// The peer's header at a place where cursors contradict each other; not verified.
+    Evidence(Box<SignedHeader>),
+    /// Logs that one side holds and the other does not offer.
+    Scope {
+        /// Who does not offer them.
+        by: Side,
+        /// All of them.
+        withdrawn: Vec<LogId>,
+    },
+    /// How far the peer's wall clock stands from ours.
+    Clock {
+        /// Theirs minus ours, milliseconds.
+        offset_ms: i64,
+        /// Round trip of the exchange, microseconds.
+        rtt_us: u64,
+    },
     /// Digests at equal positions were compared.
     Compared {
         /// Whether they were equal.

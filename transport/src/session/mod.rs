@@ -2,25 +2,34 @@
 //!
 //! Invariant: no I/O and no clock; the same inputs give the same outputs, byte for byte. At most one
 //! disk read is in flight, one frame waits to be written and a handful are being taken in: a slow peer
-//! is a cursor that lags. An acknowledgement repeats what the host says it durably holds.
+//! is a cursor that lags. An acknowledgement repeats what the host says it durably holds. What is wrong
+//! with one log stops that log; the others go on.
 //! Knows positions and opaque bodies. Does not know records, stores or sockets.
 //! Source: docs/protocol.md, "Session".
 
+mod acknowledging;
+mod asking;
+mod clock;
 mod comparison;
+mod evidence;
 mod exchange;
+mod incoming;
+mod outgoing;
+mod place;
 mod receiving;
 mod sending;
 mod state;
+mod turns;
 
 pub use exchange::{DeliveryFault, Input, Opening, Output, Report, Wake};
 
 use crate::host::{LocalHello, Positions, Standing};
 use crate::identity::PeerId;
 use crate::link::{CloseReason, Versions};
-use crate::log::Cursor;
 use crate::wire::frame::Frame;
-use crate::wire::{Hello, Message, SUPPORTED_FEATURES, Told, kind};
-use state::{Greeting, State, Tailing, Waiting};
+use crate::wire::{Hello, Message, Ping, SUPPORTED_FEATURES, Told, kind};
+use clock::Clocks;
+use state::{Ends, Greeting, State, Tailing, Waiting};
 
 /// Both hellos must be there this long after the connection, in milliseconds.
 pub const HELLO_DEADLINE_MS: u64 = 5_000;
@@ -41,11 +50,15 @@ const CONTACT_INTERVAL_MS: u64 = 1_000;
 #[derive(Debug)]
 pub struct Session {
     peer: PeerId,
+    ends: Ends,
     dialled: bool,
     versions: Versions,
     local: LocalHello,
+    clocks: Clocks,
     standing: Standing,
     positions: Positions,
+    /// The positions that the peer was told with our approval: both sides begin from there.
+    told: Positions,
     state: State,
     opened_ms: u64,
     heard_ms: u64,
@@ -59,11 +72,17 @@ impl Session {
     pub fn open(now_ms: u64, opening: Opening, out: &mut Vec<Output>) -> Self {
         let mut session = Self {
             peer: opening.peer.id(),
+            ends: Ends {
+                own: opening.own.origin(),
+                peer: opening.peer.id().origin(),
+            },
             dialled: opening.dialled,
             versions: opening.versions,
+            clocks: Clocks::new(now_ms, opening.local.clock_ms),
             local: opening.local,
             standing: opening.standing,
             positions: opening.positions,
+            told: Positions::default(),
             state: State::Greeting(Greeting::default()),
             opened_ms: now_ms,
             heard_ms: now_ms,
@@ -74,7 +93,7 @@ impl Session {
         if let Some(reason) = unwelcome(session.standing) {
             session.close(reason, out);
         } else if session.dialled {
-            session.greet(out);
+            session.greet(now_ms, out);
         }
         session.arm(out);
         session
@@ -116,7 +135,7 @@ impl Session {
                 Ok(())
             }),
             Input::Delivered(result) => {
-                self.tailing(|tailing, _| tailing.receiving.delivered(result))
+                self.tailing(|tailing, local| tailing.receiving.delivered(result, local, out))
             }
             Input::Deadline { clock_ms } => self.deadline(now_ms, clock_ms, out),
         };
@@ -141,29 +160,20 @@ impl Session {
         };
         let mut clock_ms = None;
         match message {
-            Message::Hello(hello) => self.hello(*hello, out)?,
+            Message::Hello(hello) => self.hello(now_ms, *hello, out)?,
             Message::Standing {
                 standing,
                 positions,
-            } => self.regarded(standing, positions, out)?,
-            Message::Ack(logs) => self.tailing(|tailing, local| {
-                tailing.sending.acked(&logs, out)?;
-                tailing
-                    .comparison
-                    .settle(tailing.in_sync(local), local, out);
-                Ok(())
-            })?,
-            Message::Ping {
-                clock_ms: theirs,
-                heads,
-            } => {
-                clock_ms = Some(theirs);
-                self.pinged(heads, out)?;
+            } => self.regarded(now_ms, standing, positions, out)?,
+            Message::Ping(ping) => {
+                clock_ms = Some(ping.clock_ms);
+                self.pinged(now_ms, ping, out)?;
             }
-            Message::Proof(theirs) => self.tailing(|tailing, local| {
-                tailing.comparison.told(&theirs, local, out);
-                Ok(())
-            })?,
+            Message::Cursors(cursors) => {
+                self.tailing(|tailing, _| tailing.sending.cursors(&cursors, out))?;
+                self.announce(now_ms, out);
+            }
+            about => self.tailing(|tailing, local| about_logs(tailing, about, local, out))?,
         }
         self.contact(now_ms, clock_ms, out);
         Ok(())
@@ -180,7 +190,12 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, hello: Hello, out: &mut Vec<Output>) -> Result<(), CloseReason> {
+    fn hello(
+        &mut self,
+        now_ms: u64,
+        hello: Hello,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
         if !matches!(self.state, State::Greeting(_)) {
             return Err(rule("a second hello"));
         }
@@ -194,18 +209,33 @@ impl Session {
             return Err(reason);
         }
         if !self.dialled {
-            self.greet(out);
+            self.greet(now_ms, out);
         }
         out.push(Output::Connected(Box::new(hello.remote)));
+        self.clocks.heard(now_ms, hello.remote.clock_ms);
+        if self.dialled {
+            // The acceptor's hello answers ours at once.
+            self.measure(
+                now_ms,
+                &Ping {
+                    clock_ms: hello.remote.clock_ms,
+                    echo_ms: self.local.clock_ms,
+                    since_ms: 0,
+                    heads: Vec::new(),
+                },
+                out,
+            );
+        }
         self.state = State::Waiting(Waiting {
             regarded: hello.remote.standing,
             theirs: hello.positions,
         });
-        self.begin_if_both_approve(out)
+        self.begin_if_both_approve(now_ms, out)
     }
 
     fn regarded(
         &mut self,
+        now_ms: u64,
         standing: Standing,
         theirs: Told,
         out: &mut Vec<Output>,
@@ -219,35 +249,55 @@ impl Session {
         waiting.regarded = standing;
         waiting.theirs = theirs;
         out.push(Output::Report(Report::Regarded(standing)));
-        self.begin_if_both_approve(out)
+        self.begin_if_both_approve(now_ms, out)
     }
 
     /// Entries flow only while each side regards the other as approved.
-    fn begin_if_both_approve(&mut self, out: &mut Vec<Output>) -> Result<(), CloseReason> {
+    fn begin_if_both_approve(
+        &mut self,
+        now_ms: u64,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
         let State::Waiting(waiting) = &self.state else {
             return Ok(());
         };
         if self.standing != Standing::Approved || waiting.regarded != Standing::Approved {
             return Ok(());
         }
-        let theirs = waiting.theirs.clone();
-        let tailing = Tailing::begin(&self.positions, &theirs, out)?;
+        let mut tailing = Tailing::begin(self.ends, &self.told, &waiting.theirs, out);
+        tailing.moved(now_ms, &self.positions, out);
         self.state = State::Tailing(Box::new(tailing));
+        self.announce(now_ms, out);
         Ok(())
     }
 
-    fn pinged(&mut self, heads: Vec<Cursor>, out: &mut Vec<Output>) -> Result<(), CloseReason> {
+    fn pinged(
+        &mut self,
+        now_ms: u64,
+        ping: Ping,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
         if matches!(self.state, State::Greeting(_)) {
             return Err(rule("a ping before the hello"));
         }
-        if heads.is_empty() {
+        self.measure(now_ms, &ping, out);
+        self.clocks.heard(now_ms, ping.clock_ms);
+        if ping.heads.is_empty() {
             return Ok(());
         }
-        self.tailing(|tailing, _| {
-            tailing.receiving.announced(&heads)?;
-            out.push(Output::Report(Report::Announced(heads)));
-            Ok(())
+        self.tailing(|tailing, local| {
+            let (receiving, sending) = (&mut tailing.receiving, &mut tailing.sending);
+            receiving.announced(ping.heads, local, sending, out)
         })
+    }
+
+    fn measure(&self, now_ms: u64, ping: &Ping, out: &mut Vec<Output>) {
+        if let Some(measured) = self.clocks.measure(now_ms, ping) {
+            out.push(Output::Report(Report::Clock {
+                offset_ms: measured.offset_ms,
+                rtt_us: measured.rtt_us,
+            }));
+        }
     }
 
     fn data(
@@ -257,7 +307,10 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         self.heard_ms = now_ms;
-        self.tailing(|tailing, local| tailing.receiving.data(frame, local, out))?;
+        self.tailing(|tailing, local| {
+            let (receiving, sending) = (&mut tailing.receiving, &mut tailing.sending);
+            receiving.data(frame, local, sending, out)
+        })?;
         self.contact(now_ms, None, out);
         Ok(())
     }
@@ -278,17 +331,14 @@ impl Session {
             State::Waiting(_) if before != standing => {
                 let told = Message::Standing {
                     standing,
-                    positions: self.told_positions(),
+                    positions: self.tell_positions(),
                 };
                 out.push(Output::SendControl(told.encode().into()));
-                self.begin_if_both_approve(out)
+                self.begin_if_both_approve(now_ms, out)
             }
             State::Tailing(_) if standing != Standing::Approved => Err(CloseReason::Suspended),
             State::Tailing(tailing) => {
-                tailing.sending.offer(&self.positions, out);
-                tailing.receiving.held(now_ms, &self.positions, out);
-                let in_sync = tailing.in_sync(&self.positions);
-                tailing.comparison.settle(in_sync, &self.positions, out);
+                tailing.moved(now_ms, &self.positions, out);
                 Ok(())
             }
             State::Greeting(_) | State::Waiting(_) | State::Over => Ok(()),
@@ -302,6 +352,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         self.armed_ms = None;
+        self.clocks.set(now_ms, clock_ms);
         if now_ms >= self.heard_ms.saturating_add(SILENCE_MAX_MS) {
             return Err(CloseReason::Silent);
         }
@@ -315,46 +366,60 @@ impl Session {
             };
         }
         if let State::Tailing(tailing) = &mut self.state {
-            tailing
-                .receiving
-                .acknowledge_if_due(now_ms, &self.positions, out);
+            let (receiving, sending) = (&mut tailing.receiving, &tailing.sending);
+            receiving.acknowledge_if_due(now_ms, &self.positions, sending, out);
         }
         if now_ms >= self.ping_at_ms {
             self.ping_at_ms = now_ms.saturating_add(PING_INTERVAL_MS);
-            self.ping(clock_ms, out);
+            self.ping(now_ms, out);
+            if let State::Tailing(tailing) = &mut self.state {
+                tailing.receiving.check_stalls(&self.positions, out);
+                tailing.settle_again(&self.positions, out);
+            }
+            out.push(Output::Report(Report::Pinged));
         }
         Ok(())
     }
 
-    fn ping(&mut self, clock_ms: u64, out: &mut Vec<Output>) {
+    fn ping(&self, now_ms: u64, out: &mut Vec<Output>) {
         let heads = match &self.state {
             State::Tailing(tailing) => tailing.sending.heads_ahead(),
             State::Greeting(_) | State::Waiting(_) | State::Over => Vec::new(),
         };
-        let ping = Message::Ping { clock_ms, heads };
+        let (echo_ms, since_ms) = self.clocks.echo(now_ms);
+        let ping = Message::Ping(Ping {
+            clock_ms: self.clocks.wall(now_ms),
+            echo_ms,
+            since_ms,
+            heads,
+        });
         out.push(Output::SendControl(ping.encode().into()));
-        if let State::Tailing(tailing) = &mut self.state {
-            let in_sync = tailing.in_sync(&self.positions);
-            tailing
-                .comparison
-                .settle_again(in_sync, &self.positions, out);
-        }
-        out.push(Output::Report(Report::Pinged));
     }
 
-    fn greet(&self, out: &mut Vec<Output>) {
-        let positions = self.told_positions();
+    /// The ends of relayed logs are in no hello: the peer hears of those that run ahead.
+    fn announce(&self, now_ms: u64, out: &mut Vec<Output>) {
+        if let State::Tailing(tailing) = &self.state
+            && tailing.sending.relayed_heads_ahead()
+        {
+            self.ping(now_ms, out);
+        }
+    }
+
+    fn greet(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        self.local.clock_ms = self.clocks.wall(now_ms);
+        let positions = self.tell_positions();
         let hello = Hello::of(self.versions, &self.local, self.standing, positions);
         let message = Message::Hello(Box::new(hello));
         out.push(Output::SendControl(message.encode().into()));
     }
 
-    /// Positions are nobody's business before approval.
-    fn told_positions(&self) -> Told {
-        match self.standing {
-            Standing::Approved => Told::from(&self.positions),
-            _ => Told::default(),
+    /// What the peer is told of our positions, which are nobody's business before approval.
+    fn tell_positions(&mut self) -> Told {
+        if self.standing != Standing::Approved {
+            return Told::default();
         }
+        self.told = self.positions.clone();
+        Told::of(&self.told, self.ends.own, self.ends.peer)
     }
 
     fn contact(&mut self, now_ms: u64, clock_ms: Option<u64>, out: &mut Vec<Output>) {
@@ -414,6 +479,35 @@ impl Session {
             out.push(Output::WakeAt { deadline_ms, why });
         }
     }
+}
+
+/// Messages about logs, which make sense only while entries flow.
+fn about_logs(
+    tailing: &mut Tailing,
+    message: Message,
+    ours: &Positions,
+    out: &mut Vec<Output>,
+) -> Result<(), CloseReason> {
+    match message {
+        Message::Ack(logs) => {
+            tailing.sending.acked(&logs, out)?;
+            tailing.settle(ours, out);
+        }
+        Message::Proof(theirs) => {
+            let told = tailing.receiving.told(ours);
+            tailing.comparison.told(&theirs, told, out);
+        }
+        Message::Resume(cursors) => tailing.sending.resume(&cursors, ours, out)?,
+        Message::Stopped(stopped) => tailing.sending.stopped(stopped, out)?,
+        Message::Evidence(signed) => tailing.evidence(signed, ours, out)?,
+        Message::Withdrawn(logs) => {
+            tailing.receiving.withdrawn(logs, out);
+            tailing.settle_again(ours, out);
+        }
+        // The session itself takes these.
+        Message::Hello(_) | Message::Standing { .. } | Message::Ping(_) | Message::Cursors(_) => {}
+    }
+    Ok(())
 }
 
 /// With whom there is nothing to talk about, and why.

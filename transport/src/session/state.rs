@@ -1,13 +1,14 @@
 //! The states of a session, each with what exists only in it.
 
-use super::Output;
 use super::comparison::Comparison;
 use super::receiving::Receiving;
 use super::sending::Sending;
+use super::{Output, Report};
+use crate::entry::SignedHeader;
 use crate::host::{Positions, Standing};
 use crate::link::CloseReason;
-use crate::log::Cursor;
-use crate::wire::Told;
+use crate::log::{Cursor, LogId};
+use crate::wire::{Summary, Told};
 
 /// Where a conversation is.
 #[derive(Debug)]
@@ -35,7 +36,31 @@ pub(super) struct Waiting {
     pub(super) theirs: Told,
 }
 
+/// The origins of the two ends of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) own: [u8; 8],
+    pub(super) peer: [u8; 8],
+}
+
+impl Ends {
+    /// Whether the log is neither side's own.
+    pub(super) fn relayed(self, log: LogId) -> bool {
+        log.origin != self.own && log.origin != self.peer
+    }
+
+    /// The relayed ones among cursors.
+    pub(super) fn relayed_of(
+        self,
+        cursors: impl Iterator<Item = Cursor>,
+    ) -> impl Iterator<Item = Cursor> {
+        cursors.filter(move |cursor| self.relayed(cursor.log))
+    }
+}
+
 /// Both logs' tails, and whether they led to the same.
+///
+/// A repair of what differs would stand beside `comparison`, which says when it is due.
 #[derive(Debug)]
 pub(super) struct Tailing {
     pub(super) sending: Sending,
@@ -44,31 +69,74 @@ pub(super) struct Tailing {
 }
 
 impl Tailing {
-    /// Starts both tails where the hellos say, unless one side lost entries.
+    /// Starts both tails where the two told each other that they stand: `told` is our word.
     pub(super) fn begin(
-        ours: &Positions,
+        ends: Ends,
+        told: &Positions,
         theirs: &Told,
         out: &mut Vec<Output>,
-    ) -> Result<Self, CloseReason> {
+    ) -> Self {
         out.push(Output::AllowData);
-        let receiving = Receiving::begin(ours, theirs, out)?;
-        let sending = Sending::begin(ours, theirs, out)?;
-        let comparison = Comparison::begin(ours, theirs, out);
-        Ok(Self {
+        let mut sending = Sending::begin(ends, told, theirs, out);
+        let receiving = Receiving::begin(ends, told, theirs, &mut sending, out);
+        let comparison = Comparison::begin(ends, told, theirs, out);
+        Self {
             sending,
             receiving,
             comparison,
-        })
+        }
+    }
+
+    /// The host's positions moved.
+    pub(super) fn moved(&mut self, now_ms: u64, ours: &Positions, out: &mut Vec<Output>) {
+        self.sending.offer(ours, out);
+        self.receiving.held(now_ms, ours, &self.sending, out);
+        self.settle(ours, out);
+    }
+
+    /// Tells the peer our positions for comparison, if it is time.
+    pub(super) fn settle(&mut self, ours: &Positions, out: &mut Vec<Output>) {
+        let in_sync = self.in_sync(ours);
+        let told = self.receiving.told(ours);
+        self.comparison.settle(in_sync, told, out);
+    }
+
+    /// The same at a ping: once more, if anything moved.
+    pub(super) fn settle_again(&mut self, ours: &Positions, out: &mut Vec<Output>) {
+        let in_sync = self.in_sync(ours);
+        let told = self.receiving.told(ours);
+        self.comparison.settle_again(in_sync, told, out);
+    }
+
+    /// The peer showed a header: it goes to the host, and ours goes to the peer, if it differs.
+    pub(super) fn evidence(
+        &mut self,
+        signed: Box<SignedHeader>,
+        ours: &Positions,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        self.receiving.evidence(&signed, ours, out)?;
+        let (log, seq) = (signed.header.log(), signed.header.seq);
+        let theirs = signed.entry_hash();
+        out.push(Output::Report(Report::Evidence(signed)));
+        self.sending.compare(log, seq, theirs, out);
+        Ok(())
     }
 
     /// Whether each side durably holds all that the other is known to offer.
-    pub(super) fn in_sync(&self, ours: &Positions) -> bool {
+    fn in_sync(&self, ours: &Positions) -> bool {
         self.sending.all_acked() && self.receiving.all_held(ours)
     }
 }
 
+/// Whether the holder of relayed logs has to tell its cursors: nothing need be said where it holds none,
+/// or just what is offered.
+pub(super) fn cursors_are_due(held: Summary, offered: Summary) -> bool {
+    held.count > 0 && held != offered
+}
+
 /// The cursor of `log` among `cursors`, or its start.
-pub(super) fn cursor_of(cursors: &[Cursor], log: crate::log::LogId) -> Cursor {
+pub(super) fn cursor_of(cursors: &[Cursor], log: LogId) -> Cursor {
     cursors
         .iter()
         .find(|cursor| cursor.log == log)

@@ -1,7 +1,8 @@
 //! The frames of a data stream: runs of consecutive entries of one log, without what can be recomputed.
 //!
 //! Neither `prev` nor the body's hash is sent: the receiver computes both, and the signature proves them.
-//! Log, incarnation and policy epoch are said once a frame; logs by number after their first mention.
+//! A frame that does not follow the one before of its log says its first `prev`; an entry whose body was
+//! erased brings the body's hash instead. Log, incarnation and policy epoch are said once a frame; logs by number after their first mention.
 //! Guarantees: what a frame may unfold to is bounded and checked before it is allocated; an encoder and
 //! a decoder that saw the same frames agree. Does not check signatures.
 
@@ -31,11 +32,13 @@ const COMPRESSION_BYTES_MIN: usize = 96;
 
 const FRAME_COMPRESSED: u8 = 0x01;
 const FRAME_INCARNATION: u8 = 0x02;
+const FRAME_JUMP: u8 = 0x04;
 
 const ENTRY_KIND_MASK: u8 = 0x07;
 const ENTRY_SAME_DOCUMENT: u8 = 0x08;
 const ENTRY_SAME_GROUP: u8 = 0x10;
 const ENTRY_ALONE: u8 = 0x20;
+const ENTRY_WITHHELD: u8 = 0x40;
 
 /// The logs that a data stream named, in order, each with its last incarnation.
 #[derive(Debug, Default)]
@@ -64,8 +67,9 @@ impl DataEncoder {
     }
 
     /// One frame of as many of `entries` as fit and belong together, and how many those are. The
-    /// entries are consecutive and of one log; there is at least one.
-    pub fn encode(&mut self, entries: &[SignedEntry]) -> (Vec<u8>, usize) {
+    /// entries are consecutive and of one log; there is at least one. With `jump` the frame says what
+    /// comes before them: they do not follow what the peer expects next of that log.
+    pub fn encode(&mut self, entries: &[SignedEntry], jump: bool) -> (Vec<u8>, usize) {
         let Some(first) = entries.first() else {
             return (Vec::new(), 0);
         };
@@ -86,7 +90,7 @@ impl DataEncoder {
         };
         let raw: Vec<u8> = entries
             .iter()
-            .flat_map(|entry| entry.body.iter().copied())
+            .flat_map(|entry| entry.bytes().iter().copied())
             .collect();
         let packed = compressed(&raw);
         let mut flags = 0;
@@ -96,9 +100,15 @@ impl DataEncoder {
         if fresh {
             flags |= FRAME_INCARNATION;
         }
+        if jump {
+            flags |= FRAME_JUMP;
+        }
         body.push(flags);
         if fresh {
             body.extend_from_slice(&header.incarnation);
+        }
+        if jump {
+            body.extend_from_slice(&header.prev);
         }
         put_varint(&mut body, header.seq);
         put_varint(&mut body, u64::from(header.policy_epoch));
@@ -120,6 +130,8 @@ pub struct Batch {
     pub log: LogId,
     /// Number of the first entry.
     pub first_seq: u64,
+    /// The hash before the first entry, if the frame says it.
+    pub jump: Option<[u8; 32]>,
     entries: Vec<SignedEntry>,
 }
 
@@ -129,13 +141,14 @@ impl Batch {
     pub fn chain(mut self, mut prev: [u8; 32]) -> Result<(Vec<SignedEntry>, [u8; 32]), BadEntry> {
         for entry in &mut self.entries {
             let header = &mut entry.header;
-            let hash = body_hash(header.kind, &entry.body).ok_or(BadEntry {
-                log: self.log,
-                seq: header.seq,
-                fault: EntryFault::BodyLength,
-            })?;
             header.prev = prev;
-            header.body_hash = hash;
+            if let Some(body) = &entry.body {
+                header.body_hash = body_hash(header.kind, body).ok_or(BadEntry {
+                    log: self.log,
+                    seq: header.seq,
+                    fault: EntryFault::BodyLength,
+                })?;
+            }
             prev = entry.entry_hash();
         }
         Ok((self.entries, prev))
@@ -144,6 +157,11 @@ impl Batch {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The same, as numbers of entries are.
+    pub fn len_u64(&self) -> u64 {
+        as_u64(self.entries.len())
     }
 
     /// Whether there are none; a decoder never makes such a batch.
@@ -171,13 +189,18 @@ impl DataDecoder {
         let mut reader = Reader::new(body);
         let reference = log_reference(&mut reader)?;
         let flags = reader.byte("the frame's flags")?;
-        if flags & !(FRAME_COMPRESSED | FRAME_INCARNATION) != 0 {
+        if flags & !(FRAME_COMPRESSED | FRAME_INCARNATION | FRAME_JUMP) != 0 {
             return Err(meaningless("the frame's flags", u64::from(flags)));
         }
         let fresh = if flags & FRAME_INCARNATION == 0 {
             None
         } else {
             Some(reader.array("the incarnation")?)
+        };
+        let jump = if flags & FRAME_JUMP == 0 {
+            None
+        } else {
+            Some(reader.array("the hash before")?)
         };
         let (log, incarnation) = self.resolve(reference, fresh)?;
         let first_seq = reader.varint("the first number")?;
@@ -207,6 +230,7 @@ impl DataDecoder {
         Ok(Batch {
             log,
             first_seq,
+            jump,
             entries: entries.into_iter().map(|(entry, _)| entry).collect(),
         })
     }
@@ -252,7 +276,7 @@ fn run_length(entries: &[SignedEntry]) -> usize {
         .take(DATA_ENTRIES_MAX)
         .enumerate()
         .take_while(|(index, entry)| {
-            bytes = bytes.saturating_add(entry.body.len());
+            bytes = bytes.saturating_add(entry.bytes().len());
             let header = &entry.header;
             *index == 0
                 || (bytes <= DATA_BODIES_BYTES
@@ -281,6 +305,9 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &SignedEntry, before: Option<&EntryHead
     } else if same_group {
         flags |= ENTRY_SAME_GROUP;
     }
+    if entry.body.is_none() {
+        flags |= ENTRY_WITHHELD;
+    }
     bytes.push(flags);
     if !same_document {
         bytes.push(header.document_kind);
@@ -295,7 +322,10 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &SignedEntry, before: Option<&EntryHead
         Some(before) => put_varint(bytes, frame::zigzag(header.hlc.wrapping_sub(before.hlc))),
     }
     bytes.extend_from_slice(&entry.signature);
-    put_varint(bytes, as_u64(entry.body.len()));
+    match &entry.body {
+        Some(body) => put_varint(bytes, as_u64(body.len())),
+        None => bytes.extend_from_slice(&header.body_hash),
+    }
 }
 
 /// The entries with empty bodies, each with its body's length.
@@ -313,9 +343,14 @@ fn entries(
             .seq
             .checked_add(as_u64(index))
             .ok_or_else(|| meaningless("the first number", shared.seq))?;
-        take_entry(reader, &mut header, before)?;
+        let withheld = take_entry(reader, &mut header, before)?;
         let signature = reader.array("a signature")?;
-        let length = reader.count(ENTRY_BODY_BYTES_MAX, "the length of a body")?;
+        let length = if withheld {
+            header.body_hash = reader.array("the hash of a body")?;
+            0
+        } else {
+            reader.count(ENTRY_BODY_BYTES_MAX, "the length of a body")?
+        };
         total = total.saturating_add(length);
         if total > DATA_BODIES_BYTES_MAX {
             return Err(Malformed::TooMany {
@@ -327,24 +362,29 @@ fn entries(
         let entry = SignedEntry {
             header,
             signature,
-            body: Vec::new(),
+            body: (!withheld).then(Vec::new),
         };
         entries.push((entry, length));
     }
     Ok(entries)
 }
 
+/// Reads an entry's flags and fields up to its clock; says whether its body is withheld.
 fn take_entry(
     reader: &mut Reader<'_>,
     header: &mut EntryHeader,
     before: Option<&EntryHeader>,
-) -> Result<(), Malformed> {
+) -> Result<bool, Malformed> {
     let flags = reader.byte("an entry's flags")?;
     let bad_flags = || meaningless("an entry's flags", u64::from(flags));
-    if flags & !(ENTRY_KIND_MASK | ENTRY_SAME_DOCUMENT | ENTRY_SAME_GROUP | ENTRY_ALONE) != 0 {
+    let withheld = flags & ENTRY_WITHHELD != 0;
+    if flags & 0x80 != 0 {
         return Err(bad_flags());
     }
     header.kind = EntryKind::from_code(flags & ENTRY_KIND_MASK).ok_or_else(bad_flags)?;
+    if withheld && header.kind != EntryKind::Change {
+        return Err(bad_flags());
+    }
     if flags & ENTRY_SAME_DOCUMENT == 0 {
         header.document_kind = reader.byte("a document's kind")?;
         header.document = reader.array("a document's id")?;
@@ -378,7 +418,7 @@ fn take_entry(
             .hlc
             .wrapping_add(frame::unzigzag(reader.varint("a clock")?)),
     };
-    Ok(())
+    Ok(withheld)
 }
 
 fn fill_bodies(
@@ -402,7 +442,9 @@ fn fill_bodies(
         let (body, tail) = raw.split_at_checked(*length).ok_or(Malformed::Short {
             field: "the bodies",
         })?;
-        entry.body = body.to_vec();
+        if let Some(empty) = &mut entry.body {
+            *empty = body.to_vec();
+        }
         raw = tail;
     }
     Ok(())

@@ -1,38 +1,21 @@
-//! The messages of the control stream: hello, standing, ack, ping, proof.
+//! The messages of the control stream, from hello to evidence.
 //!
 //! Guarantees: `Message::parse(encode(m)) == m`; a hello's first three bytes are frozen for ever, so
 //! that peers of any two versions can name theirs. A hello may grow at its end: later minor versions
 //! append, older ones ignore the rest.
 
-use super::frame::{self, Malformed, Reader, put_varint};
-use super::{LOGS_MAX, kind};
-use crate::host::{LocalHello, Positions, Standing};
+use super::frame::{self, Malformed, Reader, put_text, put_varint};
+use super::positions::{
+    Told, cursor, cursors, log, logs, put_cursor, put_cursors, put_log, put_logs, put_told, told,
+};
+use super::{LOGS_MAX, TEXT_BYTES_MAX, kind};
+use crate::entry::{EntryHeader, SignedHeader};
+use crate::host::{LocalHello, Standing, StopCode, Stopped};
 use crate::link::{RemoteHello, Versions};
 use crate::log::{Cursor, LogId};
 
 /// Optional features of this build; a bit is never reused.
 pub const SUPPORTED_FEATURES: u64 = 0;
-
-/// Positions as a peer is told them; empty while it is not approved.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Told {
-    /// What the sender durably holds of the receiver's logs.
-    pub held: Vec<Cursor>,
-    /// The durable ends of the logs that the sender offers.
-    pub heads: Vec<Cursor>,
-    /// Digest over the documents that the two share.
-    pub digest: [u8; 32],
-}
-
-impl From<&Positions> for Told {
-    fn from(positions: &Positions) -> Self {
-        Self {
-            held: positions.held.clone(),
-            heads: positions.heads().collect(),
-            digest: positions.digest,
-        }
-    }
-}
 
 /// The greeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,14 +63,32 @@ pub enum Message {
     /// What the sender durably holds of the receiver's logs.
     Ack(Vec<AckedLog>),
     /// Alive.
-    Ping {
-        /// The sender's wall clock, unix milliseconds.
-        clock_ms: u64,
-        /// Ends of the sender's logs that run ahead of what it sent.
-        heads: Vec<Cursor>,
-    },
+    Ping(Ping),
     /// The sender's positions and digest, to be compared.
     Proof(Told),
+    /// All that the sender durably holds of relayed logs that the receiver may offer.
+    Cursors(Vec<Cursor>),
+    /// The sender wants these logs from here.
+    Resume(Vec<Cursor>),
+    /// The sender takes no more of a log.
+    Stopped(Stopped),
+    /// The sender's entry at a place where the two sides contradict each other.
+    Evidence(Box<SignedHeader>),
+    /// Logs that the receiver holds and the sender does not offer: all of them, each time.
+    Withdrawn(Vec<LogId>),
+}
+
+/// A sign of life with what a clock's offset is computed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ping {
+    /// The sender's wall clock, unix milliseconds.
+    pub clock_ms: u64,
+    /// The clock in the last hello or ping that the sender heard; 0 before the first.
+    pub echo_ms: u64,
+    /// How long ago it heard that, milliseconds.
+    pub since_ms: u64,
+    /// Ends of logs that run ahead of what the sender sent.
+    pub heads: Vec<Cursor>,
 }
 
 impl Hello {
@@ -134,7 +135,7 @@ impl Hello {
         body.push(remote.standing.code());
         body.extend_from_slice(&remote.clock_ms.to_be_bytes());
         put_varint(&mut body, u64::from(remote.policy_epoch));
-        put_positions(&mut body, &self.positions);
+        put_told(&mut body, &self.positions);
         body
     }
 
@@ -156,7 +157,7 @@ impl Hello {
                 clock_ms: u64::from_be_bytes(reader.array("the clock")?),
                 policy_epoch: policy_epoch(&mut reader)?,
             },
-            positions: positions(&mut reader)?,
+            positions: told(&mut reader)?,
         })
     }
 }
@@ -171,19 +172,27 @@ impl Message {
                 positions,
             } => {
                 let mut body = vec![standing.code()];
-                put_positions(&mut body, positions);
+                put_told(&mut body, positions);
                 frame::encode(kind::STANDING, &body)
             }
             Self::Ack(logs) => frame::encode(kind::ACK, &encode_ack(logs)),
-            Self::Ping { clock_ms, heads } => {
-                let mut body = clock_ms.to_be_bytes().to_vec();
-                put_cursors(&mut body, heads);
-                frame::encode(kind::PING, &body)
-            }
+            Self::Ping(ping) => frame::encode(kind::PING, &ping.encode()),
             Self::Proof(positions) => {
                 let mut body = Vec::new();
-                put_positions(&mut body, positions);
+                put_told(&mut body, positions);
                 frame::encode(kind::PROOF, &body)
+            }
+            Self::Cursors(cursors) => cursors_frame(kind::CURSORS, cursors),
+            Self::Resume(cursors) => cursors_frame(kind::RESUME, cursors),
+            Self::Stopped(stopped) => frame::encode(kind::STOPPED, &encode_stopped(stopped)),
+            Self::Evidence(signed) => {
+                let body = [signed.header.to_bytes().as_slice(), &signed.signature].concat();
+                frame::encode(kind::EVIDENCE, &body)
+            }
+            Self::Withdrawn(logs) => {
+                let mut body = Vec::new();
+                put_logs(&mut body, logs);
+                frame::encode(kind::WITHDRAWN, &body)
             }
         }
     }
@@ -198,14 +207,16 @@ impl Message {
             }
             kind::STANDING => Self::Standing {
                 standing: standing(&mut reader)?,
-                positions: positions(&mut reader)?,
+                positions: told(&mut reader)?,
             },
             kind::ACK => Self::Ack(parse_ack(&mut reader)?),
-            kind::PING => Self::Ping {
-                clock_ms: u64::from_be_bytes(reader.array("the clock")?),
-                heads: cursors(&mut reader)?,
-            },
-            kind::PROOF => Self::Proof(positions(&mut reader)?),
+            kind::PING => Self::Ping(Ping::parse(&mut reader)?),
+            kind::PROOF => Self::Proof(told(&mut reader)?),
+            kind::CURSORS => Self::Cursors(cursors(&mut reader)?),
+            kind::RESUME => Self::Resume(cursors(&mut reader)?),
+            kind::STOPPED => Self::Stopped(stopped(&mut reader)?),
+            kind::EVIDENCE => Self::Evidence(Box::new(evidence(&mut reader)?)),
+            kind::WITHDRAWN => Self::Withdrawn(logs(&mut reader)?),
             other if other & kind::SKIPPABLE != 0 => return Ok(None),
             other => {
                 return Err(Malformed::Meaningless {
@@ -219,18 +230,56 @@ impl Message {
     }
 }
 
-/// Appends a log's name: origin, lane.
-pub(super) fn put_log(bytes: &mut Vec<u8>, log: LogId) {
-    bytes.extend_from_slice(&log.origin);
-    bytes.push(log.lane);
+impl Ping {
+    fn encode(&self) -> Vec<u8> {
+        let mut body = self.clock_ms.to_be_bytes().to_vec();
+        body.extend_from_slice(&self.echo_ms.to_be_bytes());
+        put_varint(&mut body, self.since_ms);
+        put_cursors(&mut body, &self.heads);
+        body
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            clock_ms: u64::from_be_bytes(reader.array("the clock")?),
+            echo_ms: u64::from_be_bytes(reader.array("the echoed clock")?),
+            since_ms: reader.varint("the time since")?,
+            heads: cursors(reader)?,
+        })
+    }
 }
 
-/// Reads a log's name.
-pub(super) fn log(reader: &mut Reader<'_>) -> Result<LogId, Malformed> {
-    Ok(LogId {
-        origin: reader.array("a log's origin")?,
-        lane: reader.byte("a log's lane")?,
+fn cursors_frame(frame_kind: u8, cursors: &[Cursor]) -> Vec<u8> {
+    let mut body = Vec::new();
+    put_cursors(&mut body, cursors);
+    frame::encode(frame_kind, &body)
+}
+
+fn encode_stopped(stopped: &Stopped) -> Vec<u8> {
+    let mut body = Vec::new();
+    put_cursor(&mut body, &stopped.cursor);
+    body.push(stopped.code.code());
+    put_text(&mut body, &stopped.detail, TEXT_BYTES_MAX);
+    body
+}
+
+/// A code of a later version reads as a refusal: it stops the log all the same.
+fn stopped(reader: &mut Reader<'_>) -> Result<Stopped, Malformed> {
+    Ok(Stopped {
+        cursor: cursor(reader)?,
+        code: StopCode::from_code(reader.byte("the code of a stop")?).unwrap_or(StopCode::Refused),
+        detail: reader.text(TEXT_BYTES_MAX, "the detail of a stop")?,
     })
+}
+
+fn evidence(reader: &mut Reader<'_>) -> Result<SignedHeader, Malformed> {
+    let bytes = reader.array("a header")?;
+    let header = EntryHeader::from_bytes(&bytes).ok_or(Malformed::Meaningless {
+        field: "a header",
+        seen: u64::from(bytes[0]),
+    })?;
+    let signature = reader.array("a signature")?;
+    Ok(SignedHeader { header, signature })
 }
 
 /// Reads a standing.
@@ -247,46 +296,6 @@ fn policy_epoch(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
     u32::try_from(seen).map_err(|_| Malformed::Meaningless {
         field: "the policy epoch",
         seen,
-    })
-}
-
-fn put_cursors(bytes: &mut Vec<u8>, cursors: &[Cursor]) {
-    put_varint(bytes, u64::try_from(cursors.len()).unwrap_or(u64::MAX));
-    for cursor in cursors {
-        put_log(bytes, cursor.log);
-        put_varint(bytes, cursor.seq);
-        if cursor.seq > 0 {
-            bytes.extend_from_slice(&cursor.hash);
-        }
-    }
-}
-
-fn cursors(reader: &mut Reader<'_>) -> Result<Vec<Cursor>, Malformed> {
-    let count = reader.count(LOGS_MAX, "the number of logs")?;
-    let mut cursors = Vec::new();
-    for _ in 0..count {
-        let log = log(reader)?;
-        let seq = reader.varint("a log's position")?;
-        let hash = match seq {
-            0 => [0; 32],
-            _ => reader.array("an entry's hash")?,
-        };
-        cursors.push(Cursor { log, seq, hash });
-    }
-    Ok(cursors)
-}
-
-fn put_positions(bytes: &mut Vec<u8>, positions: &Told) {
-    bytes.extend_from_slice(&positions.digest);
-    put_cursors(bytes, &positions.held);
-    put_cursors(bytes, &positions.heads);
-}
-
-fn positions(reader: &mut Reader<'_>) -> Result<Told, Malformed> {
-    Ok(Told {
-        digest: reader.array("the digest")?,
-        held: cursors(reader)?,
-        heads: cursors(reader)?,
     })
 }
 

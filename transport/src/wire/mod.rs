@@ -12,10 +12,12 @@ pub mod frame;
 mod join;
 mod message;
 pub mod parcel;
+mod positions;
 mod refusal;
 
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
-pub use message::{AckedLog, Hello, LogReference, Message, SUPPORTED_FEATURES, Told};
+pub use message::{AckedLog, Hello, LogReference, Message, Ping, SUPPORTED_FEATURES};
+pub use positions::{LANES_MAX, LaneEnd, Summary, Told};
 pub use refusal::{REFUSAL_BYTES_MAX, decode_refusal, encode_refusal, refusal_code};
 
 /// Most logs that one hello, one ping or one data stream may name.
@@ -32,12 +34,22 @@ pub mod kind {
     pub const STANDING: u8 = 0x02;
     /// Durable ends of the receiver's logs at the sender.
     pub const ACK: u8 = 0x03;
-    /// Alive; clock; ends of logs that run ahead of what was sent.
+    /// Alive; clocks; ends of logs that run ahead of what was sent.
     pub const PING: u8 = 0x04;
     /// Positions and digest, to be compared.
     pub const PROOF: u8 = 0x05;
     /// Why the connection is closed; only inside QUIC's close frame.
     pub const REFUSE: u8 = 0x06;
+    /// All that is held of relayed logs.
+    pub const CURSORS: u8 = 0x07;
+    /// Logs wanted from there on.
+    pub const RESUME: u8 = 0x08;
+    /// A log of which no more is taken.
+    pub const STOPPED: u8 = 0x09;
+    /// One signed header, where cursors contradict each other.
+    pub const EVIDENCE: u8 = 0x0a;
+    /// Logs held by the receiver that are not offered.
+    pub const WITHDRAWN: u8 = 0x0b;
     /// Entries of one log.
     pub const DATA: u8 = 0x10;
     /// Documents whole, with the signed headers that prove them.

@@ -4,7 +4,7 @@
 //! bytes are a REFUSE frame. "Ours" and "theirs" are said from the sender's side and turned on arrival.
 
 use super::frame::{FrameBuffer, Reader, encode, put_text, put_varint};
-use super::message::{log, put_log};
+use super::positions::{log, put_log};
 use super::{TEXT_BYTES_MAX, kind};
 use crate::entry::{BadEntry, EntryFault};
 use crate::link::{CloseReason, Rollback, Side, Versions};
@@ -25,6 +25,7 @@ mod code {
     pub(super) const HOST_FAILED: u8 = 10;
     pub(super) const SILENT: u8 = 11;
     pub(super) const GONE: u8 = 12;
+    pub(super) const CLONED: u8 = 13;
 }
 
 /// The application close code of a reason.
@@ -41,6 +42,7 @@ pub const fn refusal_code(reason: &CloseReason) -> u8 {
         CloseReason::Protocol { .. } => code::PROTOCOL,
         CloseReason::HostFailed { .. } => code::HOST_FAILED,
         CloseReason::Silent => code::SILENT,
+        CloseReason::Cloned => code::CLONED,
         CloseReason::Unreachable { .. } | CloseReason::Refused { .. } => code::GONE,
     }
 }
@@ -74,6 +76,7 @@ pub fn encode_refusal(reason: &CloseReason) -> Vec<u8> {
         | CloseReason::Revoked
         | CloseReason::Suspended
         | CloseReason::Unknown
+        | CloseReason::Cloned
         | CloseReason::Silent => {}
     }
     encode(kind::REFUSE, &body)
@@ -133,6 +136,7 @@ fn read(reason: &[u8], ours: Versions) -> Option<CloseReason> {
             detail: "the peer could not read or take entries".to_owned(),
         },
         code::SILENT => CloseReason::Silent,
+        code::CLONED => CloseReason::Cloned,
         code::GONE => CloseReason::Unreachable {
             detail: "the peer gave up".to_owned(),
         },
@@ -242,6 +246,7 @@ mod tests {
             CloseReason::Revoked,
             CloseReason::Suspended,
             CloseReason::Unknown,
+            CloseReason::Cloned,
             CloseReason::Silent,
             CloseReason::Protocol {
                 detail: "two hellos".to_owned(),

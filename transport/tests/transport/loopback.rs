@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use raccordo_transport::{
-    CloseReason, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinFailed, JoinRefused,
-    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, SignedEntry,
-    Standing, VerifiedEntry, Versions,
+    CloseReason, Cursor, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinFailed,
+    JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, Side,
+    SignedEntry, Standing, StopCode, Stopped, VerifiedEntry, Versions,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::support::{Memory, body};
+use crate::support::{Author, Memory, body};
 
 /// Nothing here should take a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -172,6 +172,20 @@ impl Node {
         self.host.changed();
     }
 
+    /// Changes what this node holds or says, and lets its links know.
+    fn change(&self, change: impl FnOnce(&mut Memory)) {
+        change(&mut self.host.memory.lock().unwrap());
+        self.host.changed();
+    }
+
+    /// Waits until a link told this node something of the kind.
+    async fn heard(&self, what: &str, is_it: impl Fn(&LinkEvent) -> bool) {
+        self.until(what, |_, events| {
+            events.iter().any(|(_, event)| is_it(event)).then_some(())
+        })
+        .await;
+    }
+
     fn write(&self, count: usize) {
         self.host.memory.lock().unwrap().author.write_many(count);
         self.host.changed();
@@ -316,6 +330,85 @@ async fn large_bodies_pass_in_both_directions_at_once() {
     let link = district.dial(&coordination);
     district.acked(40).await;
     coordination.acked(40).await;
+    link.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_log_waits_on_an_open_link_and_goes_on_when_it_is_taken_again() {
+    let (district, coordination) = friends();
+    let mut second = Author::new(1, 2);
+    second.write_many(50);
+    let lane = second.log;
+    district.change(|memory| memory.second = Some(second));
+    district.write(400);
+    let own = district.host.memory.lock().unwrap().author.log;
+    coordination.change(|memory| {
+        memory.stopped = vec![Stopped {
+            cursor: Cursor::start(own),
+            code: StopCode::Refused,
+            detail: "not this one".to_owned(),
+        }];
+    });
+    let link = district.dial(&coordination);
+    district
+        .heard("the stop", |event| {
+            matches!(event, LinkEvent::Stopped { by: Side::Theirs, stopped }
+                if stopped.cursor.log == own && stopped.detail == "not this one")
+        })
+        .await;
+    district
+        .heard("the other lane's acknowledgement", |event| {
+            matches!(event, LinkEvent::Acked { cursors }
+                if cursors.iter().any(|cursor| cursor.log == lane && cursor.seq == 50))
+        })
+        .await;
+    assert!(coordination.host.memory.lock().unwrap().log(own).is_empty());
+    coordination.change(|memory| memory.stopped.clear());
+    district.acked(400).await;
+    district
+        .heard("the resumption", |event| {
+            *event
+                == LinkEvent::Resumed {
+                    by: Side::Theirs,
+                    log: own,
+                }
+        })
+        .await;
+    assert!(coordination.holds_all_of(&district));
+    link.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_rolled_back_gets_its_log_back_over_the_same_link() {
+    let (district, coordination) = friends();
+    district.write(600);
+    let first = district.dial(&coordination);
+    district.acked(600).await;
+    first.abort();
+    coordination.closed().await;
+    let whole = district.host.memory.lock().unwrap().author.entries.clone();
+    district.change(|memory| memory.author.entries.truncate(70));
+    district.forget_events();
+    coordination.forget_events();
+    let link = district.dial(&coordination);
+    for (node, whose) in [(&district, Side::Ours), (&coordination, Side::Theirs)] {
+        node.heard("the rollback", |event| {
+            matches!(event, LinkEvent::RolledBack(rollback)
+                if rollback.whose == whose && rollback.held_seq == 600 && rollback.head_seq == 70)
+        })
+        .await;
+    }
+    district.change(|memory| memory.recover = vec![memory.author.head()]);
+    district
+        .until("the lost entries", |memory, _| {
+            (memory.author.entries == whole).then_some(())
+        })
+        .await;
+    district.change(|memory| memory.recover.clear());
+    district.write(1);
+    district.acked(601).await;
+    assert!(coordination.holds_all_of(&district));
+    assert!(!link.is_finished());
     link.abort();
 }
 

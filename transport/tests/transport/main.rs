@@ -10,7 +10,14 @@ mod pair;
 mod parcel;
 #[cfg(test)]
 mod reconcile;
+mod recovering;
+#[cfg(test)]
+mod relaying;
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod session_pair;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod support;

@@ -6,7 +6,9 @@ use raccordo_transport::session::{DeliveryFault, Input, Opening, Output, Report,
 use raccordo_transport::wire::data::{DATA_BODIES_BYTES, DATA_ENTRIES_MAX};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, FrameBuffer};
 use raccordo_transport::wire::{decode_refusal, encode_refusal, refusal_code};
-use raccordo_transport::{AuthenticatedPeer, BadEntry, CloseReason, EntryFault, Versions, verify};
+use raccordo_transport::{
+    AuthenticatedPeer, BadEntry, CloseReason, EntryFault, LogId, Rollback, Versions, verify,
+};
 
 use crate::support::Memory;
 
@@ -93,6 +95,42 @@ impl End {
             .collect()
     }
 
+    /// Up to where the peer said that it holds this log.
+    pub(crate) fn acked_of(&self, log: LogId) -> u64 {
+        self.reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::Acked(cursors) => Some(cursors),
+                _ => None,
+            })
+            .flatten()
+            .filter(|cursor| cursor.log == log)
+            .map(|cursor| cursor.seq)
+            .max()
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn rollbacks(&self) -> Vec<Rollback> {
+        self.reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::RolledBack(rollback) => Some(*rollback),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Entry hashes of the headers that the peer showed.
+    pub(crate) fn evidence(&self) -> Vec<(u64, [u8; 32])> {
+        self.reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::Evidence(signed) => Some((signed.header.seq, signed.entry_hash())),
+                _ => None,
+            })
+            .collect()
+    }
+
     pub(crate) fn acked(&self) -> u64 {
         self.reports
             .iter()
@@ -135,6 +173,7 @@ impl Pair {
             end.wake_ms = None;
             end.in_memory = 0;
             let opening = Opening {
+                own: end.node.id(),
                 peer: AuthenticatedPeer::for_tests(peer),
                 dialled: side == 0,
                 versions: end.versions,
@@ -237,7 +276,7 @@ impl Pair {
                 .is_some_and(|at_ms| at_ms <= self.now_ms)
             {
                 self.ends[side].wake_ms = None;
-                let clock_ms = 1_760_000_000_000 + self.now_ms;
+                let clock_ms = self.ends[side].node.clock_ms + self.now_ms - self.dialled_ms;
                 self.step(side, Input::Deadline { clock_ms });
             }
         }
@@ -340,12 +379,7 @@ impl Pair {
         }
     }
 
-    fn deliver(
-        &mut self,
-        side: usize,
-        log: raccordo_transport::LogId,
-        entries: Vec<raccordo_transport::SignedEntry>,
-    ) {
+    fn deliver(&mut self, side: usize, log: LogId, entries: Vec<raccordo_transport::SignedEntry>) {
         let node = &mut self.ends[side].node;
         let author = node.keys.get(&log.origin).copied();
         let verified: Result<Vec<_>, BadEntry> = entries

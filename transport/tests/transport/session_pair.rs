@@ -4,7 +4,7 @@ use raccordo_transport::session::{
     ACK_DELAY_MAX_MS, HELLO_DEADLINE_MS, PING_INTERVAL_MS, Report, SILENCE_MAX_MS,
 };
 use raccordo_transport::wire::data::DataEncoder;
-use raccordo_transport::{BadEntry, CloseReason, EntryFault, Rollback, Side, Standing, Versions};
+use raccordo_transport::{BadEntry, CloseReason, EntryFault, Side, Standing, Versions};
 
 use crate::pair::{Durability, LATENCY_MS, Pair};
 use crate::support::{Memory, body};
@@ -12,7 +12,7 @@ use crate::support::{Memory, body};
 const ROUND_TRIP_MS: u64 = 2 * LATENCY_MS;
 
 /// A district that dials and the coordination that accepts; both approved.
-fn approved() -> Pair {
+pub(crate) fn approved() -> Pair {
     let (mut district, mut coordination) = (Memory::new(1, 0), Memory::new(2, 1));
     district.know(&coordination.id(), Standing::Approved);
     coordination.know(&district.id(), Standing::Approved);
@@ -179,61 +179,6 @@ fn after_live_edits_equality_is_proven_again_with_the_next_ping() {
 }
 
 #[test]
-fn a_node_that_lost_entries_is_told_so_on_both_sides() {
-    let mut pair = approved();
-    pair.ends[0].node.author.write_many(10);
-    pair.connect();
-    pair.run(1_000);
-    pair.ends[0].node.author.entries.truncate(7);
-    pair.connect();
-    pair.run(1_000);
-    let rollback = |whose| {
-        Some(CloseReason::RolledBack(Rollback {
-            log: pair.ends[0].node.author.log,
-            held_seq: 10,
-            head_seq: 7,
-            whose,
-        }))
-    };
-    assert_eq!(pair.ends[0].closed, rollback(Side::Ours));
-    assert_eq!(pair.ends[1].closed, rollback(Side::Theirs));
-}
-
-#[test]
-fn a_node_that_went_on_differently_after_a_rollback_is_found_out() {
-    for more in [0, 5] {
-        let mut pair = approved();
-        pair.ends[0].node.author.write_many(10);
-        pair.connect();
-        pair.run(1_000);
-        let author = &mut pair.ends[0].node.author;
-        author.entries.truncate(7);
-        for number in 0..3 + more {
-            author.write(body(900 + number, 50));
-        }
-        let held = pair.ends[1].node.held.clone();
-        pair.connect();
-        pair.run(1_000);
-        assert!(
-            matches!(
-                pair.ends[0].closed,
-                Some(CloseReason::RolledBack(Rollback {
-                    held_seq: 10,
-                    whose: Side::Ours,
-                    ..
-                }))
-            ),
-            "{:?}",
-            pair.ends[0].closed
-        );
-        assert_eq!(
-            pair.ends[1].node.held, held,
-            "nothing of the other branch was taken"
-        );
-    }
-}
-
-#[test]
 fn an_entry_with_a_bad_signature_is_refused_by_name_and_nothing_after_it_is_taken() {
     let mut pair = approved();
     pair.ends[0].node.author.write_many(5);
@@ -284,7 +229,7 @@ fn a_gap_is_refused() {
     pair.connect();
     pair.run(1_000);
     pair.ends[0].node.author.write_many(3);
-    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries[1..]);
+    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries[1..], false);
     pair.forge_data(1, bytes);
     pair.run(1_000);
     assert_eq!(
@@ -306,7 +251,7 @@ fn a_repeated_frame_is_refused() {
     pair.ends[0].node.author.write_many(3);
     pair.connect();
     pair.run(1_000);
-    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries);
+    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries, false);
     pair.forge_data(1, bytes);
     pair.run(1_000);
     assert!(matches!(
@@ -373,7 +318,7 @@ fn a_pending_peer_is_told_no_positions() {
             .iter()
             .any(|report| matches!(report, Report::Announced(_)))
     );
-    assert!(pair.ends[1].sent_bytes < 80, "{}", pair.ends[1].sent_bytes);
+    assert!(pair.ends[1].sent_bytes < 100, "{}", pair.ends[1].sent_bytes);
 }
 
 #[test]
@@ -382,7 +327,7 @@ fn a_pending_peer_that_sends_entries_is_not_read() {
     pair.ends[0].node.author.write_many(1);
     pair.connect();
     pair.run(100);
-    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries);
+    let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries, false);
     pair.forge_data(1, bytes);
     pair.run(1_000);
     assert!(pair.ends[1].node.taken.is_empty() && pair.ends[1].node.held.is_empty());

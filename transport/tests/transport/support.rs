@@ -1,10 +1,10 @@
 //! A node that keeps everything in memory: an author, logs, and what it holds of others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_transport::{
     Cursor, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, Offer, PeerId,
-    Positions, SignedEntry, Standing, VerifiedEntry, body_hash, sign,
+    Positions, SignedEntry, Standing, Stopped, VerifiedEntry, body_hash, sign,
 };
 
 /// Writes entries of one lane.
@@ -89,13 +89,28 @@ pub(crate) fn cursor_at(log: LogId, entries: &[SignedEntry]) -> Cursor {
 /// A node without disk: `store` makes durable what `deliver` took.
 pub(crate) struct Memory {
     pub(crate) author: Author,
+    /// Its log in lane 2, if it writes one.
+    pub(crate) second: Option<Author>,
     pub(crate) incarnation: [u8; 8],
     pub(crate) role: u8,
+    pub(crate) clock_ms: u64,
     pub(crate) standing: BTreeMap<PeerId, Standing>,
     pub(crate) held: BTreeMap<LogId, Vec<SignedEntry>>,
     pub(crate) taken: Vec<SignedEntry>,
     pub(crate) keys: BTreeMap<[u8; 8], PeerId>,
     pub(crate) read_entries_max: usize,
+    /// Whether it passes on what it holds of others.
+    pub(crate) relays: bool,
+    /// Logs that it does not offer.
+    pub(crate) narrowed: BTreeSet<LogId>,
+    /// What must be held before a log.
+    pub(crate) after: BTreeMap<LogId, (LogId, u64)>,
+    pub(crate) stopped: Vec<Stopped>,
+    pub(crate) recover: Vec<Cursor>,
+    /// Own entries that were set aside for true ones.
+    pub(crate) aside: Vec<SignedEntry>,
+    /// Entries that came though they were held.
+    pub(crate) repeated: usize,
 }
 
 impl Memory {
@@ -104,13 +119,22 @@ impl Memory {
         let keys = BTreeMap::from([(author.log.origin, author.key.public())]);
         Self {
             author,
+            second: None,
             incarnation: [seed; 8],
             role,
+            clock_ms: 1_760_000_000_000,
             standing: BTreeMap::new(),
             held: BTreeMap::new(),
             taken: Vec::new(),
             keys,
             read_entries_max: usize::MAX,
+            relays: false,
+            narrowed: BTreeSet::new(),
+            after: BTreeMap::new(),
+            stopped: Vec::new(),
+            recover: Vec::new(),
+            aside: Vec::new(),
+            repeated: 0,
         }
     }
 
@@ -121,7 +145,21 @@ impl Memory {
     /// Makes the two regard each other so.
     pub(crate) fn know(&mut self, peer: &PeerId, standing: Standing) {
         self.standing.insert(*peer, standing);
-        self.keys.insert(peer.origin(), *peer);
+        self.meet(peer);
+    }
+
+    /// Knows the key that signs that origin's logs.
+    pub(crate) fn meet(&mut self, author: &PeerId) {
+        self.keys.insert(author.origin(), *author);
+    }
+
+    /// Holds a log of somebody else, as if it had come from a third peer.
+    pub(crate) fn hold(&mut self, author: &Author, count: usize) {
+        self.meet(&author.key.public());
+        let known = self.held.entry(author.log).or_default();
+        if count > known.len() {
+            *known = author.entries[..count].to_vec();
+        }
     }
 
     pub(crate) fn standing(&self, peer: &PeerId) -> Standing {
@@ -136,27 +174,46 @@ impl Memory {
             lineage: [0x11; 8],
             incarnation: self.incarnation,
             role: self.role,
-            clock_ms: 1_760_000_000_000,
+            clock_ms: self.clock_ms,
             policy_epoch: 3,
         }
     }
 
     pub(crate) fn positions(&self, peer: &PeerId) -> Positions {
-        let theirs = LogId::new(peer.origin(), 0);
-        let held = self.held.get(&theirs).map_or(&[][..], Vec::as_slice);
+        let theirs = |lane| LogId::new(peer.origin(), lane);
+        let mut held = vec![self.end(theirs(0))];
+        if self.held.contains_key(&theirs(2)) {
+            held.push(self.end(theirs(2)));
+        }
+        let mut offers: Vec<Cursor> = self.own().map(Author::head).collect();
+        let mut shared: Vec<LogId> = offers.iter().chain(&held).map(|c| c.log).collect();
+        if self.relays {
+            let others = self.held.keys().filter(|log| log.origin != peer.origin());
+            for log in others {
+                held.push(self.end(*log));
+                offers.push(self.end(*log));
+                shared.push(*log);
+            }
+        }
         let mut digest = [0; 32];
-        for entry in self.author.entries.iter().chain(held) {
+        for entry in shared.iter().flat_map(|log| self.log(*log)) {
             for (sum, byte) in digest.iter_mut().zip(entry.entry_hash()) {
                 *sum ^= byte;
             }
         }
+        let offers = offers
+            .into_iter()
+            .filter(|head| !self.narrowed.contains(&head.log))
+            .map(|head| Offer {
+                head,
+                after: self.after.get(&head.log).copied(),
+            });
         Positions {
-            held: vec![cursor_at(theirs, held)],
-            offers: vec![Offer {
-                head: self.author.head(),
-                after: None,
-            }],
+            held,
+            offers: offers.collect(),
             digest,
+            stopped: self.stopped.clone(),
+            recover: self.recover.clone(),
             ..Positions::default()
         }
     }
@@ -168,20 +225,16 @@ impl Memory {
         max_entries: usize,
         max_bytes: usize,
     ) -> Result<Vec<SignedEntry>, HostFailed> {
-        if log != self.author.log {
+        if !self.keys.contains_key(&log.origin) {
             return Err(HostFailed::new("no such log"));
         }
         let mut bytes = 0;
-        let rest = self
-            .author
-            .entries
-            .iter()
-            .skip(usize::try_from(after).unwrap());
+        let rest = self.log(log).iter().skip(usize::try_from(after).unwrap());
         Ok(rest
             .take(max_entries.min(self.read_entries_max))
             .enumerate()
             .take_while(|(index, entry)| {
-                bytes += entry.body.len();
+                bytes += entry.bytes().len();
                 *index == 0 || bytes <= max_bytes
             })
             .map(|(_, entry)| entry.clone())
@@ -193,23 +246,55 @@ impl Memory {
             .extend(entries.into_iter().map(VerifiedEntry::into_inner));
     }
 
-    /// The flush: what was taken is durable from here on. Says whether anything became so.
+    /// The flush: what was taken is durable from here on, but for stopped logs, of which it is lost.
+    /// Own entries that come back take the place of others. Says whether anything became durable.
     pub(crate) fn store(&mut self) -> bool {
-        let news = !self.taken.is_empty();
-        for entry in self.taken.drain(..) {
-            let held = self.held.entry(entry.header.log()).or_default();
-            if entry.header.seq == held.len() as u64 + 1 {
+        let mut news = false;
+        for entry in std::mem::take(&mut self.taken) {
+            let log = entry.header.log();
+            if self.stopped.iter().any(|stopped| stopped.cursor.log == log) {
+                continue;
+            }
+            let seq = usize::try_from(entry.header.seq).unwrap();
+            if log == self.author.log {
+                let own = &mut self.author.entries;
+                if own.get(seq - 1).is_some_and(|known| *known != entry) {
+                    self.aside.extend(own.split_off(seq - 1));
+                }
+                if own.len() == seq - 1 {
+                    own.push(entry);
+                    news = true;
+                }
+                continue;
+            }
+            let held = self.held.entry(log).or_default();
+            if seq == held.len() + 1 {
                 held.push(entry);
+                news = true;
+            } else if seq <= held.len() {
+                self.repeated += 1;
             }
         }
         news
     }
 
     pub(crate) fn holds(&self, author: &Author) -> bool {
-        self.held.get(&author.log).map_or(0, Vec::len) == author.entries.len()
-            && self
-                .held
-                .get(&author.log)
-                .is_none_or(|held| *held == author.entries)
+        self.log(author.log) == author.entries
+    }
+
+    /// All that is held of a log, own ones too.
+    pub(crate) fn log(&self, log: LogId) -> &[SignedEntry] {
+        match self.own().find(|author| author.log == log) {
+            Some(author) => &author.entries,
+            None => self.held.get(&log).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    pub(crate) fn end(&self, log: LogId) -> Cursor {
+        cursor_at(log, self.log(log))
+    }
+
+    fn own(&self) -> impl Iterator<Item = &Author> {
+        std::iter::once(&self.author).chain(&self.second)
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn check_headers(draft: &Draft<'_>, part: usize, log: &Part) -> Resul
             });
         }
         match header.kind {
-            EntryKind::Roster if Member::decode(&entry.body).is_err() => {
+            EntryKind::Roster if Member::decode(entry.bytes()).is_err() => {
                 let reason = "it is not a fact about a member as this version knows them";
                 return Err(content(reason.to_owned()));
             }
@@ -73,7 +73,7 @@ fn check_tombstone(
         reason,
     };
     let author = author.ok_or_else(|| refused(NotAdmitted::NoMember))?;
-    if Order::decode(&entry.body).is_err() {
+    if Order::decode(entry.bytes()).is_err() {
         let reason = "it is not a tombstone as this version knows them".to_owned();
         return Err(refused(NotAdmitted::Content { reason }));
     }
@@ -126,7 +126,7 @@ impl GroupCheck {
                 self.count
             ));
         }
-        self.bytes += entry.body.len();
+        self.bytes += entry.bytes().len();
         if self.bytes > GROUP_BYTES_MAX {
             return Err(format!(
                 "its command has more than {GROUP_BYTES_MAX} bytes of content, which is the most allowed"

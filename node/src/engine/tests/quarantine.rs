@@ -67,7 +67,7 @@ async fn what_depends_on_a_discarded_change_is_not_applied_and_does_not_stop_the
     a.edit(&mut document, "/need_area", &json!("FAM"));
     // The same record with its second change made unreadable, as a newer version might write it.
     let good = a.entries.pop().unwrap();
-    let mut bad = good.body.clone();
+    let mut bad = good.bytes().to_vec();
     bad[20] ^= 0xff;
     a.append(EntryKind::Change, [1; 16], bad);
     a.edit(&mut document, "/state", &json!("review"));
@@ -130,7 +130,7 @@ async fn a_command_that_says_it_is_larger_than_allowed_is_refused_at_its_first_e
     a.append_group(
         EntryKind::Change,
         [1; 16],
-        first.body,
+        first.bytes().to_vec(),
         quarantine::GROUP_ENTRIES_MAX + 1,
     );
     let bench = Bench::coordination(&[&a]).await;
