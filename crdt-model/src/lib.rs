@@ -19,8 +19,8 @@ pub mod schema;
 pub mod value;
 
 pub use command::{Patch, Stamp};
-pub use document::{Change, Conflict, Document, Flag, Record, Rival, Unreadable};
-pub use gate::{CheckedChange, Refused};
+pub use document::{Change, Conflict, Document, Flag, Record, Rival, StoredChange, Unreadable};
+pub use gate::{CheckedChange, CheckedSave, Refused, SaveLimits};
 pub use history::{HistoryChange, HistoryItem};
 pub use import::{ImportLine, ImportOp};
 pub use overview::Summary;

@@ -174,7 +174,7 @@ fn a_change_must_be_the_one_that_was_signed() {
         the bytes hash to a95650d1b79fb570c3c023a616925570cc069b5ee994b14b3cb8e567e9f20f18, signed was 0000000000000000000000000000000000000000000000000000000000000000
         the actor 0101010101010101eeeeeeeeeeeeeeee0000 is none of the one who signed
         the bytes end inside the change
-        1 bytes after the end of the change
+        1 bytes after the end of the chunk
         the bytes end inside the header
         300000 bytes, at most 262144 allowed
         a chunk of type 0, only 1 is allowed

@@ -1,9 +1,8 @@
 //! Changes from a store or from others, joined with those held.
 //!
-//! Foreign changes passed the gate one by one; here they must fit the document: contiguous for
-//! their actor, after all they depend on, numbered right. They are applied to a copy, inside a
-//! catch of panics, and refused unless Automerge would encode them as they came: a change that it
-//! encodes otherwise would make the document unreadable once saved.
+//! Foreign changes passed the gate one by one; here they must fit the document (`fit`). They are
+//! applied to a copy, inside a catch of panics, and refused unless Automerge would encode them as
+//! they came: a change that it encodes otherwise would make the document unreadable once saved.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::{Automerge, ChangeHash, ROOT, ReadDoc as _};
 
 use super::create::{HOME, KIND, SCHEMA};
+use super::fit::Fit;
 use super::{Document, Unreadable};
 use crate::gate::{CheckedChange, Refused};
 use crate::schema::Kind;
@@ -58,20 +58,34 @@ pub(super) fn absorb(document: &Document, changes: &[CheckedChange]) -> Result<D
     let mut fit = Fit::of(&document.automerge);
     let mut new = Vec::new();
     for (index, change) in changes.iter().enumerate() {
-        let is_new = fit.admit(index, change.decoded())?;
-        if is_new {
+        if fit.admit(index, change.decoded())? {
             new.push((index, change));
         }
     }
+    match joined(document, &new) {
+        // Which of them it is that fails is found by taking them one by one.
+        Err(_) if new.len() > 1 => {
+            let mut copy = document.clone();
+            for change in new {
+                copy = joined(&copy, &[change])?;
+            }
+            Ok(copy)
+        }
+        result => result,
+    }
+}
+
+/// A copy of the document that holds these changes, too; each fits.
+fn joined(document: &Document, new: &[(usize, &CheckedChange)]) -> Result<Document, Refused> {
     let mut copy = document.clone();
-    let Some((_, first)) = new.first() else {
+    let Some((index, first)) = new.first() else {
         return Ok(copy);
     };
     let first = first.decoded().hash();
     let joined = catch_unwind(AssertUnwindSafe(|| {
-        join(&mut copy, &new)?;
+        join(&mut copy, new)?;
         if document.changes == 0 {
-            found(&mut copy, first).map_err(|reason| Refused::unfit(0, reason))?;
+            found(&mut copy, first).map_err(|reason| Refused::unfit(*index, reason))?;
         }
         copy.changed(new.len() as u64);
         // Showing it once here means that no later showing of it can fail.
@@ -81,10 +95,7 @@ pub(super) fn absorb(document: &Document, changes: &[CheckedChange]) -> Result<D
     match joined {
         Ok(Ok(())) => Ok(copy),
         Ok(Err(refused)) => Err(refused),
-        Err(_) => Err(Refused::unfit(
-            new[0].0,
-            "the change makes the library fail",
-        )),
+        Err(_) => Err(Refused::unfit(*index, "the change makes the library fail")),
     }
 }
 
@@ -122,7 +133,7 @@ pub(super) fn survives_saving(automerge: &Automerge) -> bool {
 }
 
 /// Reads what the first change founds: kind, home and whether the record stays there.
-fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
+pub(super) fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
     let at = [first];
     let text = |name: &str| {
         let value = document.automerge.get_at(ROOT, name, &at).ok().flatten();
@@ -143,71 +154,4 @@ fn found(document: &mut Document, first: ChangeHash) -> Result<(), String> {
     document.territory = territory;
     document.local = local;
     Ok(())
-}
-
-/// What a next change must fit.
-struct Fit {
-    /// Highest operation number of each change held.
-    held: BTreeMap<ChangeHash, u64>,
-    /// Last sequence number of each actor.
-    sequences: BTreeMap<Vec<u8>, u64>,
-}
-
-impl Fit {
-    fn of(automerge: &Automerge) -> Self {
-        let mut fit = Self {
-            held: BTreeMap::new(),
-            sequences: BTreeMap::new(),
-        };
-        for change in automerge.get_changes_meta(&[]) {
-            fit.held.insert(change.hash, change.max_op);
-            let last = fit
-                .sequences
-                .entry(change.actor.to_bytes().to_vec())
-                .or_default();
-            *last = (*last).max(change.seq);
-        }
-        fit
-    }
-
-    /// Takes the change at `index` of a batch in, if it fits; `false` if it is held already.
-    fn admit(&mut self, index: usize, change: &automerge::Change) -> Result<bool, Refused> {
-        if self.held.contains_key(&change.hash()) {
-            return Ok(false);
-        }
-        let unfit = |reason: String| Refused::unfit(index, reason);
-        let mut start = 1;
-        for dep in change.deps() {
-            let hash = crate::value::ChangeHash::from_bytes(dep.0);
-            let max_op = self.held.get(dep).ok_or(Refused::Absent { index, hash })?;
-            start = start.max(max_op + 1);
-        }
-        if change.deps().is_empty() != self.held.is_empty() {
-            let reason = "only the first change of a document depends on nothing";
-            return Err(Refused::unfit(index, reason));
-        }
-        if change.start_op().get() != start {
-            return Err(unfit(format!(
-                "the change numbers its operations from {}, only {start} is allowed",
-                change.start_op()
-            )));
-        }
-        let actor = change.actor_id().to_bytes();
-        let allowed = self.sequences.get(actor).copied().unwrap_or(0) + 1;
-        if change.seq() != allowed {
-            return Err(unfit(format!(
-                "the change is number {} of its actor, only {allowed} is allowed",
-                change.seq()
-            )));
-        }
-        for other in change.other_actor_ids() {
-            if !self.sequences.contains_key(other.to_bytes()) {
-                let reason = format!("the change names the actor {other}, which is not held");
-                return Err(unfit(reason));
-            }
-        }
-        self.sequences.insert(actor.to_vec(), change.seq());
-        self.held.insert(change.hash(), change.max_op());
-        Ok(true)
-    }
 }

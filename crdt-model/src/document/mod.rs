@@ -8,12 +8,15 @@ mod absorb;
 mod apply;
 mod codec;
 mod create;
+mod fit;
 mod held;
 mod history;
 mod merge;
 mod message;
 mod plan;
 mod record;
+mod save;
+mod sense;
 mod write;
 
 use std::sync::OnceLock;
@@ -22,12 +25,12 @@ use automerge::Automerge;
 use serde_json::Value;
 
 use crate::command::{Patch, Stamp};
-use crate::gate::{CheckedChange, Refused};
+use crate::gate::{CheckedChange, CheckedSave, Refused};
 use crate::history::HistoryItem;
 use crate::overview::Summary;
 use crate::problem::Rejected;
 use crate::schema::Kind;
-use crate::value::{ChangeHash, DocumentId, Heads, LineId, UnixMillis};
+use crate::value::{ActorId, ChangeHash, DocumentId, Heads, LineId, UnixMillis};
 
 /// A change just made, ready to be signed and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,21 @@ pub struct Change {
     pub at: UnixMillis,
     /// Who made it.
     pub by: Option<String>,
+}
+
+/// A change as it stands in a document that came whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChange {
+    /// SHA-256 of `bytes[8..]`: to be compared with what was signed.
+    pub hash: ChangeHash,
+    /// Who made it.
+    pub actor: ActorId,
+    /// Its number among those of the actor, from 1.
+    pub sequence: u64,
+    /// The changes that it comes after.
+    pub dependencies: Vec<ChangeHash>,
+    /// The whole chunk, uncompressed.
+    pub bytes: Vec<u8>,
 }
 
 /// Stored changes that do not make a document.
@@ -238,6 +256,21 @@ impl Document {
         self.summary
             .get_or_init(|| Summary::of(self.kind, &self.territory, self.local, &self.record()))
             .clone()
+    }
+
+    /// The whole document with its history, uncompressed: what [`Document::from_save`] reads.
+    pub fn to_save(&self) -> Vec<u8> {
+        self.automerge.save_nocompress()
+    }
+
+    /// Reads a whole foreign document and takes it apart into its changes, each after those it
+    /// depends on. It is made anew from them: what the save says otherwise is refused, so that
+    /// whoever finds every change signed has exactly the document that they make.
+    pub fn from_save(
+        id: DocumentId,
+        save: &CheckedSave,
+    ) -> Result<(Self, Vec<StoredChange>), Refused> {
+        save::read(id, save)
     }
 
     /// Whether the document, saved whole and loaded again, is the same version: to be asked

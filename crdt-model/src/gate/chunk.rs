@@ -7,7 +7,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::input::{Input, Measure, Written};
+use super::input::{Allowed, Input, Measure, Written};
 use crate::value::{ActorId, ChangeHash};
 
 /// Largest change accepted, in bytes.
@@ -21,9 +21,13 @@ pub const MESSAGE_BYTES_MAX: u64 = 4 * 1024;
 /// Most operations, and most predecessors of them together.
 pub const OPERATIONS_MAX: u64 = 50_000;
 
+/// Most bytes of keys in one change, each as often as it is repeated.
+pub const KEYS_BYTES_MAX: u64 = 8 << 20;
+
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const CHANGE_CHUNK: u8 = 1;
-const COLUMNS_MAX: u64 = 16;
+pub(super) const DOCUMENT_CHUNK: u8 = 0;
+pub(super) const CHANGE_CHUNK: u8 = 1;
+pub(super) const COLUMNS_MAX: u64 = 16;
 
 /// What a chunk says of itself, within the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +39,16 @@ pub(super) struct Measured {
 /// What is wrong with a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadChunk {
-    #[error("{seen} bytes, at most {CHANGE_BYTES_MAX} allowed")]
-    TooLarge { seen: usize },
+    #[error("{seen} bytes, at most {allowed} allowed")]
+    TooLarge { seen: usize, allowed: usize },
     #[error("the bytes end inside {what}")]
     Truncated { what: &'static str },
-    #[error("{seen} bytes after the end of the change")]
+    #[error("{seen} bytes after the end of the chunk")]
     Trailing { seen: usize },
-    #[error("the bytes do not begin as a change does")]
+    #[error("the bytes do not begin as a chunk does")]
     Magic,
-    #[error("a chunk of type {seen}, only {CHANGE_CHUNK} is allowed")]
-    Type { seen: u8 },
+    #[error("a chunk of type {seen}, only {allowed} is allowed")]
+    Type { seen: u8, allowed: u8 },
     #[error("the checksum is not that of the bytes")]
     Checksum,
     #[error("{what} is a number out of range or not in its shortest form")]
@@ -61,6 +65,10 @@ pub(super) enum BadChunk {
     Order { what: &'static str },
     #[error("the message is not text")]
     Message,
+    #[error("a compressed column {seen:#x}, none is allowed")]
+    Compressed { seen: u64 },
+    #[error("the graph of changes is broken: {what}")]
+    Graph { what: &'static str },
     #[error("a column {seen:#x}, which no change of a record has")]
     Column { seen: u64 },
     #[error("an operation of kind {seen}, which no record has")]
@@ -69,10 +77,25 @@ pub(super) enum BadChunk {
     Uneven,
 }
 
-/// Measures a chunk.
+/// Measures a change.
 pub(super) fn measure(bytes: &[u8]) -> Result<Measured, BadChunk> {
-    if bytes.len() > CHANGE_BYTES_MAX {
-        return Err(BadChunk::TooLarge { seen: bytes.len() });
+    let (hash, mut input) = chunk(bytes, CHANGE_CHUNK, CHANGE_BYTES_MAX)?;
+    let actor = body(&mut input)?;
+    Ok(Measured { hash, actor })
+}
+
+/// The hash and the inside of the one chunk of this type that the bytes are.
+pub(super) fn chunk(
+    bytes: &[u8],
+    allowed: u8,
+    most: usize,
+) -> Result<(ChangeHash, Input<'_>), BadChunk> {
+    if bytes.len() > most {
+        let seen = bytes.len();
+        return Err(BadChunk::TooLarge {
+            seen,
+            allowed: most,
+        });
     }
     let mut input = Input(bytes);
     if input.take(4, "the header")? != MAGIC {
@@ -81,8 +104,11 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Measured, BadChunk> {
     let checksum = input.take(4, "the header")?;
     let hashed = input.0;
     match input.take(1, "the header")? {
-        [CHANGE_CHUNK] => {}
-        [seen, ..] => return Err(BadChunk::Type { seen: *seen }),
+        [seen] if *seen == allowed => {}
+        [seen, ..] => {
+            let seen = *seen;
+            return Err(BadChunk::Type { seen, allowed });
+        }
         [] => return Err(BadChunk::Magic),
     }
     let length = input.number("the length")?;
@@ -98,11 +124,7 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Measured, BadChunk> {
     if checksum != &hash[..4] {
         return Err(BadChunk::Checksum);
     }
-    let actor = body(&mut input)?;
-    Ok(Measured {
-        hash: ChangeHash::from_bytes(hash),
-        actor,
-    })
+    Ok((ChangeHash::from_bytes(hash), input))
 }
 
 fn body(input: &mut Input<'_>) -> Result<ActorId, BadChunk> {
@@ -142,7 +164,7 @@ fn body(input: &mut Input<'_>) -> Result<ActorId, BadChunk> {
     Ok(actor)
 }
 
-fn ascending<T: PartialOrd>(items: &[T], what: &'static str) -> Result<(), BadChunk> {
+pub(super) fn ascending<T: PartialOrd>(items: &[T], what: &'static str) -> Result<(), BadChunk> {
     if items.is_sorted_by(|left, right| left < right) {
         Ok(())
     } else {
@@ -150,15 +172,15 @@ fn ascending<T: PartialOrd>(items: &[T], what: &'static str) -> Result<(), BadCh
     }
 }
 
-const OBJECT_ACTOR: u64 = 0x01;
-const OBJECT_COUNTER: u64 = 0x02;
-const KEY_ACTOR: u64 = 0x11;
-const KEY_COUNTER: u64 = 0x13;
-const KEY_TEXT: u64 = 0x15;
-const INSERT: u64 = 0x34;
-const ACTION: u64 = 0x42;
-const VALUE_TYPE: u64 = 0x56;
-const VALUE: u64 = 0x57;
+pub(super) const OBJECT_ACTOR: u64 = 0x01;
+pub(super) const OBJECT_COUNTER: u64 = 0x02;
+pub(super) const KEY_ACTOR: u64 = 0x11;
+pub(super) const KEY_COUNTER: u64 = 0x13;
+pub(super) const KEY_TEXT: u64 = 0x15;
+pub(super) const INSERT: u64 = 0x34;
+pub(super) const ACTION: u64 = 0x42;
+pub(super) const VALUE_TYPE: u64 = 0x56;
+pub(super) const VALUE: u64 = 0x57;
 const BEFORE_COUNT: u64 = 0x70;
 const BEFORE_ACTOR: u64 = 0x71;
 const BEFORE_COUNTER: u64 = 0x73;
@@ -167,40 +189,26 @@ const BEFORE_COUNTER: u64 = 0x73;
 pub(super) const ACTION_MAX: u64 = 3;
 
 fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
-    let count = input.count("columns", COLUMNS_MAX)?;
-    let mut layout = Vec::with_capacity(count);
-    for _ in 0..count {
-        let column = input.number("a column")?;
-        let length = input.number("the length of a column")?;
-        layout.push((column, length));
-    }
-    if !layout.is_sorted_by(|left, right| left.0 < right.0) {
-        return Err(BadChunk::Order {
-            what: "the columns",
-        });
-    }
     let mut operations = 0;
-    let mut measures = std::collections::BTreeMap::new();
-    for (column, length) in layout {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let data = Input(input.take(length, "a column")?);
+    let mut measures = Measures::new();
+    let allowed = Allowed {
+        what: "operations",
+        most: OPERATIONS_MAX,
+    };
+    let layout = layout(input)?;
+    for (column, data) in split(input, &layout)? {
         let measure = match column {
             OBJECT_ACTOR | KEY_ACTOR | BEFORE_ACTOR => {
-                data.runs(Written::Numbers { below: actors })
+                data.runs(Written::Numbers { below: actors }, allowed)
             }
             OBJECT_COUNTER | VALUE_TYPE | BEFORE_COUNT => {
-                data.runs(Written::Numbers { below: u64::MAX })
+                data.runs(Written::Numbers { below: u64::MAX }, allowed)
             }
-            ACTION => data.runs(Written::Numbers {
-                below: ACTION_MAX + 1,
-            }),
-            KEY_COUNTER | BEFORE_COUNTER => data.runs(Written::Differences),
-            KEY_TEXT => data.runs(Written::Texts),
-            INSERT => data.truths(),
-            VALUE => Ok(Measure {
-                lengths: data.0.len() as u64,
-                ..Measure::default()
-            }),
+            ACTION => data.runs(ACTIONS, allowed),
+            KEY_COUNTER | BEFORE_COUNTER => data.runs(Written::Differences, allowed),
+            KEY_TEXT => data.runs(Written::Texts, allowed),
+            INSERT => data.truths(allowed),
+            VALUE => Ok(raw(&data)),
             seen => return Err(BadChunk::Column { seen }),
         }?;
         if column == ACTION {
@@ -211,11 +219,59 @@ fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
     even(&measures, operations)
 }
 
+/// What each column counts.
+pub(super) type Measures = std::collections::BTreeMap<u64, Measure>;
+
+/// How actions are written.
+pub(super) const ACTIONS: Written = Written::Numbers {
+    below: ACTION_MAX + 1,
+};
+
+/// The columns that follow and how long they are.
+pub(super) fn layout(input: &mut Input<'_>) -> Result<Vec<(u64, usize)>, BadChunk> {
+    /// The bit of a column that says that it is compressed.
+    const DEFLATED: u64 = 8;
+    let count = input.count("columns", COLUMNS_MAX)?;
+    let mut layout = Vec::with_capacity(count);
+    for _ in 0..count {
+        let column = input.number("a column")?;
+        if column & DEFLATED != 0 {
+            return Err(BadChunk::Compressed { seen: column });
+        }
+        let length = input.number("the length of a column")?;
+        layout.push((column, usize::try_from(length).unwrap_or(usize::MAX)));
+    }
+    if layout.is_sorted_by(|left, right| left.0 < right.0) {
+        Ok(layout)
+    } else {
+        Err(BadChunk::Order {
+            what: "the columns",
+        })
+    }
+}
+
+/// The bytes of each column.
+pub(super) fn split<'a>(
+    input: &mut Input<'a>,
+    layout: &[(u64, usize)],
+) -> Result<Vec<(u64, Input<'a>)>, BadChunk> {
+    let mut columns = Vec::with_capacity(layout.len());
+    for (column, length) in layout {
+        columns.push((*column, Input(input.take(*length, "a column")?)));
+    }
+    Ok(columns)
+}
+
+/// A column of bytes, whose lengths another column holds.
+pub(super) fn raw(data: &Input<'_>) -> Measure {
+    Measure {
+        lengths: data.0.len() as u64,
+        ..Measure::default()
+    }
+}
+
 /// All columns must describe the same operations.
-fn even(
-    measures: &std::collections::BTreeMap<u64, Measure>,
-    operations: u64,
-) -> Result<(), BadChunk> {
+fn even(measures: &Measures, operations: u64) -> Result<(), BadChunk> {
     for (column, measure) in measures {
         let expected = match *column {
             VALUE => continue,
@@ -227,6 +283,14 @@ fn even(
         if measure.values != expected {
             return Err(BadChunk::Uneven);
         }
+    }
+    let keys = measures.get(&KEY_TEXT).map_or(0, |keys| keys.texts);
+    if keys > KEYS_BYTES_MAX {
+        return Err(BadChunk::TooMany {
+            what: "bytes of keys",
+            seen: keys,
+            allowed: KEYS_BYTES_MAX,
+        });
     }
     let lengths = |column| measures.get(&column).map_or(0, |measure| measure.lengths);
     let before = measures.get(&BEFORE_COUNT).map_or(0, |count| count.sum);
@@ -318,7 +382,7 @@ mod tests {
         );
         check(
             &[(0x4a, &[2, 1])],
-            "a column 0x4a, which no change of a record has",
+            "a compressed column 0x4a, none is allowed",
         );
         check(
             &[(0x94, &[1])],

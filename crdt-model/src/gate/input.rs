@@ -3,7 +3,7 @@
 //! Guarantees: time linear in the bytes, no allocation, arithmetic that no length can wrap.
 //! Knows LEB128 and run lengths. Does not know what the columns mean.
 
-use super::chunk::{ACTION_MAX, BadChunk, OPERATIONS_MAX};
+use super::chunk::{ACTION_MAX, BadChunk};
 use crate::value::ActorId;
 
 /// How the values of a column are written.
@@ -17,6 +17,22 @@ pub(super) enum Written {
     Texts,
 }
 
+/// One value of a column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Item {
+    Number(u64),
+    Difference(i64),
+    /// A text of so many bytes.
+    Text(u64),
+}
+
+/// How many of what a column may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed {
+    pub(super) what: &'static str,
+    pub(super) most: u64,
+}
+
 /// What a column counts.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Measure {
@@ -26,6 +42,8 @@ pub(super) struct Measure {
     pub(super) sum: u64,
     /// Sum of the numbers without their lowest four bits: lengths, in a column of types.
     pub(super) lengths: u64,
+    /// Bytes of the texts, each as often as it is repeated.
+    pub(super) texts: u64,
 }
 
 /// Bytes not yet read.
@@ -109,31 +127,57 @@ impl<'a> Input<'a> {
         Ok(ActorId::from_slice(bytes).expect("18 bytes were taken"))
     }
 
-    /// Measures a column of runs: a positive length and a value, a negative one and as many
-    /// values, or zero and the length of a run of absent ones.
-    pub(super) fn runs(mut self, written: Written) -> Result<Measure, BadChunk> {
+    /// Measures a column of runs.
+    pub(super) fn runs(self, written: Written, allowed: Allowed) -> Result<Measure, BadChunk> {
         let mut measure = Measure::default();
+        self.each_run(written, |length, item| measure.add(length, item, allowed))?;
+        Ok(measure)
+    }
+
+    /// Reads a column of runs, absent values included.
+    pub(super) fn items(
+        self,
+        written: Written,
+        allowed: Allowed,
+    ) -> Result<Vec<Option<Item>>, BadChunk> {
+        let mut items = Vec::new();
+        let mut measure = Measure::default();
+        self.each_run(written, |length, item| {
+            measure.add(length, item, allowed)?;
+            items.extend((0..length).map(|_| item));
+            Ok(())
+        })?;
+        Ok(items)
+    }
+
+    /// Goes through a column of runs: a positive length and a value, a negative one and as many
+    /// values, or zero and the length of a run of absent ones.
+    fn each_run(
+        mut self,
+        written: Written,
+        mut take: impl FnMut(u64, Option<Item>) -> Result<(), BadChunk>,
+    ) -> Result<(), BadChunk> {
         while !self.0.is_empty() {
             let length = self.signed("the length of a run")?;
             let Ok(repeated) = u64::try_from(length) else {
                 for _ in 0..length.unsigned_abs() {
-                    let value = self.value(written)?;
-                    measure.add(1, value)?;
+                    let item = self.item(written)?;
+                    take(1, Some(item))?;
                 }
                 continue;
             };
             if repeated == 0 {
                 let absent = self.number("the length of a run")?;
-                measure.add(absent, None)?;
+                take(absent, None)?;
             } else {
-                let value = self.value(written)?;
-                measure.add(repeated, value)?;
+                let item = self.item(written)?;
+                take(repeated, Some(item))?;
             }
         }
-        Ok(measure)
+        Ok(())
     }
 
-    fn value(&mut self, written: Written) -> Result<Option<u64>, BadChunk> {
+    fn item(&mut self, written: Written) -> Result<Item, BadChunk> {
         match written {
             Written::Numbers { below } => {
                 let value = self.number("a value")?;
@@ -146,23 +190,23 @@ impl<'a> Input<'a> {
                         }
                     });
                 }
-                Ok(Some(value))
+                Ok(Item::Number(value))
             }
-            Written::Differences => self.signed("a difference").map(|_| None),
+            Written::Differences => self.signed("a difference").map(Item::Difference),
             Written::Texts => {
                 let length = self.number("the length of a text")?;
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                self.take(length, "a text").map(|_| None)
+                let bytes = usize::try_from(length).unwrap_or(usize::MAX);
+                self.take(bytes, "a text").map(|_| Item::Text(length))
             }
         }
     }
 
     /// Measures a column of alternating runs of false and true.
-    pub(super) fn truths(mut self) -> Result<Measure, BadChunk> {
+    pub(super) fn truths(mut self, allowed: Allowed) -> Result<Measure, BadChunk> {
         let mut measure = Measure::default();
         while !self.0.is_empty() {
             let length = self.number("the length of a run")?;
-            measure.add(length, None)?;
+            measure.add(length, None, allowed)?;
         }
         Ok(measure)
     }
@@ -170,21 +214,23 @@ impl<'a> Input<'a> {
 
 impl Measure {
     /// Counts a run, in arithmetic that no length can wrap.
-    fn add(&mut self, length: u64, value: Option<u64>) -> Result<(), BadChunk> {
-        let too_many = |seen: u64| BadChunk::TooMany {
-            what: "operations",
-            seen,
-            allowed: OPERATIONS_MAX,
-        };
+    fn add(&mut self, length: u64, item: Option<Item>, allowed: Allowed) -> Result<(), BadChunk> {
         self.values = self.values.saturating_add(length);
-        if self.values > OPERATIONS_MAX {
-            return Err(too_many(self.values));
+        if self.values > allowed.most {
+            return Err(BadChunk::TooMany {
+                what: allowed.what,
+                seen: self.values,
+                allowed: allowed.most,
+            });
         }
-        if let Some(value) = value {
-            self.sum = self.sum.saturating_add(value.saturating_mul(length));
-            self.lengths = self
-                .lengths
-                .saturating_add((value >> 4).saturating_mul(length));
+        let times = |one: u64| one.saturating_mul(length);
+        match item {
+            Some(Item::Number(value)) => {
+                self.sum = self.sum.saturating_add(times(value));
+                self.lengths = self.lengths.saturating_add(times(value >> 4));
+            }
+            Some(Item::Text(bytes)) => self.texts = self.texts.saturating_add(times(bytes)),
+            Some(Item::Difference(_)) | None => {}
         }
         Ok(())
     }

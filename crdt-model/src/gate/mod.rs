@@ -1,4 +1,4 @@
-//! Foreign bytes become a change here or nowhere.
+//! Foreign bytes become a change or a document here or nowhere.
 //!
 //! The bytes are measured by `chunk` under hard limits, without Automerge; their hash must be the
 //! one that was signed and their actor one of the signer's. Only then Automerge decodes them,
@@ -7,14 +7,17 @@
 
 mod chunk;
 mod input;
+mod save;
 
 use std::panic::catch_unwind;
 
 use crate::value::{ActorId, ChangeHash};
 
 pub use chunk::{
-    ACTORS_MAX, CHANGE_BYTES_MAX, DEPENDENCIES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX,
+    ACTORS_MAX, CHANGE_BYTES_MAX, DEPENDENCIES_MAX, KEYS_BYTES_MAX, MESSAGE_BYTES_MAX,
+    OPERATIONS_MAX,
 };
+pub use save::SaveLimits;
 
 /// Why foreign bytes were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,4 +130,43 @@ pub fn check(
         return Err(refused("the change decodes to another one".to_owned()));
     }
     Ok(CheckedChange { change, actor })
+}
+
+/// A whole document whose bytes are harmless; only [`check_save`] makes one.
+#[derive(Debug, Clone)]
+pub struct CheckedSave {
+    bytes: Vec<u8>,
+    changes: u64,
+}
+
+impl CheckedSave {
+    /// The bytes as they arrived.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many changes it says that it holds.
+    pub fn change_count(&self) -> u64 {
+        self.changes
+    }
+}
+
+/// Lets a whole document through if it is one uncompressed document chunk within the limits.
+/// Whether its changes are what was signed, and whether it shows what they say, is found on
+/// reading it: [`crate::Document::from_save`].
+pub fn check_save(bytes: Vec<u8>, limits: &SaveLimits) -> Result<CheckedSave, Refused> {
+    let changes = save::measure(&bytes, limits);
+    let changes = changes.map_err(|bad| Refused::unfit(0, bad.to_string()))?;
+    Ok(CheckedSave { bytes, changes })
+}
+
+/// Whether a change taken out of a save would pass [`check`] by itself; its hash and its actor.
+pub(crate) fn check_inside(bytes: &[u8]) -> Result<(ChangeHash, ActorId), String> {
+    let measured = chunk::measure(bytes).map_err(|bad| bad.to_string())?;
+    Ok((measured.hash, measured.actor))
+}
+
+/// Whether two saves hold the same operations in the same order.
+pub(crate) fn same_operations(one: &[u8], other: &[u8]) -> bool {
+    save::same_operations(one, other)
 }
