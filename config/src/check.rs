@@ -7,7 +7,8 @@ use toml::de::DeValue;
 
 use crate::raw::{Problem, Raw};
 use crate::settings::{
-    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Role, Store, StoreEngine,
+    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Replication, Role,
+    Store, StoreEngine,
 };
 use crate::{PeerKey, Territory};
 
@@ -27,6 +28,12 @@ pub fn check(text: &str) -> Result<Config, Vec<Problem>> {
         limits: Limits {
             document_cache: number(&mut raw, "limits", "document_cache", 16, 1_000_000)
                 .unwrap_or(1024),
+        },
+        replication: Replication {
+            proof_every_s: number(&mut raw, "replication", "proof_every_s", 10, 86_400)
+                .unwrap_or(300),
+            scrub_per_minute: number(&mut raw, "replication", "scrub_per_minute", 0, 60_000)
+                .unwrap_or(600),
         },
         overview: Overview {
             stale_after_s: number(&mut raw, "overview", "stale_after_s", 1, 86_400).unwrap_or(30),

@@ -26,7 +26,7 @@ pub(crate) struct Key {
 }
 
 /// Every section with its heading in the template.
-pub(crate) const SECTIONS: [(&str, &str); 8] = [
+pub(crate) const SECTIONS: [(&str, &str); 9] = [
     (
         "node",
         "Who this node is. Fixed when it was founded, but for the name.",
@@ -35,6 +35,10 @@ pub(crate) const SECTIONS: [(&str, &str); 8] = [
     ("http", "How people and programs reach this node."),
     ("store", "Where records are kept."),
     ("limits", "Bounds on memory."),
+    (
+        "replication",
+        "How nodes prove to each other, and each to itself, that what they hold is whole.",
+    ),
     ("overview", "How the overview judges the age of figures."),
     ("logs", "What is written to standard error."),
     (
@@ -44,7 +48,7 @@ pub(crate) const SECTIONS: [(&str, &str); 8] = [
 ];
 
 /// Every key.
-pub(crate) const KEYS: [Key; 18] = [
+pub(crate) const KEYS: [Key; 20] = [
     Key {
         section: "node",
         name: "territory",
@@ -148,6 +152,22 @@ pub(crate) const KEYS: [Key; 18] = [
         unit: "documents, 16 to 1000000",
         effect: "Documents kept in memory; about 100 KiB each.",
         when: When::Restart,
+    },
+    Key {
+        section: "replication",
+        name: "proof_every_s",
+        default: Some("300"),
+        unit: "seconds, 10 to 86400",
+        effect: "How often every document that is shared with a peer is compared with what the peer holds.",
+        when: When::Live,
+    },
+    Key {
+        section: "replication",
+        name: "scrub_per_minute",
+        default: Some("600"),
+        unit: "documents, 0 to 60000; 0: none",
+        effect: "How many stored documents are read again each minute; a damaged one is fetched from a peer.",
+        when: When::Live,
     },
     Key {
         section: "overview",

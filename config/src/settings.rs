@@ -19,6 +19,8 @@ pub struct Config {
     pub store: Store,
     /// `[limits]`
     pub limits: Limits,
+    /// `[replication]`
+    pub replication: Replication,
     /// `[overview]`
     pub overview: Overview,
     /// `[logs]`
@@ -58,6 +60,15 @@ pub struct Http {
     pub key: Option<PathBuf>,
     /// Whether a proxy before it speaks HTTPS.
     pub behind_proxy: bool,
+}
+
+/// How what is held is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication {
+    /// Seconds between two comparisons of all documents shared with a peer.
+    pub proof_every_s: u32,
+    /// Stored documents read again each minute; 0 is none.
+    pub scrub_per_minute: u32,
 }
 
 /// Where records are kept.

@@ -130,6 +130,7 @@ fn values(settings: &Config) -> serde_json::Value {
             "reserve_mib": settings.store.reserve_mib,
         },
         "limits": {"document_cache": settings.limits.document_cache},
+        "replication": {"proof_every_s": settings.replication.proof_every_s, "scrub_per_minute": settings.replication.scrub_per_minute},
         "overview": {"stale_after_s": settings.overview.stale_after_s},
         "logs": {"level": settings.logs.level, "format": settings.logs.format.name()},
         "peers": {"pin": keys(&settings.peers.pin), "refuse": keys(&settings.peers.refuse)},

@@ -24,6 +24,7 @@ use super::links::LinkBoard;
 use super::rows::DocumentRow;
 use super::scope::Party;
 pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED, LANE_TERRITORY};
+use super::scrub::Scrub;
 use super::view::Event;
 
 /// Document id of the key that seals what belongs to no document: audit log, token names.
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) documents: Mutex<LruCache<DocumentId, Arc<Document>>>,
     pub(crate) ledger: RwLock<Arc<Ledger>>,
     pub(crate) links: LinkBoard,
+    pub(crate) scrub: Scrub,
     pub(crate) ticks: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<Event>,
     /// False when the writer has ended: nothing can be written any more.
@@ -76,6 +78,16 @@ pub enum ReadFailed {
         /// What the model says.
         reason: String,
     },
+}
+
+impl ReadFailed {
+    /// Whether what is stored is not what was written; else the store itself failed.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(failed) => matches!(failed, StoreFailed::Damaged { .. }),
+            Self::Row(_) | Self::Seal(_) | Self::Document { .. } => true,
+        }
+    }
 }
 
 /// A document with all that a commit needs about it.
@@ -205,7 +217,12 @@ impl Core {
             .cloned()
     }
 
-    fn open_document(&self, id: DocumentId, key: &SealKey) -> Result<Document, ReadFailed> {
+    /// The document as its stored changes make it, past the cache.
+    pub(crate) fn open_document(
+        &self,
+        id: DocumentId,
+        key: &SealKey,
+    ) -> Result<Document, ReadFailed> {
         let bodies = self.change_bodies(id, key)?;
         Document::open(id, &bodies).map_err(|reason| ReadFailed::Document {
             document: id,

@@ -225,6 +225,11 @@ impl<'a> Draft<'a> {
         raccordo_transport::sign(header, &self.core.node_key)
     }
 
+    /// Lets nobody keep the state of these documents in memory.
+    pub(crate) fn forget_documents(&mut self, ids: impl Iterator<Item = DocumentId>) {
+        self.gone.extend(ids);
+    }
+
     /// Takes a document out of this commit's hands for good: nobody keeps its state.
     pub(super) fn let_go(&mut self, id: DocumentId) -> Option<DocumentRow> {
         self.gone.push(id);

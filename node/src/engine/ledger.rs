@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     pub(crate) stopped: BTreeMap<LogId, LogStop>,
     /// Documents that were erased, for good.
     pub(crate) erased: Arc<BTreeSet<DocumentId>>,
+    /// Documents that cannot be read here: served to nobody until a peer gives them back.
+    pub(crate) damaged: Arc<BTreeSet<DocumentId>>,
     pub(crate) totals: Totals,
 }
 

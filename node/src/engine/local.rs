@@ -15,6 +15,7 @@ use crate::store::Table;
 use super::admission;
 use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
+use super::repair;
 use super::scope;
 use super::task::Done;
 use super::tombstone;
@@ -62,6 +63,7 @@ pub(crate) fn patch(
         id: id.to_string(),
     };
     tombstone::still_there(draft, kind, id)?;
+    repair::sound(draft.core, kind, id)?;
     if !draft.holds(id)? {
         return Err(missing());
     }

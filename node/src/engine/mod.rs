@@ -33,10 +33,12 @@ mod peers;
 mod project;
 mod quarantine;
 mod read;
+mod repair;
 mod report;
 mod roster;
 mod rows;
 mod scope;
+mod scrub;
 mod stops;
 mod stored;
 #[cfg(test)]
@@ -59,6 +61,7 @@ use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use self::core::Core;
 use self::import::ImportWindow;
+use self::repair::RepairCommand;
 use self::task::{Command, Done, Job, Signal};
 use self::tokens::TokenCommand;
 use crate::clock::draw;
@@ -152,7 +155,15 @@ impl Engine {
 
     /// One record.
     pub async fn record(&self, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
-        self.read(move |core| read::record(core, kind, id)).await
+        let found = self.read(move |core| read::record(core, kind, id)).await;
+        if matches!(found, Err(CommandFailed::Damaged { .. }))
+            && !self.core.ledger().damaged.contains(&id)
+        {
+            let reason = "a reader found that it does not read".to_owned();
+            let command = Command::Repair(RepairCommand::Damaged(vec![(id, reason)]));
+            self.hand.submit(command).await?;
+        }
+        found
     }
 
     /// The document that a unique prefix of its id, or the office's own number, names.

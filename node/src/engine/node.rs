@@ -32,9 +32,10 @@ use super::quarantine::LogStop;
 use super::roster::{Fact, Roster};
 use super::rows::Counts;
 use super::scope::{LANES, Narrowed, Party};
+use super::scrub::Scrub;
 use super::task::{self, Signal};
 use super::view::Event;
-use super::{Engine, Hand, commit, dial, found, report};
+use super::{Engine, Hand, commit, dial, found, repair, report, scrub};
 
 /// Events that a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 1_024;
@@ -259,6 +260,10 @@ impl Node {
             async move { serving.0.serve(serving.1).await },
         ));
         tasks.push(tokio::spawn(dial::keep(endpoint.clone(), host)));
+        tasks.push(tokio::spawn(scrub::keep(
+            Arc::clone(&core),
+            self.engine.hand.clone(),
+        )));
         tasks.push(tokio::spawn(look_around(core)));
         Ok(Online {
             tasks,
@@ -354,6 +359,7 @@ pub(super) fn open(
         documents,
         ledger: RwLock::new(Arc::new(ledger)),
         links,
+        scrub: Scrub::default(),
         ticks: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_KEPT),
         writing: AtomicBool::new(true),
@@ -403,6 +409,11 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         .iter()
         .filter_map(|(key, _)| key.as_slice().try_into().ok());
     ledger.erased = Arc::new(erased.map(DocumentId::from_bytes).collect());
+    let damaged = all(store, Table::Meta, repair::DAMAGED)?;
+    let damaged = damaged
+        .iter()
+        .filter_map(|(key, _)| key[repair::DAMAGED.len()..].try_into().ok());
+    ledger.damaged = Arc::new(damaged.map(DocumentId::from_bytes).collect());
     for (key, value) in all(store, Table::Overview, b"")? {
         ledger.counts.insert(
             String::from_utf8_lossy(&key).into_owned(),

@@ -3,11 +3,12 @@
 //! What the document counted for is taken out and what it counts for now is put in, in the same
 //! batch as the change itself. Knows summaries, not documents.
 
-use raccordo_crdt_model::{DocumentId, Kind, Summary};
+use raccordo_crdt_model::{Document, DocumentId, Kind, Summary};
 use raccordo_transport::LogId;
 
 use crate::clock::draw;
 use crate::store::Table;
+use crate::store::seal::SealKey;
 
 use super::core::{LANE_SHARED, ReadFailed};
 use super::draft::{Draft, Working, reference_hash};
@@ -56,17 +57,7 @@ impl Draft<'_> {
             former.as_ref().and_then(|f| f.reference),
             indexed.reference,
         );
-        let card = Card::new(&summary).encode();
-        let nonce = draw(&*self.core.entropy);
-        let sealed = working
-            .key
-            .seal(Table::Rows, *id.as_bytes(), &[0; 32], &card, nonce);
-        let list = ListRow::new(&summary, working.row.lane, sealed);
-        self.batch.put(
-            Table::Rows,
-            rows::list_key(kind, indexed.updated_ms, id),
-            list.encode(),
-        );
+        self.list(id, &working.row, &working.key, &summary, indexed.updated_ms);
         working.row.heads = heads.iter().copied().collect();
         self.batch
             .put(Table::Documents, *id.as_bytes(), working.row.encode());
@@ -82,6 +73,50 @@ impl Draft<'_> {
             territory,
         });
         Ok(())
+    }
+
+    /// Puts a document back whose rows were lost: what was counted of it was never taken out.
+    pub(crate) fn restore(
+        &mut self,
+        id: DocumentId,
+        document: &Document,
+        row: DocumentRow,
+        key: &SealKey,
+    ) {
+        let summary = document.summary();
+        let indexed = self.indexed(&summary, document.heads().item_hash(id));
+        self.refer(id, None, indexed.reference);
+        self.list(id, &row, key, &summary, indexed.updated_ms);
+        let territory = row.territory.clone();
+        let row = DocumentRow {
+            indexed: Some(indexed),
+            ..row
+        };
+        self.batch
+            .put(Table::Documents, *id.as_bytes(), row.encode());
+        self.forget_documents(std::iter::once(id));
+        self.events.push(Event::Record {
+            id,
+            kind: document.kind(),
+            territory,
+        });
+    }
+
+    /// Writes a document's line of the list.
+    fn list(
+        &mut self,
+        id: DocumentId,
+        row: &DocumentRow,
+        key: &SealKey,
+        summary: &Summary,
+        updated_ms: i64,
+    ) {
+        let card = Card::new(summary).encode();
+        let nonce = draw(&*self.core.entropy);
+        let sealed = key.seal(Table::Rows, *id.as_bytes(), &[0; 32], &card, nonce);
+        let line = ListRow::new(summary, row.lane, sealed);
+        let key = rows::list_key(row.kind, updated_ms, id);
+        self.batch.put(Table::Rows, key, line.encode());
     }
 
     /// Moves the digest of the documents that one node created in one lane.

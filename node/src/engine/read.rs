@@ -14,6 +14,7 @@ use super::between::Between;
 use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
+use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
 use super::tombstone;
@@ -35,11 +36,13 @@ pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordVi
         id: id.to_string(),
     };
     tombstone::gone(core, kind, id)?;
-    let row = core
-        .document_row(id)?
+    repair::sound(core, kind, id)?;
+    let damaged = |failed| repair::unsound(kind, id, failed);
+    let row = core.document_row(id).map_err(damaged)?;
+    let row = row
         .filter(|row| row.kind == kind.code())
         .ok_or_else(missing)?;
-    let document = core.look(id)?.ok_or_else(missing)?;
+    let document = core.look(id).map_err(damaged)?.ok_or_else(missing)?;
     Ok(view(core, &row, &document)?)
 }
 
@@ -161,6 +164,7 @@ pub(crate) fn history(
         id: id.to_string(),
     };
     tombstone::gone(core, kind, id)?;
+    repair::sound(core, kind, id)?;
     let document = core.look(id)?.ok_or_else(missing)?;
     let stored = core.change_origins(id)?;
     let recorded: BTreeMap<[u8; 32], u64> = stored

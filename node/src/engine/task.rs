@@ -22,6 +22,7 @@ use super::import::{ImportWindow, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
+use super::repair::{self, RepairCommand};
 use super::roster::Member;
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Peer(PeerCommand),
     Token(TokenCommand),
     Quarantine(QuarantineCommand),
+    Repair(RepairCommand),
     Erase {
         kind: Kind,
         id: DocumentId,
@@ -247,6 +249,8 @@ impl Writer<'_> {
         }
         let (commands, replies): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
+        let mends = |command: &Command| matches!(command, Command::Repair(_));
+        let mended = commands.iter().any(mends);
         let (core, notes) = (self.core, &self.notes);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -265,6 +269,13 @@ impl Writer<'_> {
         });
         if committed.is_ok() {
             self.notes.clear();
+            // Entries of a document that was damaged have waited for it.
+            if mended {
+                self.entries = true;
+                if self.inbox.wake(|_| true) {
+                    self.core.ticks.send_modify(|tick| *tick += 1);
+                }
+            }
         }
         let outcomes = outcomes
             .into_iter()
@@ -356,6 +367,7 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
         Command::Quarantine(QuarantineCommand::Retry { place, .. }) => {
             Err(quarantine::unknown(place))
         }
+        Command::Repair(command) => Ok(repair::execute(draft, command)),
         Command::Erase {
             kind,
             id,

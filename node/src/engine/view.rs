@@ -555,6 +555,16 @@ pub enum CommandFailed {
     /// The record was erased.
     #[error("the {} {} was erased on {}", .0.kind, .0.id, .0.at)]
     Erased(Erased),
+    /// The record cannot be read here for now.
+    #[error(
+        "the {kind} {id} is damaged on this node's disk: it is fetched from another node as soon as one is reached; `raccordo status` shows the links"
+    )]
+    Damaged {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// What is there does not allow it.
     #[error("{detail}")]
     Conflict {

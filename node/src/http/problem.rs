@@ -114,6 +114,9 @@ impl From<CommandFailed> for ApiError {
             CommandFailed::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", said),
             CommandFailed::Erased(erased) => Self::new(StatusCode::GONE, "erased", said)
                 .member("erased_at", json!(erased.at.to_string())),
+            CommandFailed::Damaged { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "damaged", said)
+            }
             CommandFailed::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, said),
             CommandFailed::Ambiguous { territories, .. } => {
                 Self::new(StatusCode::CONFLICT, "ambiguous", said)

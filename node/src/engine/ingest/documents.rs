@@ -111,6 +111,17 @@ fn absorb_one(
     keep: bool,
     without: &Without,
 ) -> Result<Absorbed, Stop> {
+    if core.ledger().damaged.contains(&id) {
+        let (part, entry) = share.entries[0];
+        return Err(Stop::Waits {
+            part,
+            waits: Waits {
+                document: Some(id),
+                seq: entry.header.seq,
+                detail: "its document is damaged here and is fetched from a peer".to_owned(),
+            },
+        });
+    }
     let loaded = core.load(id)?;
     let refused = |index: usize, reason: NotAdmitted| {
         let (part, entry) = share.entries[index.min(share.entries.len() - 1)];

@@ -2,6 +2,7 @@
 
 mod erasure;
 mod quarantine;
+mod repair;
 mod waiting;
 
 use std::collections::BTreeMap;

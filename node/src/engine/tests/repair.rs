@@ -1,0 +1,162 @@
+//! What was lost or damaged comes back from a peer, and nothing else comes with it.
+
+use raccordo_crdt_model::{Document, DocumentId, Kind};
+use raccordo_transport::wire::parcel::DocumentParcel;
+use serde_json::json;
+
+use super::super::change_run::change_key;
+use super::super::repair::{self, RepairCommand};
+use super::super::scrub;
+use super::super::view::CommandFailed;
+use super::super::{commit, read};
+use super::{Author, Bench};
+use crate::engine::draft::Draft;
+use crate::store::{Batch, Table};
+
+const ID: [u8; 16] = [1; 16];
+
+/// An author with two records, the first edited twice, and two nodes that hold both.
+async fn two_holders() -> (Author, Document, Bench, Bench) {
+    let mut a = Author::new(1, "frosinone/a");
+    let mut document = a.create(1);
+    a.edit(&mut document, "/need_area", &json!("FAM"));
+    a.create(2);
+    a.edit(&mut document, "/state", &json!("review"));
+    let one = Bench::coordination(&[&a]).await;
+    let other = Bench::coordination(&[&a]).await;
+    one.take(&a).await;
+    other.take(&a).await;
+    (a, document, one, other)
+}
+
+fn id() -> DocumentId {
+    DocumentId::from_bytes(ID)
+}
+
+fn change_store(bench: &Bench, table: Table, key: Vec<u8>, value: Option<&[u8]>) {
+    let mut batch = Batch::new();
+    match value {
+        Some(value) => batch.put(table, key, value),
+        None => batch.delete(table, key),
+    };
+    bench.core.store.commit(batch).unwrap();
+    bench.core.forget(id());
+}
+
+/// As a reader or the scrub reports it.
+fn scrub_all(bench: &Bench) -> Vec<DocumentId> {
+    let step = scrub::step(&bench.core, None, 100);
+    assert_eq!(step.next, None);
+    let found = step.damaged.iter().map(|(id, _)| *id).collect();
+    run(bench, RepairCommand::Damaged(step.damaged));
+    found
+}
+
+fn parcels(bench: &Bench, a: &Author) -> Vec<DocumentParcel> {
+    repair::parcels(&bench.core, &a.key.public(), &[ID]).unwrap()
+}
+
+fn install(bench: &Bench, a: &Author, parcels: Vec<DocumentParcel>) {
+    run(bench, RepairCommand::Install(a.key.public(), parcels));
+}
+
+fn run(bench: &Bench, command: RepairCommand) {
+    let mut draft = Draft::new(&bench.core);
+    repair::execute(&mut draft, command);
+    commit::commit(draft).unwrap();
+}
+
+fn items(bench: &Bench, a: &Author) -> Vec<repair::Item> {
+    repair::items(&bench.core, &a.key.public()).unwrap()
+}
+
+fn is_damaged(bench: &Bench) -> bool {
+    let read = read::record(&bench.core, Kind::Project, id());
+    matches!(read, Err(CommandFailed::Damaged { .. }))
+}
+
+#[tokio::test]
+async fn a_damaged_document_is_found_withheld_and_taken_from_a_peer_again() {
+    let (mut a, mut document, one, other) = two_holders().await;
+    let whole = items(&one, &a);
+    assert_eq!(whole, items(&other, &a));
+    assert!(scrub_all(&one).is_empty());
+    let before = one.core.ledger();
+    change_store(&one, Table::Changes, change_key(id(), 0), Some(b"rot"));
+    assert_eq!(scrub_all(&one), [id()]);
+    assert!(is_damaged(&one));
+    assert!(parcels(&one, &a).is_empty());
+    assert_eq!(items(&one, &a).len(), whole.len() - 1);
+    install(&one, &a, parcels(&other, &a));
+    assert!(!is_damaged(&one));
+    assert!(scrub_all(&one).is_empty());
+    assert_eq!(items(&one, &a), whole);
+    let after = one.core.ledger();
+    assert_eq!(after.counts, before.counts);
+    assert_eq!(after.homes, before.homes);
+    let held = one.core.look(id()).unwrap().unwrap();
+    assert_eq!(held.heads(), document.heads());
+    a.edit(&mut document, "/state", &json!("active"));
+    one.take(&a).await;
+    assert_eq!(one.held(&a), 5);
+}
+
+#[tokio::test]
+async fn entries_of_a_damaged_document_wait_until_it_is_back() {
+    let (mut a, mut document, one, other) = two_holders().await;
+    change_store(&one, Table::Changes, change_key(id(), 0), Some(b"rot"));
+    scrub_all(&one);
+    a.edit(&mut document, "/state", &json!("active"));
+    one.take(&a).await;
+    assert_eq!(one.held(&a), 4);
+    install(&one, &a, parcels(&other, &a));
+    one.inbox.wake(|_| true);
+    one.settle();
+    assert_eq!(one.held(&a), 5);
+    let held = one.core.look(id()).unwrap().unwrap();
+    assert_eq!(held.heads(), document.heads());
+}
+
+#[tokio::test]
+async fn a_document_whose_rows_are_gone_without_a_word_comes_back_and_counts_once() {
+    let (a, document, one, other) = two_holders().await;
+    let before = one.core.ledger();
+    change_store(&one, Table::Documents, ID.to_vec(), None);
+    change_store(&one, Table::Keys, ID.to_vec(), None);
+    change_store(&one, Table::Changes, change_key(id(), 0), None);
+    assert_eq!(items(&one, &a).len(), 1);
+    install(&one, &a, parcels(&other, &a));
+    assert_eq!(items(&one, &a), items(&other, &a));
+    assert!(scrub_all(&one).is_empty());
+    let view = read::record(&one.core, Kind::Project, id()).unwrap();
+    assert_eq!(view.heads, document.heads());
+    assert_eq!(one.core.ledger().counts, before.counts);
+    assert_eq!(one.core.ledger().totals.documents, before.totals.documents);
+}
+
+#[tokio::test]
+async fn a_peer_gives_back_exactly_what_was_signed_and_nothing_else() {
+    let (a, _, one, other) = two_holders().await;
+    change_store(&one, Table::Changes, change_key(id(), 0), Some(b"rot"));
+    scrub_all(&one);
+    let good = parcels(&other, &a).remove(0);
+    let with = |change: &dyn Fn(&mut DocumentParcel)| {
+        let mut parcel = good.clone();
+        change(&mut parcel);
+        parcel
+    };
+    let forged = [
+        with(&|parcel| parcel.headers[1].signature[0] ^= 1),
+        with(&|parcel| parcel.headers[1].header.hlc += 1),
+        with(&|parcel| parcel.headers.truncate(2)),
+        with(&|parcel| parcel.save[40] ^= 1),
+        with(&|parcel| parcel.document = [2; 16]),
+        with(&|parcel| parcel.headers.clear()),
+    ];
+    for parcel in forged {
+        install(&one, &a, vec![parcel]);
+        assert!(is_damaged(&one));
+    }
+    install(&one, &a, vec![good]);
+    assert!(!is_damaged(&one));
+}
