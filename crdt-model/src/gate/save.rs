@@ -117,8 +117,11 @@ pub(super) fn same_operations(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// The bytes of columns by their numbers.
+type Columns<'a> = Vec<(u64, &'a [u8])>;
+
 /// The actors and the columns of operations of a document that was measured.
-fn operations_of(bytes: &[u8]) -> Result<(Vec<ActorId>, Vec<(u64, &[u8])>), BadChunk> {
+fn operations_of(bytes: &[u8]) -> Result<(Vec<ActorId>, Columns<'_>), BadChunk> {
     let (_, mut input) = chunk(bytes, DOCUMENT_CHUNK, usize::MAX)?;
     let count = input.count("actors", u64::MAX)?;
     let actors = (0..count).map(|_| input.actor());

@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// Tries one input, in hexadecimal or as `@FILE`, and tells what became of it.
     #[arg(long)]
     replay: Option<String>,
+    /// Prints the first input that is refused with this in its reason, to be kept.
+    #[arg(long)]
+    find: Option<String>,
     /// Names the doors.
     #[arg(long)]
     list: bool,

@@ -45,6 +45,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         writeln!(out, "{trial:#?}")?;
         return Ok(!matches!(trial.verdict, Verdict::Broken(_)));
     }
+    if let Some(reason) = &arguments.find {
+        trial::watch_panics();
+        for target in &targets {
+            find(&**target, arguments, reason)?;
+        }
+        return Ok(true);
+    }
     if let Some(progress) = &arguments.worker {
         for target in &targets {
             work(&**target, arguments, &File::create(progress)?)?;
@@ -69,6 +76,21 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Target>>> {
         .into_iter()
         .filter(|target| wanted(target.name()))
         .collect())
+}
+
+fn find(target: &dyn Target, arguments: &Arguments, wanted: &str) -> anyhow::Result<()> {
+    let inputs = Inputs::new(target, arguments.seed)?;
+    for number in arguments.from..arguments.inputs {
+        let input = inputs.of(number);
+        match trial::run(target, &input).verdict {
+            Verdict::Refused(reason) if reason.contains(wanted) => {
+                writeln!(std::io::stdout(), "{}", hex(&input))?;
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    bail!("no input is refused with {wanted:?} in the reason")
 }
 
 /// The inputs of a door: those that are kept, then mutations by chance.
