@@ -14,6 +14,7 @@ mod export;
 mod hostile;
 mod import;
 mod invitation;
+mod network;
 mod partition;
 mod reading;
 mod restart;
