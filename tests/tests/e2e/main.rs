@@ -7,6 +7,7 @@ mod bad_input;
 mod configuration;
 mod conflict;
 mod crash;
+mod crowd;
 mod demo;
 mod disk;
 mod events;
