@@ -5,6 +5,7 @@
 //! a NAT that forgot it; weather comes from a seed. The relay counts what arrives, also while it is
 //! cut.
 
+mod post;
 mod weather;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-use crate::eventually::moment;
+use post::{Letter, Post};
 
 pub use weather::{Arrival, Way, Weather};
 
@@ -32,12 +33,13 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct State {
-    front: UdpSocket,
+    front: Arc<UdpSocket>,
     target: Mutex<Option<SocketAddr>>,
     up: OneWay,
     down: OneWay,
     largest: AtomicUsize,
     weather: Mutex<Option<Weather>>,
+    post: Post,
     flows: Mutex<BTreeMap<SocketAddr, Flow>>,
 }
 
@@ -61,25 +63,29 @@ struct Flow {
 impl Relay {
     /// A relay on a free port; it leads nowhere until [`Relay::lead_to`].
     pub async fn open() -> Self {
-        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port can be bound");
+        Self::open_at(0).await.expect("a free port can be bound")
+    }
+
+    /// A relay on this port.
+    pub async fn open_at(port: u16) -> std::io::Result<Self> {
+        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = front.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State {
-            front,
+            front: Arc::new(front),
             target: Mutex::default(),
             up: OneWay::default(),
             down: OneWay::default(),
             largest: AtomicUsize::new(DATAGRAM_BYTES_MAX),
             weather: Mutex::default(),
+            post: Post::open(),
             flows: Mutex::default(),
         });
         let front = tokio::spawn(carry_up(Arc::clone(&state)));
-        Self {
+        Ok(Self {
             address,
             state,
             front,
-        }
+        })
     }
 
     /// Where to dial.
@@ -199,12 +205,12 @@ async fn carry_up(state: Arc<State>) {
             None => open_flow(&state, dialler).await,
         };
         for arrival in arrivals {
-            let (back, copy) = (Arc::clone(&back), arrival.of(&datagram[..length]));
-            deliver(
-                arrival,
-                async move { back.send_to(&copy, target).await.is_ok() },
-            )
-            .await;
+            let letter = Letter {
+                from: Arc::clone(&back),
+                to: target,
+                datagram: arrival.of(&datagram[..length]),
+            };
+            state.post.send(arrival.after, letter).await;
         }
     }
 }
@@ -216,11 +222,12 @@ async fn carry_down(state: Arc<State>, back: Arc<UdpSocket>, dialler: SocketAddr
             continue;
         };
         for arrival in state.fate(Way::Down, length) {
-            let (state, copy) = (Arc::clone(&state), arrival.of(&datagram[..length]));
-            deliver(arrival, async move {
-                state.front.send_to(&copy, dialler).await.is_ok()
-            })
-            .await;
+            let letter = Letter {
+                from: Arc::clone(&state.front),
+                to: dialler,
+                datagram: arrival.of(&datagram[..length]),
+            };
+            state.post.send(arrival.after, letter).await;
         }
     }
 }
@@ -246,18 +253,6 @@ async fn open_flow(state: &Arc<State>, dialler: SocketAddr) -> Arc<UdpSocket> {
         older.task.abort();
     }
     back
-}
-
-async fn deliver(arrival: Arrival, sending: impl Future<Output = bool> + Send + 'static) {
-    if arrival.after.is_zero() {
-        // Datagrams get lost: that is what they are.
-        sending.await;
-    } else {
-        tokio::spawn(async move {
-            moment(arrival.after).await;
-            sending.await
-        });
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -208,6 +208,22 @@ pub fn instrument(chance: &mut Chance, day: Date) -> Value {
     })
 }
 
+/// An invented edit that alters a record whatever its state, as a JSON patch; `mark` must be new to
+/// the record.
+pub fn addition(chance: &mut Chance, mark: u64) -> Value {
+    let day = some_day();
+    let (path, value) = match chance.between(0, 99) {
+        0..40 => (format!("/reviews/n{mark:x}"), review(chance, day)),
+        40..75 => {
+            let name = *chance.pick(&PLANS);
+            let path = format!("/plans/{name}/interventions/n{mark:x}");
+            (path, intervention(chance, day))
+        }
+        _ => (format!("/instruments/n{mark:x}"), instrument(chance, day)),
+    };
+    json!([{"op": "add", "path": path, "value": value}])
+}
+
 /// One edit, in a round of edits, of a project now in `state`: where, and what is set there.
 fn edit(chance: &mut Chance, round: u32, state: &mut &'static str, day: Date) -> (String, Value) {
     let name = *chance.pick(&PLANS);

@@ -1,6 +1,7 @@
 //! Durable edits a second: one at a time, and sixteen at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use raccordo_crdt_model::{DocumentId, Heads, ImportLine, ImportOp, Kind, Patch};
@@ -190,11 +191,12 @@ fn bare(place: &Place, rows: &[rows::Row], edits: usize, each: usize) -> anyhow:
     Ok(real(edits) / seconds)
 }
 
-/// Milliseconds of one bare durable commit of a single edit, one after the other.
-pub(crate) fn bare_commits_ms(
+/// Milliseconds of one bare durable commit of a single edit, one after the other, so long apart.
+pub(crate) async fn bare_commits_ms(
     place: &Place,
     rows: &[rows::Row],
     edits: usize,
+    rest: Duration,
 ) -> anyhow::Result<Spread> {
     let folder = place.free("edits-bare")?;
     commit_alone(&folder, rows::in_windows(rows, 1))?;
@@ -203,6 +205,9 @@ pub(crate) fn bare_commits_ms(
     let mut taken = Vec::with_capacity(edits);
     for edit in rows::of_edits(rows, edits, 1) {
         let batch = rows::batch(edit);
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
         let watch = Stopwatch::start();
         store.commit(batch)?;
         taken.push(watch.millis());

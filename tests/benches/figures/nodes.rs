@@ -24,19 +24,32 @@ pub(crate) const DISTRICTS: [char; 4] = ['A', 'B', 'C', 'D'];
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// A folder on the disk that is measured on, removed at the end.
+/// A folder on the disk that is measured on, removed at the end; and where one is named, a folder
+/// beside it that is kept for the next run.
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: tempfile::TempDir,
+    kept: Option<PathBuf>,
 }
 
 impl Place {
-    pub(crate) fn new(parent: Option<&Path>) -> anyhow::Result<Self> {
-        let parent = parent.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    pub(crate) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+        let parent = named.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
         let folder = tempfile::Builder::new()
             .prefix("figures-")
             .tempdir_in(parent)?;
-        Ok(Self { folder })
+        let kept = named.map(|folder| folder.join("figures-kept"));
+        Ok(Self { folder, kept })
+    }
+
+    /// A folder for what is costly to make: it stays for the next run if a folder was named.
+    pub(crate) fn kept(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = match &self.kept {
+            Some(kept) => kept.join(name),
+            None => self.free(name)?,
+        };
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -71,18 +84,23 @@ pub(crate) const fn workload(district: char, records: u32, edits: u32) -> Worklo
 
 /// Founds the node of a district, or of the coordination where there is none.
 pub(crate) fn found(data: &Path, district: Option<char>) -> anyhow::Result<()> {
-    let (territory, role) = match district {
-        Some(letter) => (
-            format!("frosinone/{}", letter.to_ascii_lowercase()),
-            Role::District,
-        ),
-        None => ("frosinone".to_owned(), Role::Coordination),
-    };
+    match district {
+        Some(letter) => found_at(data, letter.to_ascii_lowercase().encode_utf8(&mut [0; 4])),
+        None => found_as(data, "frosinone", Role::Coordination),
+    }
+}
+
+/// Founds the node of a district of this name.
+pub(crate) fn found_at(data: &Path, district: &str) -> anyhow::Result<()> {
+    found_as(data, &format!("frosinone/{district}"), Role::District)
+}
+
+fn found_as(data: &Path, territory: &str, role: Role) -> anyhow::Result<()> {
     let free: SocketAddr = "127.0.0.1:0".parse()?;
     let settings = InitialSettings {
-        territory: Territory::parse(&territory)?,
+        territory: Territory::parse(territory)?,
         role,
-        name: territory.clone(),
+        name: territory.to_owned(),
         listen: free,
         http: free,
         advertise: None,
