@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use raccordo_crdt_model::Kind;
 use raccordo_node::engine::{Engine, Event, Node};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
@@ -23,6 +24,8 @@ const EDITS: usize = 500;
 const WARM: usize = 30;
 /// Rest between two edits: the nodes are idle when the next one comes.
 const REST: Duration = Duration::from_millis(15);
+/// How often an end is looked for.
+const LOOK: Duration = Duration::from_micros(200);
 /// The others: so many districts, that many edits a second from each.
 const OTHERS: [char; 2] = ['B', 'C'];
 const OTHERS_EACH: u32 = 50;
@@ -196,8 +199,9 @@ async fn one(above: &Engine, engine: &Engine, edits: &mut Edits) -> anyhow::Resu
                 Ok(Event::Record { id: changed, .. }) if changed == id => {
                     return Some(watch.millis());
                 }
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+                Ok(_) => {}
+                // With more events than are kept, ours may be among the lost: then it is looked for.
+                Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
             }
         }
     });
@@ -207,9 +211,16 @@ async fn one(above: &Engine, engine: &Engine, edits: &mut Edits) -> anyhow::Resu
         seen.abort();
         return Ok(None);
     }
-    let there = seen.await?.context("the coordination ended")?;
-    let look = Duration::from_micros(200);
-    nodes::until("it is acknowledged", look, || delivered(engine)).await?;
+    let there = match seen.await? {
+        Some(millis) => millis,
+        None => {
+            while above.record(Kind::Project, id).await?.heads != after {
+                tokio::time::sleep(LOOK).await;
+            }
+            watch.millis()
+        }
+    };
+    nodes::until("it is acknowledged", LOOK, || delivered(engine)).await?;
     Ok(Some(One {
         there,
         here,
