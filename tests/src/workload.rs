@@ -187,7 +187,7 @@ pub fn review(chance: &mut Chance, day: Date) -> Value {
         "on": day.to_string(),
         "bodies": ["SSD", chance.pick(&HEALTH_BODIES), "CPI"],
         "decision": chance.pick(&["continue", "revise", "suspend"]),
-        "summary": text(chance, 40),
+        "summary": words(chance, 40),
         "next_on": later(chance, day, 30, 120).to_string(),
     })
 }
@@ -262,7 +262,7 @@ fn plan(chance: &mut Chance, name: &str, opened: Date) -> Value {
     let mut interventions = Map::new();
     for index in 0..2 {
         let goal = json!({
-            "text": text(chance, 12),
+            "text": words(chance, 12),
             "horizon": chance.pick(&["short", "medium", "long"]),
             "due": later(chance, opened, 90, 330).to_string(),
             "reached": null,
@@ -293,8 +293,9 @@ fn operator(chance: &mut Chance) -> String {
     format!("op-{:03}", chance.between(1, 40))
 }
 
-fn text(chance: &mut Chance, words: usize) -> String {
-    (0..words)
+/// So many invented words.
+pub fn words(chance: &mut Chance, count: usize) -> String {
+    (0..count)
         .map(|_| *chance.pick(&WORDS))
         .collect::<Vec<_>>()
         .join(" ")

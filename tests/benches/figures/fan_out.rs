@@ -1,23 +1,29 @@
-//! One fact of the coordination to many districts: time to the last acknowledgement, bytes of each.
+//! A guideline of the coordination to many districts: time to the last acknowledgement, bytes of
+//! each; a new one, and a change of one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
-use raccordo_node::engine::{Engine, Event, Node};
+use raccordo_crdt_model::{DocumentId, Kind, Patch};
+use raccordo_node::engine::{Engine, Event, Node, Principal};
 use raccordo_node::store::{Options, Store};
+use raccordo_tests::chance::Chance;
+use raccordo_tests::workload::words;
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::edits;
-use super::nodes::{self, Place};
+use super::nodes::{self, Place, sentence};
 use super::quic::{self, Work};
 use super::rows::{self, Row};
 use super::sheet::{self, Better, Floor};
 use super::stopwatch::{Spread, Stopwatch, real};
 
-/// Facts measured.
-const FACTS: usize = 20;
+/// How many of each are measured.
+const TIMES: usize = 20;
 /// Rest before each: all is idle when it comes.
 const REST: Duration = Duration::from_millis(200);
 
@@ -28,18 +34,25 @@ pub(crate) async fn measure(place: &Place, districts: usize) -> anyhow::Result<(
     for number in 0..districts {
         members.push(member(place, &above, number).await?);
     }
-    // The facts are about somebody else, who is never there.
-    let absent = member(place, &above, districts).await?;
-    let id = absent.engine().status().id;
-    absent.stop().await;
-    let (mut times, mut bytes) = (vec![], vec![]);
-    for number in 0..FACTS {
-        all_acknowledged(&above, districts).await?;
-        tokio::time::sleep(REST).await;
-        let before = frames(&above, &id);
-        times.push(one(&above, &id, number % 2 == 0, districts).await?);
-        all_acknowledged(&above, districts).await?;
-        bytes.push((frames(&above, &id) - before) / real(districts));
+    let by = Principal {
+        name: "op-001".to_owned(),
+    };
+    let mut published = Vec::new();
+    let whole = many(&above, districts, async |number| {
+        let made = above.create(Kind::Guideline, guideline(number), &by);
+        published.push(made.await.map_err(|failed| anyhow!(sentence(&failed)))?.id);
+        Ok(())
+    })
+    .await?;
+    let change = many(&above, districts, async |number| {
+        let id = published[number];
+        let made = above.patch(Kind::Guideline, id, new_text(number)?, None, &by);
+        made.await.map_err(|failed| anyhow!(sentence(&failed)))?;
+        Ok(())
+    })
+    .await?;
+    for member in &members {
+        everything_is_there(&above, &member.engine(), &published).await?;
     }
     drop(above);
     for member in members {
@@ -48,26 +61,91 @@ pub(crate) async fn measure(place: &Place, districts: usize) -> anyhow::Result<(
     coordination.stop().await;
     let rows = rows::of_node(&data).await?;
     let floor = floor(place, &rows, districts).await?;
-    let size = format!("{districts} districts, a fact of the roster");
-    sheet::spread(
-        "fan-out, to the last acknowledgement",
-        &size,
-        "ms",
-        &Spread::of(times),
-        &[Floor {
-            name: "one bare commit + bare QUIC to as many, each with a bare commit before its answer",
-            value: floor,
-            better: Better::Less,
-        }],
-    );
-    sheet::spread(
-        "fan-out, bytes of our frames a district, acknowledgement included",
-        &size,
-        "bytes",
-        &Spread::of(bytes),
-        &[],
-    );
+    for (what, taken) in [
+        ("a new guideline", whole),
+        ("a change of a guideline", change),
+    ] {
+        taken.print(&format!("{what}, {districts} districts"), floor);
+    }
     Ok(())
+}
+
+/// What fan-outs took, in milliseconds, and their bytes a district.
+#[derive(Debug, Default)]
+struct Taken {
+    millis: Vec<f64>,
+    bytes: Vec<f64>,
+}
+
+impl Taken {
+    fn print(self, size: &str, floor: f64) {
+        sheet::spread(
+            "fan-out, to the last acknowledgement",
+            size,
+            "ms",
+            &Spread::of(self.millis),
+            &[Floor {
+                name: "one bare commit + bare QUIC to as many, each with a bare commit before its answer",
+                value: floor,
+                better: Better::Less,
+            }],
+        );
+        sheet::spread(
+            "fan-out, bytes of our frames a district, acknowledgement included",
+            size,
+            "bytes",
+            &Spread::of(self.bytes),
+            &[],
+        );
+    }
+}
+
+/// Does it so many times, each when all is idle.
+async fn many(
+    above: &Engine,
+    districts: usize,
+    mut act: impl AsyncFnMut(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<Taken> {
+    let mut taken = Taken::default();
+    for number in 0..TIMES {
+        all_acknowledged(above, districts).await?;
+        tokio::time::sleep(REST).await;
+        let before = frames(above);
+        let mut events = above.events();
+        let watch = Stopwatch::start();
+        act(number).await?;
+        last_acknowledgement(above, &mut events).await?;
+        taken.millis.push(watch.millis());
+        all_acknowledged(above, districts).await?;
+        taken.bytes.push((frames(above) - before) / real(districts));
+    }
+    Ok(taken)
+}
+
+/// A guideline of about two pages.
+fn guideline(number: usize) -> Value {
+    let mut chance = Chance::new(u64::try_from(number).unwrap_or_default());
+    let mut sections = Map::new();
+    for position in 1..=4 {
+        let text = words(&mut chance, 100);
+        let section = json!({"position": position, "title": words(&mut chance, 5), "text": text});
+        sections.insert(format!("s{position}"), section);
+    }
+    json!({
+        "title": format!("Linea guida {number}"),
+        "type": "procedure",
+        "version": "1",
+        "state": "published",
+        "summary": words(&mut chance, 40),
+        "sections": sections,
+    })
+}
+
+fn new_text(number: usize) -> anyhow::Result<Patch> {
+    let mut chance = Chance::new(u64::try_from(number)? + 1_000);
+    let value = words(&mut chance, 60);
+    let patch = json!([{"op": "replace", "path": "/sections/s2/text", "value": value}]);
+    Patch::parse(&patch).map_err(|problems| anyhow!("{problems:?}"))
 }
 
 /// A district that has joined.
@@ -80,22 +158,13 @@ async fn member(place: &Place, above: &Engine, number: usize) -> anyhow::Result<
     Ok(node)
 }
 
-/// Milliseconds from the command to the last acknowledgement of the fact that it made.
-async fn one(above: &Engine, id: &str, suspend: bool, districts: usize) -> anyhow::Result<f64> {
-    let mut events = above.events();
-    let watch = Stopwatch::start();
-    let made = if suspend {
-        above.peer_suspend(id).await
-    } else {
-        above.peer_resume(id).await
+/// Returns when every district has acknowledged everything.
+async fn last_acknowledgement(above: &Engine, events: &mut Receiver<Event>) -> anyhow::Result<()> {
+    let waiting = || {
+        let peers = above.peers().into_iter();
+        peers.filter(|peer| peer.to_send > 0).map(|peer| peer.id)
     };
-    made.map_err(|failed| anyhow!(nodes::sentence(&failed)))?;
-    let mut missing: BTreeSet<String> = connected(above, id)
-        .into_iter()
-        .filter(|(_, to_send)| *to_send > 0)
-        .map(|(peer, _)| peer)
-        .collect();
-    ensure!(missing.len() <= districts, "only the districts are there");
+    let mut missing: BTreeSet<String> = waiting().collect();
     while !missing.is_empty() {
         match events.recv().await {
             Ok(Event::Delivery {
@@ -104,15 +173,25 @@ async fn one(above: &Engine, id: &str, suspend: bool, districts: usize) -> anyho
                 missing.remove(&peer);
             }
             Ok(_) => {}
-            Err(RecvError::Lagged(_)) => missing.retain(|peer| {
-                let now = connected(above, id);
-                now.iter()
-                    .any(|(other, to_send)| other == peer && *to_send > 0)
-            }),
+            Err(RecvError::Lagged(_)) => missing = waiting().collect(),
             Err(RecvError::Closed) => return Err(anyhow!("the coordination ended")),
         }
     }
-    Ok(watch.millis())
+    Ok(())
+}
+
+/// Whether a district shows what the coordination shows.
+async fn everything_is_there(
+    above: &Engine,
+    district: &Engine,
+    published: &[DocumentId],
+) -> anyhow::Result<()> {
+    for id in published {
+        let here = district.record(Kind::Guideline, *id).await?;
+        let there = above.record(Kind::Guideline, *id).await?;
+        ensure!(here.heads == there.heads, "a district has another version");
+    }
+    Ok(())
 }
 
 async fn all_acknowledged(above: &Engine, districts: usize) -> anyhow::Result<()> {
@@ -126,15 +205,9 @@ async fn all_acknowledged(above: &Engine, districts: usize) -> anyhow::Result<()
     .await
 }
 
-/// The peers that are there, each with what it has not acknowledged.
-fn connected(above: &Engine, absent: &str) -> Vec<(String, u64)> {
-    let peers = above.peers().into_iter().filter(|peer| peer.id != absent);
-    peers.map(|peer| (peer.id, peer.to_send)).collect()
-}
-
 /// Bytes of frames both ways on the links with all districts.
-fn frames(above: &Engine, absent: &str) -> f64 {
-    let peers = above.peers().into_iter().filter(|peer| peer.id != absent);
+fn frames(above: &Engine) -> f64 {
+    let peers = above.peers().into_iter();
     let bytes: u64 = peers
         .map(|peer| peer.stream_bytes_sent + peer.stream_bytes_received)
         .sum();
@@ -143,7 +216,7 @@ fn frames(above: &Engine, absent: &str) -> f64 {
 
 /// Milliseconds of the same without nodes: a commit, then everybody asked, each commits and answers.
 async fn floor(place: &Place, rows: &[Row], districts: usize) -> anyhow::Result<f64> {
-    let first = edits::bare_commits_ms(place, rows, FACTS, REST).await?;
+    let first = edits::bare_commits_ms(place, rows, TIMES, REST).await?;
     let mut stores = Vec::with_capacity(districts);
     for number in 0..districts {
         let folder = place.free(&format!("fan-bare-{number}"))?;
@@ -156,6 +229,6 @@ async fn floor(place: &Place, rows: &[Row], districts: usize) -> anyhow::Result<
         stores[peer].commit(rows::batch(written.clone()))?;
         Ok(())
     });
-    let everybody = quic::fan_out_ms(districts, FACTS, REST, work).await?;
+    let everybody = quic::fan_out_ms(districts, TIMES, REST, work).await?;
     Ok(first.median() + everybody.median())
 }
