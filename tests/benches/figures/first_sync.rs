@@ -297,17 +297,20 @@ impl Taken {
             self.payload / 1e6,
             real(raw) / 1e6
         ));
+        self.print_memory(&size);
+    }
+
+    fn print_memory(&self, size: &str) {
         for (figure, side) in [
             ("first sync, peak memory of the receiver", self.receiver),
             ("first sync, peak memory of the largest sender", self.sender),
         ] {
-            sheet::single(
-                figure,
-                &size,
-                "MB",
-                side.peak,
-                &[less("before the sync", side.before)],
-            );
+            let before = Floor {
+                name: "before the sync",
+                value: side.before,
+                better: Better::Less,
+            };
+            sheet::single(figure, size, "MB", side.peak, &[before]);
             sheet::remark(&format!("resident right after: {:.0} MB", side.after));
         }
     }
