@@ -24,7 +24,7 @@ pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
     let each = records / u32::try_from(DISTRICTS.len())?;
     let mut folders = Vec::new();
     for letter in DISTRICTS {
-        folders.push(filled(place, letter, each).await?);
+        folders.push(nodes::filled(place, letter, each).await?);
     }
     let above = place.free("sync-coordination")?;
     nodes::found(&above, None)?;
@@ -56,46 +56,6 @@ pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
         "floors: verify {verify:.2} s + parse and apply {apply:.2} s; verify headers {proofs:.2} s + load {load:.2} s; bare store commit of the same {:.0} MB of rows, 4 batches: {commit:.2} s",
         real(stored) / 1e6
     ));
-    Ok(())
-}
-
-/// The folder of a stopped district that has never joined, with so many records.
-async fn filled(place: &Place, letter: char, records: u32) -> anyhow::Result<PathBuf> {
-    let kept = place.kept(&format!("filled-{letter}-{records}x{EDITS}"))?;
-    let (data, whole) = (kept.join("data"), kept.join("whole"));
-    if !whole.exists() {
-        if data.exists() {
-            std::fs::remove_dir_all(&data)?;
-        }
-        nodes::found(&data, Some(letter))?;
-        let node = nodes::start(&data, true).await?;
-        nodes::import(
-            &node.engine(),
-            nodes::workload(letter, records, EDITS).lines(),
-        )
-        .await?;
-        node.stop().await;
-        nodes::at_rest(&data).await?;
-        std::fs::write(whole, "")?;
-    }
-    let copy = place.free(&format!("sync-{letter}"))?;
-    copy_folder(&data, &copy)?;
-    Ok(copy)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    // A node opens its keys only where nobody else can read them.
-    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
     Ok(())
 }
 

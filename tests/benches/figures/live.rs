@@ -151,10 +151,9 @@ async fn beside_newcomer(
     engine: &Engine,
     edits: &mut Edits,
 ) -> anyhow::Result<(Taken, f64)> {
-    let (_, newcomer) = nodes::fresh(place, "live-newcomer", Some(NEWCOMER), false).await?;
+    let filled = nodes::filled(place, NEWCOMER, NEWCOMER_RECORDS).await?;
+    let newcomer = nodes::start(&filled, false).await?;
     let new = newcomer.engine();
-    let lines = nodes::workload(NEWCOMER, NEWCOMER_RECORDS, nodes::EDITS).lines();
-    nodes::import(&new, lines).await?;
     let watch = Stopwatch::start();
     nodes::join(above, &new).await?;
     let mut taken = Taken::default();

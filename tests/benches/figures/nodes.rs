@@ -150,6 +150,42 @@ pub(crate) async fn fresh(
     Ok((data, node))
 }
 
+/// The folder of a stopped district that has never joined, with so many records.
+pub(crate) async fn filled(place: &Place, letter: char, records: u32) -> anyhow::Result<PathBuf> {
+    let kept = place.kept(&format!("filled-{letter}-{records}x{EDITS}"))?;
+    let (data, whole) = (kept.join("data"), kept.join("whole"));
+    if !whole.exists() {
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        found(&data, Some(letter))?;
+        let node = start(&data, true).await?;
+        import(&node.engine(), workload(letter, records, EDITS).lines()).await?;
+        node.stop().await;
+        at_rest(&data).await?;
+        std::fs::write(whole, "")?;
+    }
+    let copy = place.free(&format!("joining-{letter}"))?;
+    copy_folder(&data, &copy)?;
+    Ok(copy)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    // A node opens its keys only where nobody else can read them.
+    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Imports lines as the command does, window by window; every line must go in.
 pub(crate) async fn import(engine: &Engine, lines: Vec<String>) -> anyhow::Result<ImportReport> {
     let mut session = ImportSession::default();
