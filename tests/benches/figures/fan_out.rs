@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::edits;
+use super::edits::BareStore;
 use super::nodes::{self, Place, sentence};
 use super::quic::{self, Work};
 use super::rows::{self, Row};
@@ -216,7 +216,8 @@ fn frames(above: &Engine) -> f64 {
 
 /// Milliseconds of the same without nodes: a commit, then everybody asked, each commits and answers.
 async fn floor(place: &Place, rows: &[Row], districts: usize) -> anyhow::Result<f64> {
-    let first = edits::bare_commits_ms(place, rows, TIMES, REST).await?;
+    let mut bare = BareStore::fill(place, rows, TIMES)?;
+    let first = Spread::of(bare.commits_ms(TIMES, REST).await?);
     let mut stores = Vec::with_capacity(districts);
     for number in 0..districts {
         let folder = place.free(&format!("fan-bare-{number}"))?;

@@ -1,5 +1,7 @@
 //! One live edit, from the person at the district to the overview of the coordination: while all is
 //! idle, while other districts write too, and beside the first sync of another district.
+//!
+//! The floor is measured in slices between the idle edits, so that both meet the same machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,9 +13,9 @@ use raccordo_node::engine::{Engine, Event, Node};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
-use super::edits::{self, Edits};
+use super::edits::{self, BareStore, Edits};
 use super::nodes::{self, Place, delivered, upstream};
-use super::quic;
+use super::quic::Line;
 use super::rows;
 use super::sheet::{self, Better, Floor};
 use super::stopwatch::{Spread, Stopwatch, real};
@@ -22,6 +24,8 @@ use super::stopwatch::{Spread, Stopwatch, real};
 const EDITS: usize = 500;
 /// Edits made before, so that everything is warm.
 const WARM: usize = 30;
+/// Slices of the idle edits, each followed by one of the floor.
+const SLICES: usize = 10;
 /// Rest between two edits: the nodes are idle when the next one comes.
 const REST: Duration = Duration::from_millis(15);
 /// How often an end is looked for.
@@ -34,31 +38,38 @@ const NEWCOMER: char = 'D';
 const NEWCOMER_RECORDS: u32 = 10_000;
 
 pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
-    let (data, coordination) = nodes::fresh(place, "live-coordination", None, false).await?;
-    let (_, district) = nodes::fresh(place, "live", Some('A'), false).await?;
+    let (_, coordination) = nodes::fresh(place, "live-coordination", None, false).await?;
+    let (data, district) = nodes::fresh(place, "live", Some('A'), false).await?;
+    let mut edits = Edits::after_import(&district.engine(), 'A', records, 4).await?;
+    district.stop().await;
+    let mut floors = Floors::prepare(place, &data).await?;
+    let district = nodes::start(&data, false).await?;
     let (above, engine) = (coordination.engine(), district.engine());
-    let mut edits = Edits::after_import(&engine, 'A', records, 4).await?;
     nodes::join(&above, &engine).await?;
     nodes::until("everything is delivered", REST, || delivered(&engine)).await?;
     for _ in 0..WARM {
         one(&above, &engine, &mut edits).await?;
     }
-    let idle = many(&above, &engine, &mut edits).await?;
+    let mut idle = Taken::default();
+    for _ in 0..SLICES {
+        many(&above, &engine, &mut edits, EDITS / SLICES, &mut idle).await?;
+        floors.slice(EDITS / SLICES).await?;
+    }
     let (busy, rate) = beside_others(place, &above, &engine, &mut edits, records).await?;
     let (beside, synced) = beside_newcomer(place, &above, &engine, &mut edits).await?;
     nodes::ensure_equal(&above, std::slice::from_ref(&engine))?;
     drop((above, engine));
     district.stop().await;
     coordination.stop().await;
-    let floors = Floors::measure(place, &data).await?;
+    let floors = floors.taken();
     let size = format!("{records} records");
-    floors.print(&idle, &format!("{size}, idle"));
+    floors.print(idle, &format!("{size}, idle"));
     floors.print(
-        &busy,
+        busy,
         &format!("{size}, {rate:.0} edits/s from other districts"),
     );
     floors.print(
-        &beside,
+        beside,
         &format!(
             "{size}, beside a first sync of {NEWCOMER_RECORDS} records that took {synced:.1} s"
         ),
@@ -76,12 +87,17 @@ struct Taken {
     bytes: Vec<f64>,
 }
 
-async fn many(above: &Engine, engine: &Engine, edits: &mut Edits) -> anyhow::Result<Taken> {
-    let mut taken = Taken::default();
-    for _ in 0..EDITS {
+async fn many(
+    above: &Engine,
+    engine: &Engine,
+    edits: &mut Edits,
+    count: usize,
+    taken: &mut Taken,
+) -> anyhow::Result<()> {
+    for _ in 0..count {
         taken.add(one(above, engine, edits).await?);
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// While other districts write; how many edits a second those made.
@@ -95,19 +111,23 @@ async fn beside_others(
     let (mut nodes, mut writers) = (Vec::new(), JoinSet::new());
     let (over, made) = (Arc::new(AtomicBool::new(false)), Arc::default());
     for letter in OTHERS {
-        let (node, edits) = other(place, above, letter, records).await?;
-        let (over, made) = (Arc::clone(&over), Arc::clone(&made));
-        writers.spawn(write(node.engine(), edits, over, made));
-        nodes.push(node);
+        nodes.push(other(place, above, letter, records).await?);
     }
     let watch = Stopwatch::start();
-    let taken = many(above, engine, edits).await?;
+    let mut others = Vec::new();
+    for (node, edits) in nodes {
+        let (over, made) = (Arc::clone(&over), Arc::clone(&made));
+        writers.spawn(write(node.engine(), edits, over, made));
+        others.push(node);
+    }
+    let mut taken = Taken::default();
+    many(above, engine, edits, EDITS, &mut taken).await?;
     let rate = real(made.load(Ordering::Relaxed)) / watch.seconds();
     over.store(true, Ordering::Relaxed);
     while let Some(ended) = writers.join_next().await {
         ended??;
     }
-    for node in nodes {
+    for node in others {
         node.stop().await;
     }
     Ok((taken, rate))
@@ -228,28 +248,58 @@ async fn one(above: &Engine, engine: &Engine, edits: &mut Edits) -> anyhow::Resu
     }))
 }
 
-/// The bare commit and the bare round trip, at once after one another and with the edits' rests.
+/// The bare commit and the bare round trip: at once after one another, and with the edits' rests.
 struct Floors {
+    store: BareStore,
+    line: Line,
+    commits: [Vec<f64>; 2],
+    round_trips: [Vec<f64>; 2],
+}
+
+impl Floors {
+    async fn prepare(place: &Place, data: &std::path::Path) -> anyhow::Result<Self> {
+        let rows = rows::of_node(data).await?;
+        Ok(Self {
+            store: BareStore::fill(place, &rows, 2 * EDITS)?,
+            line: Line::open().await?,
+            commits: Default::default(),
+            round_trips: Default::default(),
+        })
+    }
+
+    async fn slice(&mut self, count: usize) -> anyhow::Result<()> {
+        for (index, rest) in [Duration::ZERO, REST].into_iter().enumerate() {
+            let commits = self.store.commits_ms(count, rest).await?;
+            self.commits[index].extend(commits);
+            let round_trips = self.line.round_trips_ms(count, rest).await?;
+            self.round_trips[index].extend(round_trips);
+        }
+        Ok(())
+    }
+
+    fn taken(self) -> Bare {
+        let [commit, rested_commit] = self.commits.map(Spread::of);
+        let [round_trip, rested_round_trip] = self.round_trips.map(Spread::of);
+        Bare {
+            commit,
+            round_trip,
+            rested_commit,
+            rested_round_trip,
+        }
+    }
+}
+
+/// What the floors took, in milliseconds.
+struct Bare {
     commit: Spread,
     round_trip: Spread,
     rested_commit: Spread,
     rested_round_trip: Spread,
 }
 
-impl Floors {
-    async fn measure(place: &Place, data: &std::path::Path) -> anyhow::Result<Self> {
-        let rows = rows::of_node(data).await?;
-        let none = Duration::ZERO;
-        Ok(Self {
-            commit: edits::bare_commits_ms(place, &rows, EDITS, none).await?,
-            round_trip: quic::round_trips_ms(EDITS, none).await?,
-            rested_commit: edits::bare_commits_ms(place, &rows, EDITS, REST).await?,
-            rested_round_trip: quic::round_trips_ms(EDITS, REST).await?,
-        })
-    }
-
-    fn print(&self, taken: &Taken, size: &str) {
-        let there = Spread::of(taken.there.clone());
+impl Bare {
+    fn print(&self, taken: Taken, size: &str) {
+        let there = Spread::of(taken.there);
         let size = format!("{size}, {} edits", there.count());
         for share in [50, 99] {
             let floor = |name, commit: &Spread, round_trip: &Spread| Floor {
@@ -272,16 +322,13 @@ impl Floors {
             let figure = format!("live edit to the overview, p{share}");
             sheet::single(&figure, &size, "ms", there.percentile(share), &floors);
         }
-        let (here, back) = (
-            Spread::of(taken.here.clone()),
-            Spread::of(taken.back.clone()),
-        );
+        let (here, back) = (Spread::of(taken.here), Spread::of(taken.back));
         sheet::remark(&format!(
             "durable at the district {:.2} ms, acknowledged there {:.2} ms (p50)",
             here.median(),
             back.median(),
         ));
-        let bytes = Spread::of(taken.bytes.clone());
+        let bytes = Spread::of(taken.bytes);
         sheet::spread(
             "live edit, bytes of our frames with the acknowledgement",
             &size,

@@ -29,32 +29,60 @@ const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0]
 /// What an answerer does between question and answer.
 pub(crate) type Work = Arc<dyn Fn(usize) -> anyhow::Result<()> + Send + Sync>;
 
-/// Milliseconds of question and answer on one open stream, one after the other, so long apart.
-pub(crate) async fn round_trips_ms(count: usize, rest: Duration) -> anyhow::Result<Spread> {
-    let server = listening()?;
-    let address = server.local_addr()?;
-    let answering = tokio::spawn(async move {
-        let connection = server.accept().await.context("somebody dials")?.await?;
-        answer_all(&connection).await?;
-        anyhow::Ok(server)
-    });
-    let endpoint = dialling()?;
-    let connection = endpoint.connect(address, "figures")?.await?;
-    let (mut out, mut answers) = connection.open_bi().await?;
-    let mut taken = Vec::with_capacity(count);
-    for _ in 0..count {
-        if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
-        }
-        let watch = Stopwatch::start();
-        out.write_all(&[2; ASKED]).await?;
-        answers.read_exact(&mut [0; ANSWERED]).await?;
-        taken.push(watch.millis());
+/// A connection with one open stream, on which questions are answered at once.
+#[derive(Debug)]
+pub(crate) struct Line {
+    out: quinn::SendStream,
+    answers: quinn::RecvStream,
+    /// Kept, so that the connection lives.
+    _ends: [quinn::Endpoint; 2],
+    answering: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Line {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        let server = listening()?;
+        let address = server.local_addr()?;
+        let accepting = server.clone();
+        let answering = tokio::spawn(async move {
+            let connection = accepting.accept().await.context("somebody dials")?.await?;
+            answer_all(&connection).await
+        });
+        let endpoint = dialling()?;
+        let connection = endpoint.connect(address, "figures")?.await?;
+        let (out, answers) = connection.open_bi().await?;
+        Ok(Self {
+            out,
+            answers,
+            _ends: [server, endpoint],
+            answering,
+        })
     }
-    out.finish()?;
-    connection.close(0_u32.into(), b"");
-    answering.await??;
-    Ok(Spread::of(taken))
+
+    /// Milliseconds of questions and answers, one after the other, so long apart.
+    pub(crate) async fn round_trips_ms(
+        &mut self,
+        count: usize,
+        rest: Duration,
+    ) -> anyhow::Result<Vec<f64>> {
+        let mut taken = Vec::with_capacity(count);
+        for _ in 0..count {
+            if !rest.is_zero() {
+                tokio::time::sleep(rest).await;
+            }
+            let watch = Stopwatch::start();
+            self.out.write_all(&[2; ASKED]).await?;
+            self.answers.read_exact(&mut [0; ANSWERED]).await?;
+            taken.push(watch.millis());
+        }
+        Ok(taken)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.answering.abort();
+    }
 }
 
 /// Milliseconds of a handshake and one question and answer, each on a connection of its own.
