@@ -1,20 +1,25 @@
 //! The figures of the design, measured on real nodes: real stores on disk, real QUIC on loopback.
 //!
 //! `cargo bench -p raccordo-tests --bench figures -- [NAME…] [--records N] [--rounds N] [--folder DIR]`
-//! where NAME is one of `import edits first-sync reconnect live start`; all of them without one.
-//! `--records N` takes N records (per node for `import`, `edits`, `live` and `start`, in all for
-//! `first-sync` and `reconnect`) in place of each figure's own size. Every figure is printed with
-//! its size, its unit and its floor or twin from the same run; the machine's noise comes last.
+//! where NAME is one of `import edits live first-sync reconnect changed fan-out start`; all of them
+//! without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
+//! in all for the others; districts for `fan-out`) in place of each figure's own sizes; `--folder`
+//! also keeps what is costly to fill for the next run. Every figure is printed with its size, its
+//! unit and its floor or twin from the same run; the machine's noise comes last.
 
 mod figures {
     pub(crate) mod bare;
+    pub(crate) mod changed;
     pub(crate) mod edits;
     pub(crate) mod entries;
+    pub(crate) mod fan_out;
     pub(crate) mod first_sync;
     pub(crate) mod import;
     pub(crate) mod live;
     pub(crate) mod machine;
     pub(crate) mod nodes;
+    pub(crate) mod pair;
+    pub(crate) mod processes;
     pub(crate) mod quic;
     pub(crate) mod reconnect;
     pub(crate) mod rows;
@@ -23,14 +28,14 @@ mod figures {
     pub(crate) mod stopwatch;
 }
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Parser;
 use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
-use figures::{edits, first_sync, import, live, reconnect, start};
+use figures::{changed, edits, fan_out, first_sync, import, live, reconnect, start};
 
 /// As the program has it; the floors have it too.
 #[global_allocator]
@@ -54,17 +59,22 @@ pub(crate) struct Arguments {
     /// Folder on the disk to measure on; the target folder's without it.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// File to append the figures to as lines of JSON; one in the target folder without it.
+    #[arg(long)]
+    lines: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "import",
     "edits",
+    "live",
     "first-sync",
     "reconnect",
-    "live",
+    "changed",
+    "fan-out",
     "start",
 ];
 
@@ -92,14 +102,15 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let place = figures::nodes::Place::new(arguments.folder.as_deref())?;
     let size = |own: u32| arguments.records.unwrap_or(own);
-    let sizes = |own: [u32; 2]| {
+    let sizes = |own: &[u32]| {
         arguments
             .records
             .map_or(own.to_vec(), |records| vec![records])
     };
+    let own_lines = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures.jsonl");
+    figures::sheet::head(arguments.lines.as_deref().unwrap_or(&own_lines))?;
     let mut noise = Noise::default();
     noise.sample(place.path())?;
-    figures::sheet::head();
     if wanted("import") {
         import::measure(&place, size(2_500), arguments.rounds).await?;
         noise.sample(place.path())?;
@@ -117,13 +128,25 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         noise.sample(place.path())?;
     }
     if wanted("reconnect") {
-        for records in sizes([1_000, 10_000]) {
+        for records in sizes(&[1_000, 10_000, 100_000]) {
             reconnect::measure(&place, records, arguments.rounds).await?;
         }
         noise.sample(place.path())?;
     }
+    if wanted("changed") {
+        for records in sizes(&[1_000, 10_000]) {
+            changed::measure(&place, records, arguments.rounds).await?;
+        }
+        noise.sample(place.path())?;
+    }
+    if wanted("fan-out") {
+        for districts in sizes(&[10, 60]) {
+            fan_out::measure(&place, usize::try_from(districts)?).await?;
+        }
+        noise.sample(place.path())?;
+    }
     if wanted("start") {
-        for records in sizes([10_000, 100_000]) {
+        for records in sizes(&[10_000, 100_000]) {
             start::measure(&place, records).await?;
         }
         noise.sample(place.path())?;

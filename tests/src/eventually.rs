@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long something that happens by itself may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -65,4 +65,24 @@ pub async fn moment(long: Duration) {
 /// `Ok` where the condition holds, else what was seen.
 pub fn seen(holds: bool, instead: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(instead()) }
+}
+
+/// Runs from its start: how long something took, for what a story tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Elapsed {
+    started: Instant,
+}
+
+impl Elapsed {
+    /// Starts now.
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
 }

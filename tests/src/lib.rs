@@ -15,4 +15,5 @@ pub mod listener;
 pub mod process;
 pub mod relay;
 pub mod stranger;
+pub mod usage;
 pub mod workload;

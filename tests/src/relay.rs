@@ -1,38 +1,27 @@
 //! A network between two nodes that tests can cut: a UDP relay inside this process.
 //!
 //! Who dials the relay's address reaches the target, which may move. Either way can be cut and
-//! healed at any time; weather (loss, delay, repetition) comes from a seed. The relay counts what
-//! arrives, also while it is cut.
+//! healed at any time; large datagrams can be swallowed; the dialler's address can change as behind
+//! a NAT that forgot it; weather comes from a seed. The relay counts what arrives, also while it is
+//! cut.
+
+mod post;
+mod weather;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-use crate::chance::Chance;
-use crate::eventually::moment;
+use post::{Letter, Post};
+
+pub use weather::{Arrival, Way, Weather};
 
 /// Largest datagram.
 const DATAGRAM_BYTES_MAX: usize = 1 << 16;
-
-/// What the network does to each datagram; shares in percent.
-#[derive(Debug, Clone, Copy)]
-pub struct Weather {
-    /// Chance is made from it.
-    pub seed: u64,
-    /// Lost.
-    pub lost: u64,
-    /// Arriving twice.
-    pub repeated: u64,
-    /// Arriving late, and so out of order.
-    pub delayed: u64,
-    /// Longest delay, in milliseconds.
-    pub delay_ms: u64,
-}
 
 /// A relay; it ends when dropped.
 #[derive(Debug)]
@@ -44,13 +33,24 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct State {
-    front: UdpSocket,
+    front: Arc<UdpSocket>,
     target: Mutex<Option<SocketAddr>>,
-    cut_up: AtomicBool,
-    cut_down: AtomicBool,
-    arrived_up: AtomicU64,
-    weather: Mutex<Option<(Weather, Chance)>>,
+    up: OneWay,
+    down: OneWay,
+    largest: AtomicUsize,
+    weather: Mutex<Option<Weather>>,
+    post: Post,
     flows: Mutex<BTreeMap<SocketAddr, Flow>>,
+}
+
+/// What is known of one way.
+#[derive(Debug, Default)]
+struct OneWay {
+    cut: AtomicBool,
+    arrived: AtomicU64,
+    too_large: AtomicU64,
+    /// Number of the next datagram in this weather.
+    next: AtomicU64,
 }
 
 /// One dialler's way to the target.
@@ -63,25 +63,29 @@ struct Flow {
 impl Relay {
     /// A relay on a free port; it leads nowhere until [`Relay::lead_to`].
     pub async fn open() -> Self {
-        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port can be bound");
+        Self::open_at(0).await.expect("a free port can be bound")
+    }
+
+    /// A relay on this port.
+    pub async fn open_at(port: u16) -> std::io::Result<Self> {
+        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = front.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State {
-            front,
+            front: Arc::new(front),
             target: Mutex::default(),
-            cut_up: AtomicBool::default(),
-            cut_down: AtomicBool::default(),
-            arrived_up: AtomicU64::default(),
+            up: OneWay::default(),
+            down: OneWay::default(),
+            largest: AtomicUsize::new(DATAGRAM_BYTES_MAX),
             weather: Mutex::default(),
+            post: Post::open(),
             flows: Mutex::default(),
         });
         let front = tokio::spawn(carry_up(Arc::clone(&state)));
-        Self {
+        Ok(Self {
             address,
             state,
             front,
-        }
+        })
     }
 
     /// Where to dial.
@@ -102,28 +106,52 @@ impl Relay {
 
     /// Cuts the way to the target only.
     pub fn cut_up(&self) {
-        self.state.cut_up.store(true, Ordering::Relaxed);
+        self.state.up.cut.store(true, Ordering::Relaxed);
     }
 
     /// Cuts the way back only.
     pub fn cut_down(&self) {
-        self.state.cut_down.store(true, Ordering::Relaxed);
+        self.state.down.cut.store(true, Ordering::Relaxed);
     }
 
     /// Heals both ways.
     pub fn heal(&self) {
-        self.state.cut_up.store(false, Ordering::Relaxed);
-        self.state.cut_down.store(false, Ordering::Relaxed);
+        self.state.up.cut.store(false, Ordering::Relaxed);
+        self.state.down.cut.store(false, Ordering::Relaxed);
     }
 
-    /// Lets the weather change.
+    /// Lets the weather change; datagrams are counted anew.
     pub fn weather(&self, weather: Option<Weather>) {
-        *lock(&self.state.weather) = weather.map(|weather| (weather, Chance::new(weather.seed)));
+        let mut current = lock(&self.state.weather);
+        self.state.up.next.store(0, Ordering::Relaxed);
+        self.state.down.next.store(0, Ordering::Relaxed);
+        *current = weather;
+    }
+
+    /// Swallows datagrams of more bytes than this, both ways, as a narrow network does that sends no
+    /// word of it.
+    pub fn narrow(&self, bytes: usize) {
+        self.state.largest.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives every dialler another address in the target's eyes; what the target still sends to the
+    /// old one is lost.
+    pub async fn rebind(&self) {
+        let diallers: Vec<SocketAddr> = lock(&self.state.flows).keys().copied().collect();
+        for dialler in diallers {
+            open_flow(&self.state, dialler).await;
+        }
     }
 
     /// Datagrams that diallers have sent so far, carried or not.
     pub fn arrived(&self) -> u64 {
-        self.state.arrived_up.load(Ordering::Relaxed)
+        self.state.up.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Datagrams swallowed for their size so far, of both ways.
+    pub fn too_large(&self) -> u64 {
+        let of = |one_way: &OneWay| one_way.too_large.load(Ordering::Relaxed);
+        of(&self.state.up) + of(&self.state.down)
     }
 }
 
@@ -136,6 +164,29 @@ impl Drop for Relay {
     }
 }
 
+impl State {
+    /// What becomes of one datagram: the copies that arrive.
+    fn fate(&self, way: Way, bytes: usize) -> Vec<Arrival> {
+        let one_way = match way {
+            Way::Up => &self.up,
+            Way::Down => &self.down,
+        };
+        one_way.arrived.fetch_add(1, Ordering::Relaxed);
+        if bytes > self.largest.load(Ordering::Relaxed) {
+            one_way.too_large.fetch_add(1, Ordering::Relaxed);
+            return Vec::new();
+        }
+        if one_way.cut.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let weather = lock(&self.weather);
+        match weather.as_ref() {
+            None => vec![Arrival::PROMPT],
+            Some(weather) => weather.fate(way, one_way.next.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
 async fn carry_up(state: Arc<State>) {
     let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
     loop {
@@ -143,23 +194,23 @@ async fn carry_up(state: Arc<State>) {
         let Ok((length, dialler)) = state.front.recv_from(&mut datagram).await else {
             continue;
         };
-        state.arrived_up.fetch_add(1, Ordering::Relaxed);
+        let arrivals = state.fate(Way::Up, length);
         let target = *lock(&state.target);
         let Some(target) = target else { continue };
-        if state.cut_up.load(Ordering::Relaxed) {
+        if arrivals.is_empty() {
             continue;
         }
         let back = match flow(&state, dialler) {
             Some(back) => back,
             None => open_flow(&state, dialler).await,
         };
-        for delay in fate(&state) {
-            let (back, copy) = (Arc::clone(&back), datagram[..length].to_vec());
-            deliver(
-                delay,
-                async move { back.send_to(&copy, target).await.is_ok() },
-            )
-            .await;
+        for arrival in arrivals {
+            let letter = Letter {
+                from: Arc::clone(&back),
+                to: target,
+                datagram: arrival.of(&datagram[..length]),
+            };
+            state.post.send(arrival.after, letter).await;
         }
     }
 }
@@ -170,15 +221,13 @@ async fn carry_down(state: Arc<State>, back: Arc<UdpSocket>, dialler: SocketAddr
         let Ok((length, _)) = back.recv_from(&mut datagram).await else {
             continue;
         };
-        if state.cut_down.load(Ordering::Relaxed) {
-            continue;
-        }
-        for delay in fate(&state) {
-            let (state, copy) = (Arc::clone(&state), datagram[..length].to_vec());
-            deliver(delay, async move {
-                state.front.send_to(&copy, dialler).await.is_ok()
-            })
-            .await;
+        for arrival in state.fate(Way::Down, length) {
+            let letter = Letter {
+                from: Arc::clone(&state.front),
+                to: dialler,
+                datagram: arrival.of(&datagram[..length]),
+            };
+            state.post.send(arrival.after, letter).await;
         }
     }
 }
@@ -189,54 +238,21 @@ fn flow(state: &State, dialler: SocketAddr) -> Option<Arc<UdpSocket>> {
         .map(|flow| Arc::clone(&flow.back))
 }
 
+/// A new address for a dialler; an older one is given up.
 async fn open_flow(state: &Arc<State>, dialler: SocketAddr) -> Arc<UdpSocket> {
     let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .expect("a free port can be bound");
     let back = Arc::new(back);
     let task = tokio::spawn(carry_down(Arc::clone(state), Arc::clone(&back), dialler));
-    lock(&state.flows).insert(
-        dialler,
-        Flow {
-            back: Arc::clone(&back),
-            task,
-        },
-    );
+    let flow = Flow {
+        back: Arc::clone(&back),
+        task,
+    };
+    if let Some(older) = lock(&state.flows).insert(dialler, flow) {
+        older.task.abort();
+    }
     back
-}
-
-/// What becomes of one datagram: a delay for each copy that arrives.
-fn fate(state: &State) -> Vec<Duration> {
-    let mut weather = lock(&state.weather);
-    let Some((weather, chance)) = weather.as_mut() else {
-        return vec![Duration::ZERO];
-    };
-    if chance.percent(weather.lost) {
-        return Vec::new();
-    }
-    let copies = 1 + usize::from(chance.percent(weather.repeated));
-    let mut delay = || {
-        let late = chance.percent(weather.delayed);
-        let delay_ms = if late {
-            chance.between(0, weather.delay_ms)
-        } else {
-            0
-        };
-        Duration::from_millis(delay_ms)
-    };
-    (0..copies).map(|_| delay()).collect()
-}
-
-async fn deliver(delay: Duration, sending: impl Future<Output = bool> + Send + 'static) {
-    if delay.is_zero() {
-        // Datagrams get lost: that is what they are.
-        sending.await;
-    } else {
-        tokio::spawn(async move {
-            moment(delay).await;
-            sending.await
-        });
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -245,6 +261,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::eventually::{eventually, never, seen};
 
@@ -298,6 +316,7 @@ mod tests {
             repeated: 20,
             delayed: 20,
             delay_ms: 5,
+            ..Weather::default()
         }));
         for number in 0..200_u8 {
             dialler.send(&[number]).await.unwrap();
@@ -314,5 +333,53 @@ mod tests {
         once.sort_unstable();
         once.dedup();
         assert!(once.len() < arrived.len(), "something arrived twice");
+    }
+
+    #[tokio::test]
+    async fn a_narrow_network_swallows_what_is_too_large() {
+        let (relay, dialler, target) = pair().await;
+        relay.narrow(4);
+        dialler.send(b"large").await.unwrap();
+        dialler.send(b"fits").await.unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = target.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"fits");
+        target.send_to(b"large", from).await.unwrap();
+        target.send_to(b"fits", from).await.unwrap();
+        assert_eq!(dialler.recv(&mut buffer).await.unwrap(), 4);
+        assert_eq!(relay.too_large(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_dialler_has_another_address_after_a_rebind_and_the_old_one_is_dead() {
+        let (relay, dialler, target) = pair().await;
+        let mut buffer = [0; 16];
+        dialler.send(b"before").await.unwrap();
+        let (_, old) = target.recv_from(&mut buffer).await.unwrap();
+        relay.rebind().await;
+        target.send_to(b"lost", old).await.ok();
+        dialler.send(b"after").await.unwrap();
+        let (_, new) = target.recv_from(&mut buffer).await.unwrap();
+        assert_ne!(old, new);
+        target.send_to(b"answer", new).await.unwrap();
+        assert_eq!(dialler.recv(&mut buffer).await.unwrap(), 6);
+    }
+
+    #[tokio::test]
+    async fn latency_holds_every_datagram_back() {
+        let (relay, dialler, target) = pair().await;
+        relay.weather(Some(Weather {
+            latency_ms: 200,
+            ..Weather::default()
+        }));
+        dialler.send(b"slow").await.unwrap();
+        let mut buffer = [0; 16];
+        let early = Duration::from_millis(100);
+        assert!(
+            tokio::time::timeout(early, target.recv(&mut buffer))
+                .await
+                .is_err()
+        );
+        assert_eq!(target.recv(&mut buffer).await.unwrap(), 4);
     }
 }

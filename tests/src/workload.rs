@@ -187,7 +187,7 @@ pub fn review(chance: &mut Chance, day: Date) -> Value {
         "on": day.to_string(),
         "bodies": ["SSD", chance.pick(&HEALTH_BODIES), "CPI"],
         "decision": chance.pick(&["continue", "revise", "suspend"]),
-        "summary": text(chance, 40),
+        "summary": words(chance, 40),
         "next_on": later(chance, day, 30, 120).to_string(),
     })
 }
@@ -206,6 +206,22 @@ pub fn instrument(chance: &mut Chance, day: Date) -> Value {
         "state": "planned",
         "outcome": null,
     })
+}
+
+/// An invented edit that alters a record whatever its state, as a JSON patch; `mark` must be new to
+/// the record.
+pub fn addition(chance: &mut Chance, mark: u64) -> Value {
+    let day = some_day();
+    let (path, value) = match chance.between(0, 99) {
+        0..40 => (format!("/reviews/n{mark:x}"), review(chance, day)),
+        40..75 => {
+            let name = *chance.pick(&PLANS);
+            let path = format!("/plans/{name}/interventions/n{mark:x}");
+            (path, intervention(chance, day))
+        }
+        _ => (format!("/instruments/n{mark:x}"), instrument(chance, day)),
+    };
+    json!([{"op": "add", "path": path, "value": value}])
 }
 
 /// One edit, in a round of edits, of a project now in `state`: where, and what is set there.
@@ -246,7 +262,7 @@ fn plan(chance: &mut Chance, name: &str, opened: Date) -> Value {
     let mut interventions = Map::new();
     for index in 0..2 {
         let goal = json!({
-            "text": text(chance, 12),
+            "text": words(chance, 12),
             "horizon": chance.pick(&["short", "medium", "long"]),
             "due": later(chance, opened, 90, 330).to_string(),
             "reached": null,
@@ -277,8 +293,9 @@ fn operator(chance: &mut Chance) -> String {
     format!("op-{:03}", chance.between(1, 40))
 }
 
-fn text(chance: &mut Chance, words: usize) -> String {
-    (0..words)
+/// So many invented words.
+pub fn words(chance: &mut Chance, count: usize) -> String {
+    (0..count)
         .map(|_| *chance.pick(&WORDS))
         .collect::<Vec<_>>()
         .join(" ")

@@ -3,8 +3,9 @@
 //! Guarantees: the first retry comes within a second, no delay exceeds [`DELAY_MAX_MS`], and half of
 //! each delay is jitter, so that many nodes that lost one peer together do not come back together.
 
-/// Longest delay between two dials, in milliseconds.
-pub const DELAY_MAX_MS: u64 = 30_000;
+/// Longest delay between two dials, in milliseconds. Data is to flow within 10 s of a network's
+/// return, however long it was gone: this delay, and the rest of an attempt that was under way.
+pub const DELAY_MAX_MS: u64 = 5_000;
 
 /// Longest delay before the first retry, in milliseconds.
 pub const DELAY_FIRST_MS: u64 = 1_000;
@@ -37,6 +38,6 @@ mod tests {
     #[test]
     fn delays_grow_with_the_failures() {
         let delays: Vec<u64> = (1..=8).map(|failures| next_delay_ms(failures, 0)).collect();
-        assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]);
+        assert_eq!(delays, [500, 1000, 2000, 2500, 2500, 2500, 2500, 2500]);
     }
 }

@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use automerge::transaction::{Transactable as _, Transaction};
 use automerge::{
     Automerge, Change, ObjId, ObjType, Prop, ROOT, ReadDoc as _, ScalarValue, hydrate,
 };
-use raccordo_node::store::{Batch, Options, Store};
-use raccordo_transport::{PeerId, SignedEntry, verify};
+use raccordo_node::store::{Batch, Options, Store, Table};
+use raccordo_transport::{PeerId, SignedEntry, SignedHeader, verify, verify_signature};
 use serde_json::Value;
 
 use super::entries::Log;
 use super::rows::{Row, batch};
 use super::stopwatch::Stopwatch;
+
+/// What stands before the header that an author signs.
+const ENTRY_LABEL: &[u8] = b"raccordo-entry-1\0";
+/// Bytes that are compressed together, and how hard.
+const FRAME_BYTES: usize = 1 << 20;
+const ZSTD_LEVEL: i32 = 3;
 
 /// Seconds that Automerge alone takes for the lines: parse, create or edit, commit, take the
 /// change; one thread, no rules, no disk.
@@ -76,6 +82,124 @@ pub(crate) fn verify_and_apply(logs: Vec<Log>) -> anyhow::Result<(f64, f64)> {
         std::hint::black_box(&document);
     }
     Ok((verify_seconds, watch.seconds()))
+}
+
+/// Seconds of verifying the later entries and applying them to documents that hold the log.
+pub(crate) fn verify_and_add(log: Log, later: Vec<SignedEntry>) -> anyhow::Result<f64> {
+    let mut documents = documents_of(vec![log.entries])?;
+    let watch = Stopwatch::start();
+    for entry in later {
+        let (document, body) = verified_body(entry, &log.signer)?;
+        let document = documents.get_mut(&document).context("it is in the log")?;
+        document.apply_changes([Change::from_bytes(body)?])?;
+    }
+    let seconds = watch.seconds();
+    std::hint::black_box(documents);
+    Ok(seconds)
+}
+
+/// The documents' saves and headers: what a new peer needs to hold and to prove them.
+#[derive(Debug)]
+pub(crate) struct Saves {
+    signers: Vec<PeerId>,
+    headers: Vec<Vec<SignedHeader>>,
+    documents: Vec<Vec<u8>>,
+}
+
+impl Saves {
+    /// Of every document of the logs.
+    pub(crate) fn of(logs: Vec<Log>) -> anyhow::Result<Self> {
+        let signers = logs.iter().map(|log| log.signer).collect();
+        let headers = logs.iter().map(|log| {
+            let entries = log.entries.iter();
+            entries.map(SignedEntry::signed_header).collect()
+        });
+        let headers = headers.collect();
+        let documents = documents_of(logs.into_iter().map(|log| log.entries).collect())?;
+        let documents = documents.into_values();
+        let documents = documents
+            .map(|document| document.save_nocompress())
+            .collect();
+        Ok(Self {
+            signers,
+            headers,
+            documents,
+        })
+    }
+
+    /// Seconds of verifying every header and of loading every save, one thread.
+    pub(crate) fn verify_and_load(&self) -> anyhow::Result<(f64, f64)> {
+        let watch = Stopwatch::start();
+        for (signer, headers) in self.signers.iter().zip(&self.headers) {
+            for signed in headers {
+                let message = [ENTRY_LABEL, &signed.header.to_bytes()].concat();
+                ensure!(
+                    verify_signature(signer, &message, &signed.signature),
+                    "the signature holds"
+                );
+            }
+        }
+        let verified = watch.seconds();
+        let watch = Stopwatch::start();
+        for save in &self.documents {
+            std::hint::black_box(Automerge::load(save)?);
+        }
+        Ok((verified, watch.seconds()))
+    }
+
+    /// Bytes of the saves, as they are and in zstd -3, and of the signatures.
+    pub(crate) fn bytes(&self) -> anyhow::Result<(usize, usize, usize)> {
+        let raw = self.documents.iter().map(Vec::len).sum();
+        let saves: Vec<&[u8]> = self.documents.iter().map(Vec::as_slice).collect();
+        let signatures = self.headers.iter().map(|headers| 64 * headers.len()).sum();
+        Ok((raw, packed(&saves)?, signatures))
+    }
+}
+
+/// Bytes of these in zstd -3, a mebibyte at a time, as they would cross a wire.
+pub(crate) fn packed(parts: &[&[u8]]) -> anyhow::Result<usize> {
+    let mut bytes = 0;
+    let mut frame = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        frame.extend_from_slice(part);
+        if frame.len() >= FRAME_BYTES || index + 1 == parts.len() {
+            bytes += zstd::bulk::compress(&frame, ZSTD_LEVEL)?.len();
+            frame.clear();
+        }
+    }
+    Ok(bytes)
+}
+
+/// Seconds of committing these entries at once, header and body, in a store of its own.
+pub(crate) fn commit_entries(folder: &Path, entries: &[SignedEntry]) -> anyhow::Result<f64> {
+    let rows = entries.iter().flat_map(|entry| {
+        let header = entry.header.to_bytes().to_vec();
+        let key = [&entry.header.document[..], &entry.header.seq.to_be_bytes()].concat();
+        let number = entry.header.seq.to_be_bytes().to_vec();
+        [
+            (Table::Entries, number, header),
+            (Table::Changes, key, entry.body.clone()),
+        ]
+    });
+    commit_alone(folder, vec![rows.collect()])
+}
+
+fn documents_of(logs: Vec<Vec<SignedEntry>>) -> anyhow::Result<BTreeMap<[u8; 16], Automerge>> {
+    let mut changes: BTreeMap<[u8; 16], Vec<Change>> = BTreeMap::new();
+    for entry in logs.into_iter().flatten() {
+        let change = Change::from_bytes(entry.body)?;
+        changes
+            .entry(entry.header.document)
+            .or_default()
+            .push(change);
+    }
+    let mut documents = BTreeMap::new();
+    for (id, changes) in changes {
+        let mut document = Automerge::new();
+        document.apply_changes(changes)?;
+        documents.insert(id, document);
+    }
+    Ok(documents)
 }
 
 /// Seconds of committing these rows, so many batches as given, in a store of its own.

@@ -1,10 +1,12 @@
 //! Durable edits a second: one at a time, and sixteen at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use raccordo_crdt_model::{DocumentId, Heads, ImportLine, ImportOp, Kind, Patch};
 use raccordo_node::engine::{Engine, Principal};
+use raccordo_node::store::{Options, Store};
 
 use super::bare::commit_alone;
 use super::nodes::{self, Place, sentence};
@@ -190,22 +192,40 @@ fn bare(place: &Place, rows: &[rows::Row], edits: usize, each: usize) -> anyhow:
     Ok(real(edits) / seconds)
 }
 
-/// Milliseconds of one bare durable commit of a single edit, one after the other.
-pub(crate) fn bare_commits_ms(
-    place: &Place,
-    rows: &[rows::Row],
-    edits: usize,
-) -> anyhow::Result<Spread> {
-    let folder = place.free("edits-bare")?;
-    commit_alone(&folder, rows::in_windows(rows, 1))?;
-    let store =
-        raccordo_node::store::Store::open(&folder, &raccordo_node::store::Options::default())?;
-    let mut taken = Vec::with_capacity(edits);
-    for edit in rows::of_edits(rows, edits, 1) {
-        let batch = rows::batch(edit);
-        let watch = Stopwatch::start();
-        store.commit(batch)?;
-        taken.push(watch.millis());
+/// A store without a node, filled with a node's rows, and edits' rows to commit to it.
+#[derive(Debug)]
+pub(crate) struct BareStore {
+    store: Store,
+    edits: std::vec::IntoIter<Vec<rows::Row>>,
+}
+
+impl BareStore {
+    /// A store of these rows, for so many edits.
+    pub(crate) fn fill(place: &Place, rows: &[rows::Row], edits: usize) -> anyhow::Result<Self> {
+        let folder = place.free("edits-bare-store")?;
+        commit_alone(&folder, rows::in_windows(rows, 1))?;
+        Ok(Self {
+            store: Store::open(&folder, &Options::default())?,
+            edits: rows::of_edits(rows, edits, 1).into_iter(),
+        })
     }
-    Ok(Spread::of(taken))
+
+    /// Milliseconds of durable commits of one edit each, one after the other, so long apart.
+    pub(crate) async fn commits_ms(
+        &mut self,
+        count: usize,
+        rest: Duration,
+    ) -> anyhow::Result<Vec<f64>> {
+        let mut taken = Vec::with_capacity(count);
+        for edit in self.edits.by_ref().take(count) {
+            let batch = rows::batch(edit);
+            if !rest.is_zero() {
+                tokio::time::sleep(rest).await;
+            }
+            let watch = Stopwatch::start();
+            self.store.commit(batch)?;
+            taken.push(watch.millis());
+        }
+        Ok(taken)
+    }
 }

@@ -1,159 +1,278 @@
 //! First sync: four districts, filled while cut off, join; until the coordination holds it all.
+//!
+//! Every node is a process of its own, so that memory and processor time are each side's alone.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::bare::{commit_alone, verify_and_apply};
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use super::bare::{Saves, commit_alone, verify_and_apply};
 use super::entries::{Log, log_of};
 use super::machine;
-use super::nodes::{self, DISTRICTS, EDITS, Place, delivered};
+use super::nodes::{self, DISTRICTS, EDITS, Place};
+use super::processes::Process;
 use super::rows;
 use super::sheet::{self, Better, Floor};
 use super::stopwatch::{Stopwatch, real};
 
 /// How often the end is looked for.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(20);
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one measurement, told from top to bottom"
-)]
 pub(crate) async fn measure(place: &Place, records: u32) -> anyhow::Result<()> {
     let each = records / u32::try_from(DISTRICTS.len())?;
-    let (data, coordination) = nodes::fresh(place, "sync-coordination", None, false).await?;
-    let mut districts = Vec::new();
+    let mut folders = Vec::new();
     for letter in DISTRICTS {
-        let (_, node) = nodes::fresh(place, &format!("sync-{letter}"), Some(letter), false).await?;
-        nodes::import(&node.engine(), nodes::workload(letter, each, EDITS).lines()).await?;
-        districts.push(node);
+        folders.push(nodes::filled(place, letter, each).await?);
     }
-    let engines: Vec<_> = districts
-        .iter()
-        .map(raccordo_node::engine::Node::engine)
-        .collect();
-    machine::reset_peak();
-    let resident_before = machine::memory_mb("self").0;
-    let threads_before = machine::processor_seconds();
-    let processor_before = machine::process_seconds();
-    let watch = Stopwatch::start();
-    for engine in &engines {
-        nodes::join(&coordination.engine(), engine).await?;
-    }
-    let joined = watch.seconds();
-    nodes::until("everything is delivered", LOOK, || {
-        engines.iter().all(delivered)
-    })
-    .await?;
-    let seconds = watch.seconds();
-    let processor = machine::process_seconds() - processor_before;
-    let threads = machine::processor_seconds();
-    let (resident, peak) = machine::memory_mb("self");
-    nodes::ensure_equal(&coordination.engine(), &engines)?;
-    let peers = coordination.engine().peers();
-    let frames: u64 = peers
-        .iter()
-        .map(|peer| peer.stream_bytes_received + peer.stream_bytes_sent)
-        .sum();
-    let payload: u64 = peers
-        .iter()
-        .map(|peer| peer.udp_bytes_received + peer.udp_bytes_sent)
-        .sum();
-    let entries = coordination.engine().status().entries;
-    for node in districts {
-        node.stop().await;
-    }
-    coordination.stop().await;
-    let ours = Taken {
-        seconds,
-        joined,
-        processor,
-        frames,
-        payload,
-        entries,
+    let above = place.free("sync-coordination")?;
+    nodes::found(&above, None)?;
+    let taken = sync(&above, &folders).await?;
+    let rows = rows::of_node(&above).await?;
+    let commit = commit_alone(
+        &place.free("sync-bare")?,
+        rows::in_windows(&rows, DISTRICTS.len()),
+    )?;
+    let stored = rows::bytes(&rows);
+    drop(rows);
+    let logs_made = logs(each)?;
+    let processor = machine::process_seconds();
+    let (verify, apply) = verify_and_apply(logs_made)?;
+    let replay_processor = machine::process_seconds() - processor;
+    let saves = Saves::of(logs(each)?)?;
+    let processor = machine::process_seconds();
+    let (proofs, load) = saves.verify_and_load()?;
+    let floors = Floors {
+        replay: verify + apply,
+        replay_processor,
+        commit,
+        saves: proofs + load,
+        saves_processor: machine::process_seconds() - processor,
+        bytes: saves.bytes()?,
     };
-    let rows = rows::of_node(&data).await?;
-    let logs = logs(each)?;
-    let before = machine::process_seconds();
-    let (verify, apply) = verify_and_apply(logs)?;
-    let bare = machine::process_seconds() - before;
-    let commit = commit_alone(&place.free("sync-bare")?, rows::in_windows(&rows, 4))?;
-    ours.print(records, verify + apply, commit);
+    taken.print(records, &floors);
     sheet::remark(&format!(
-        "floor: verify {verify:.2} s + parse and apply {apply:.2} s (processor {bare:.2} s); bare store commit of the same {:.0} MB of rows, 4 batches: {commit:.2} s",
-        real(rows::bytes(&rows)) / 1e6
+        "floors: verify {verify:.2} s + parse and apply {apply:.2} s; verify headers {proofs:.2} s + load {load:.2} s; bare store commit of the same {:.0} MB of rows, 4 batches: {commit:.2} s",
+        real(stored) / 1e6
     ));
-    let moved = threads
-        .iter()
-        .map(|(name, seconds)| (name, seconds - threads_before.get(name).unwrap_or(&0.0)));
-    let moved: Vec<String> = moved
-        .filter(|(_, seconds)| *seconds > 0.05)
-        .map(|(name, seconds)| format!("{name} {seconds:.2}"))
-        .collect();
-    sheet::remark(&format!(
-        "processor seconds of the threads alive at the end: {}",
-        moved.join(", ")
-    ));
-    sheet::single(
-        "first sync, peak memory of all five nodes in one process",
-        &format!("{records} records"),
-        "MB",
-        peak,
-        &[Floor {
-            name: "before the sync",
-            value: resident_before,
-            better: Better::Less,
-        }],
-    );
-    sheet::remark(&format!("resident right after: {resident:.0} MB"));
     Ok(())
 }
 
+/// What a sync took.
 struct Taken {
     seconds: f64,
     joined: f64,
-    processor: f64,
-    frames: u64,
-    payload: u64,
+    frames: f64,
+    payload: f64,
     entries: u64,
+    receiver: Side,
+    /// The largest of the senders; processor time of all of them.
+    sender: Side,
+}
+
+/// One side: memory in MB, processor seconds.
+#[derive(Clone, Copy, Default)]
+struct Side {
+    before: f64,
+    peak: f64,
+    after: f64,
+    processor: f64,
+}
+
+async fn sync(above: &Path, folders: &[PathBuf]) -> anyhow::Result<Taken> {
+    let coordination = Process::start(above).await?;
+    let mut districts = Vec::new();
+    for (letter, folder) in DISTRICTS.into_iter().zip(folders) {
+        let territory = format!("frosinone/{}", letter.to_ascii_lowercase());
+        let invitation = coordination.invitation(&territory).await?;
+        districts.push((Process::start(folder).await?, invitation));
+    }
+    let before = side(&coordination);
+    let befores: Vec<Side> = districts.iter().map(|(process, _)| side(process)).collect();
+    coordination.reset_peak();
+    for (district, _) in &districts {
+        district.reset_peak();
+    }
+    let watch = Stopwatch::start();
+    for (district, invitation) in &districts {
+        district.join(invitation).await?;
+    }
+    let joined = watch.seconds();
+    for (district, _) in &districts {
+        while !delivered(&district.look("/api/v1/status").await?) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    let seconds = watch.seconds();
+    let receiver = since(before, &coordination);
+    let mut sender = Side::default();
+    for ((district, _), before) in districts.iter().zip(befores) {
+        let own = since(before, district);
+        sender = Side {
+            before: sender.before.max(own.before),
+            peak: sender.peak.max(own.peak),
+            after: sender.after.max(own.after),
+            processor: sender.processor + own.processor,
+        };
+        ensure_equal(&coordination, district).await?;
+    }
+    let status = coordination.look("/api/v1/status").await?;
+    let taken = Taken {
+        seconds,
+        joined,
+        frames: of_peers(&status, ["stream_bytes_sent", "stream_bytes_received"]),
+        payload: of_peers(&status, ["udp_bytes_sent", "udp_bytes_received"]),
+        entries: status["store"]["entries"].as_u64().unwrap_or_default(),
+        receiver,
+        sender,
+    };
+    for (district, _) in districts {
+        district.stop()?;
+    }
+    coordination.stop()?;
+    Ok(taken)
+}
+
+fn side(process: &Process) -> Side {
+    Side {
+        before: process.memory_mb().0,
+        processor: process.processor_seconds(),
+        ..Side::default()
+    }
+}
+
+fn since(before: Side, process: &Process) -> Side {
+    let (after, peak) = process.memory_mb();
+    Side {
+        peak,
+        after,
+        processor: process.processor_seconds() - before.processor,
+        ..before
+    }
+}
+
+/// Whether the coordination has acknowledged all that the district has.
+fn delivered(status: &Value) -> bool {
+    let mut peers = status["peers"].as_array().into_iter().flatten();
+    peers.any(|peer| {
+        peer["role"] == "coordination" && peer["state"] == "connected" && peer["to_send"] == 0
+    })
+}
+
+async fn ensure_equal(coordination: &Process, district: &Process) -> anyhow::Result<()> {
+    let own = district.look("/api/v1/overview").await?;
+    let own = &own["territories"][0];
+    let there = coordination.look("/api/v1/overview").await?;
+    let mut parts = there["territories"].as_array().into_iter().flatten();
+    let there = parts.find(|part| part["territory"] == own["territory"]);
+    let there = there.context("the coordination lists the territory")?;
+    ensure!(
+        own["digest"] == there["digest"],
+        "{}: the digests differ",
+        own["territory"]
+    );
+    Ok(())
+}
+
+fn of_peers(status: &Value, fields: [&str; 2]) -> f64 {
+    let peers = status["peers"].as_array().into_iter().flatten();
+    let values = peers.flat_map(|peer| fields.map(|field| peer[field].as_f64()));
+    values.flatten().sum()
+}
+
+/// What the same work takes without nodes.
+struct Floors {
+    /// Seconds of verify + batch apply.
+    replay: f64,
+    replay_processor: f64,
+    /// Seconds of the store's commit.
+    commit: f64,
+    /// Seconds of verify + load of saves.
+    saves: f64,
+    saves_processor: f64,
+    /// Bytes of the saves, raw and in zstd, and of the signatures.
+    bytes: (usize, usize, usize),
 }
 
 impl Taken {
-    fn print(&self, records: u32, floor: f64, commit: f64) {
+    fn print(&self, records: u32, floors: &Floors) {
         let size = format!(
             "{records} records x {EDITS} edits, 4 districts, {} entries",
             self.entries
         );
-        let floors = [
-            Floor {
-                name: "bare verify + batch apply, one thread, no disk",
-                value: floor,
-                better: Better::Less,
-            },
-            Floor {
-                name: "the same and the bare store commit",
-                value: floor + commit,
-                better: Better::Less,
-            },
+        let less = |name, value| Floor {
+            name,
+            value,
+            better: Better::Less,
+        };
+        let seconds = [
+            less(
+                "bare verify + load of saves, one thread, no disk",
+                floors.saves,
+            ),
+            less(
+                "bare verify + batch apply, one thread, no disk",
+                floors.replay,
+            ),
+            less(
+                "verify + batch apply + the bare store commit",
+                floors.replay + floors.commit,
+            ),
+        ];
+        sheet::single("first sync, durable", &size, "s", self.seconds, &seconds);
+        sheet::remark(&format!("of it joining {:.2} s", self.joined));
+        let processor = [
+            less("bare verify + load of saves", floors.saves_processor),
+            less("bare verify + batch apply", floors.replay_processor),
         ];
         sheet::single(
-            "first sync by log replay, durable",
+            "first sync, processor time of the receiver",
             &size,
             "s",
-            self.seconds,
-            &floors,
+            self.receiver.processor,
+            &processor,
         );
         sheet::remark(&format!(
-            "of it joining {:.2} s; processor of all five nodes {:.2} s on 2 cores",
-            self.joined, self.processor
+            "processor time of the four senders {:.2} s",
+            self.sender.processor
         ));
-        let megabytes = |bytes: u64| real(usize::try_from(bytes).unwrap_or(usize::MAX)) / 1e6;
+        let (raw, packed, signatures) = floors.bytes;
+        let wire = [
+            less("zstd -3 of the documents' saves", real(packed) / 1e6),
+            less(
+                "the same and the authors' signatures",
+                real(packed + signatures) / 1e6,
+            ),
+        ];
         sheet::single(
             "first sync, bytes of our frames",
             &size,
             "MB",
-            megabytes(self.frames),
-            &[],
+            self.frames / 1e6,
+            &wire,
         );
-        sheet::remark(&format!("UDP payload {:.2} MB", megabytes(self.payload)));
+        sheet::remark(&format!(
+            "UDP payload {:.2} MB; the saves uncompressed {:.2} MB",
+            self.payload / 1e6,
+            real(raw) / 1e6
+        ));
+        self.print_memory(&size);
+    }
+
+    fn print_memory(&self, size: &str) {
+        for (figure, side) in [
+            ("first sync, peak memory of the receiver", self.receiver),
+            ("first sync, peak memory of the largest sender", self.sender),
+        ] {
+            let before = Floor {
+                name: "before the sync",
+                value: side.before,
+                better: Better::Less,
+            };
+            sheet::single(figure, size, "MB", side.peak, &[before]);
+            sheet::remark(&format!("resident right after: {:.0} MB", side.after));
+        }
     }
 }
 

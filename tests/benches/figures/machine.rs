@@ -12,8 +12,6 @@ const LOOPS: usize = 12;
 const WRITES: usize = 150;
 /// Bytes of one write.
 const WRITE_BYTES: usize = 4_096;
-/// Ticks of `/proc/*/stat` in a second, on every Linux of today.
-const TICKS: f64 = 100.0;
 
 /// How equal equal work is on this machine, over the whole run.
 #[derive(Debug, Default)]
@@ -84,64 +82,16 @@ fn fixed_work() -> u64 {
     state
 }
 
-/// Resident memory of a process (`self` or its number), in MB: now, and the most since it was reset.
-pub(crate) fn memory_mb(process: &str) -> (f64, f64) {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        let kib = line
-            .and_then(|line| line.split_whitespace().nth(1))
-            .and_then(|kib| kib.parse::<f64>().ok());
-        kib.unwrap_or_default() * 1_024.0 / 1e6
-    };
-    (field("VmRSS:"), field("VmHWM:"))
-}
-
-/// Forgets the most memory that this process ever had.
-pub(crate) fn reset_peak() {
-    if fs::write("/proc/self/clear_refs", "5").is_err() {
+/// Forgets the most memory that a process (`self` or its number) ever had.
+pub(crate) fn reset_peak(process: &str) {
+    if fs::write(format!("/proc/{process}/clear_refs"), "5").is_err() {
         sheet::remark(
             "the peak of memory counts from the start of the process: it could not be reset",
         );
     }
 }
 
-/// Processor seconds of this process's threads, by the thread's name.
-pub(crate) fn processor_seconds() -> std::collections::BTreeMap<String, f64> {
-    let mut seconds = std::collections::BTreeMap::new();
-    let Ok(threads) = fs::read_dir("/proc/self/task") else {
-        return seconds;
-    };
-    for thread in threads.flatten() {
-        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else {
-            continue;
-        };
-        let Some((head, tail)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let name = head.split_once('(').map_or("", |(_, name)| name);
-        let fields: Vec<&str> = tail.split_whitespace().collect();
-        let ticks = |at: usize| {
-            fields
-                .get(at)
-                .and_then(|text| text.parse::<f64>().ok())
-                .unwrap_or_default()
-        };
-        *seconds.entry(name.to_owned()).or_default() += (ticks(11) + ticks(12)) / TICKS;
-    }
-    seconds
-}
-
 /// Processor seconds of this process, threads that ended included.
 pub(crate) fn process_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let tail = stat.rsplit_once(')').map_or("", |(_, tail)| tail);
-    let fields: Vec<&str> = tail.split_whitespace().collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|text| text.parse::<f64>().ok())
-            .unwrap_or_default()
-    };
-    (ticks(11) + ticks(12)) / TICKS
+    raccordo_tests::usage::processor_seconds("self")
 }

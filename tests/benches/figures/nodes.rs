@@ -24,19 +24,32 @@ pub(crate) const DISTRICTS: [char; 4] = ['A', 'B', 'C', 'D'];
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// A folder on the disk that is measured on, removed at the end.
+/// A folder on the disk that is measured on, removed at the end; and where one is named, a folder
+/// beside it that is kept for the next run.
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: tempfile::TempDir,
+    kept: Option<PathBuf>,
 }
 
 impl Place {
-    pub(crate) fn new(parent: Option<&Path>) -> anyhow::Result<Self> {
-        let parent = parent.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    pub(crate) fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+        let parent = named.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
         let folder = tempfile::Builder::new()
             .prefix("figures-")
             .tempdir_in(parent)?;
-        Ok(Self { folder })
+        let kept = named.map(|folder| folder.join("figures-kept"));
+        Ok(Self { folder, kept })
+    }
+
+    /// A folder for what is costly to make: it stays for the next run if a folder was named.
+    pub(crate) fn kept(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = match &self.kept {
+            Some(kept) => kept.join(name),
+            None => self.free(name)?,
+        };
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -71,18 +84,23 @@ pub(crate) const fn workload(district: char, records: u32, edits: u32) -> Worklo
 
 /// Founds the node of a district, or of the coordination where there is none.
 pub(crate) fn found(data: &Path, district: Option<char>) -> anyhow::Result<()> {
-    let (territory, role) = match district {
-        Some(letter) => (
-            format!("frosinone/{}", letter.to_ascii_lowercase()),
-            Role::District,
-        ),
-        None => ("frosinone".to_owned(), Role::Coordination),
-    };
+    match district {
+        Some(letter) => found_at(data, letter.to_ascii_lowercase().encode_utf8(&mut [0; 4])),
+        None => found_as(data, "frosinone", Role::Coordination),
+    }
+}
+
+/// Founds the node of a district of this name.
+pub(crate) fn found_at(data: &Path, district: &str) -> anyhow::Result<()> {
+    found_as(data, &format!("frosinone/{district}"), Role::District)
+}
+
+fn found_as(data: &Path, territory: &str, role: Role) -> anyhow::Result<()> {
     let free: SocketAddr = "127.0.0.1:0".parse()?;
     let settings = InitialSettings {
-        territory: Territory::parse(&territory)?,
+        territory: Territory::parse(territory)?,
         role,
-        name: territory.clone(),
+        name: territory.to_owned(),
         listen: free,
         http: free,
         advertise: None,
@@ -130,6 +148,42 @@ pub(crate) async fn fresh(
     found(&data, district)?;
     let node = start(&data, offline).await?;
     Ok((data, node))
+}
+
+/// The folder of a stopped district that has never joined, with so many records.
+pub(crate) async fn filled(place: &Place, letter: char, records: u32) -> anyhow::Result<PathBuf> {
+    let kept = place.kept(&format!("filled-{letter}-{records}x{EDITS}"))?;
+    let (data, whole) = (kept.join("data"), kept.join("whole"));
+    if !whole.exists() {
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        found(&data, Some(letter))?;
+        let node = start(&data, true).await?;
+        import(&node.engine(), workload(letter, records, EDITS).lines()).await?;
+        node.stop().await;
+        at_rest(&data).await?;
+        std::fs::write(whole, "")?;
+    }
+    let copy = place.free(&format!("joining-{letter}"))?;
+    copy_folder(&data, &copy)?;
+    Ok(copy)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    // A node opens its keys only where nobody else can read them.
+    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Imports lines as the command does, window by window; every line must go in.

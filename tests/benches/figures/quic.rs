@@ -1,9 +1,7 @@
-//! The network alone: bare QUIC round trips on loopback, and a relay that makes the way longer.
+//! The network alone: bare QUIC on loopback, with the program's own library and kind of keys.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +14,6 @@ use rustls::pki_types::{
 use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
-use tokio::net::UdpSocket;
 
 use super::stopwatch::{Spread, Stopwatch};
 
@@ -29,36 +26,164 @@ const PKCS8: [u8; 16] = [
 ];
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-/// Milliseconds of question and answer on one open stream, one after the other.
-pub(crate) async fn round_trips_ms(count: usize) -> anyhow::Result<Spread> {
-    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server =
-        quinn::Endpoint::server(quinn::ServerConfig::with_crypto(Arc::new(server()?)), free)?;
+/// What an answerer does between question and answer.
+pub(crate) type Work = Arc<dyn Fn(usize) -> anyhow::Result<()> + Send + Sync>;
+
+/// A connection with one open stream, on which questions are answered at once.
+#[derive(Debug)]
+pub(crate) struct Line {
+    out: quinn::SendStream,
+    answers: quinn::RecvStream,
+    /// Kept, so that the connection lives.
+    _ends: [quinn::Endpoint; 2],
+    answering: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Line {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        let server = listening()?;
+        let address = server.local_addr()?;
+        let accepting = server.clone();
+        let answering = tokio::spawn(async move {
+            let connection = accepting.accept().await.context("somebody dials")?.await?;
+            answer_all(&connection).await
+        });
+        let endpoint = dialling()?;
+        let connection = endpoint.connect(address, "figures")?.await?;
+        let (out, answers) = connection.open_bi().await?;
+        Ok(Self {
+            out,
+            answers,
+            _ends: [server, endpoint],
+            answering,
+        })
+    }
+
+    /// Milliseconds of questions and answers, one after the other, so long apart.
+    pub(crate) async fn round_trips_ms(
+        &mut self,
+        count: usize,
+        rest: Duration,
+    ) -> anyhow::Result<Vec<f64>> {
+        let mut taken = Vec::with_capacity(count);
+        for _ in 0..count {
+            if !rest.is_zero() {
+                tokio::time::sleep(rest).await;
+            }
+            let watch = Stopwatch::start();
+            self.out.write_all(&[2; ASKED]).await?;
+            self.answers.read_exact(&mut [0; ANSWERED]).await?;
+            taken.push(watch.millis());
+        }
+        Ok(taken)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.answering.abort();
+    }
+}
+
+/// Milliseconds of a handshake and one question and answer, each on a connection of its own.
+pub(crate) async fn connections_ms(count: usize) -> anyhow::Result<Spread> {
+    let server = listening()?;
     let address = server.local_addr()?;
     let answering = tokio::spawn(async move {
-        let connection = server.accept().await.context("somebody dials")?.await?;
-        let (mut out, mut asked) = connection.accept_bi().await?;
-        let mut question = [0; ASKED];
-        while asked.read_exact(&mut question).await.is_ok() {
-            out.write_all(&[1; ANSWERED]).await?;
+        for _ in 0..count {
+            let connection = server.accept().await.context("somebody dials")?.await?;
+            answer_all(&connection).await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(server)
     });
-    let endpoint = quinn::Endpoint::client(free)?;
-    let config = quinn::ClientConfig::new(Arc::new(client()?));
-    let connection = endpoint.connect_with(config, address, "figures")?.await?;
-    let (mut out, mut answers) = connection.open_bi().await?;
     let mut taken = Vec::with_capacity(count);
     for _ in 0..count {
+        let endpoint = dialling()?;
         let watch = Stopwatch::start();
+        let connection = endpoint.connect(address, "figures")?.await?;
+        let (mut out, mut answers) = connection.open_bi().await?;
         out.write_all(&[2; ASKED]).await?;
         answers.read_exact(&mut [0; ANSWERED]).await?;
         taken.push(watch.millis());
+        out.finish()?;
+        connection.close(0_u32.into(), b"");
     }
-    out.finish()?;
-    connection.close(0_u32.into(), b"");
     answering.await??;
     Ok(Spread::of(taken))
+}
+
+/// Milliseconds until so many peers have each been asked, done their work and answered; each on an
+/// open stream of its own, so many rounds, so long apart.
+pub(crate) async fn fan_out_ms(
+    peers: usize,
+    rounds: usize,
+    rest: Duration,
+    work: Work,
+) -> anyhow::Result<Spread> {
+    let server = listening()?;
+    let address = server.local_addr()?;
+    let mut endpoints = Vec::with_capacity(peers);
+    let mut streams = Vec::with_capacity(peers);
+    for peer in 0..peers {
+        let endpoint = dialling()?;
+        let connecting = endpoint.connect(address, "figures")?;
+        let accepted = async { anyhow::Ok(server.accept().await.context("dialled")?.await?) };
+        let (asker, answerer) = tokio::try_join!(accepted, async { Ok(connecting.await?) })?;
+        streams.push(asker.open_bi().await?);
+        tokio::spawn(work_and_answer(answerer, peer, Arc::clone(&work)));
+        endpoints.push((endpoint, asker));
+    }
+    let mut taken = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        tokio::time::sleep(rest).await;
+        let watch = Stopwatch::start();
+        for (out, _) in &mut streams {
+            out.write_all(&[2; ASKED]).await?;
+        }
+        for (_, answers) in &mut streams {
+            answers.read_exact(&mut [0; ANSWERED]).await?;
+        }
+        taken.push(watch.millis());
+    }
+    drop(endpoints);
+    Ok(Spread::of(taken))
+}
+
+/// Answers each question on the peer's first stream until that ends.
+async fn answer_all(connection: &quinn::Connection) -> anyhow::Result<()> {
+    let (mut out, mut asked) = connection.accept_bi().await?;
+    let mut question = [0; ASKED];
+    while asked.read_exact(&mut question).await.is_ok() {
+        out.write_all(&[1; ANSWERED]).await?;
+    }
+    Ok(())
+}
+
+async fn work_and_answer(
+    connection: quinn::Connection,
+    peer: usize,
+    work: Work,
+) -> anyhow::Result<()> {
+    let (mut out, mut asked) = connection.accept_bi().await?;
+    let mut question = [0; ASKED];
+    while asked.read_exact(&mut question).await.is_ok() {
+        let work = Arc::clone(&work);
+        tokio::task::spawn_blocking(move || work(peer)).await??;
+        out.write_all(&[1; ANSWERED]).await?;
+    }
+    Ok(())
+}
+
+fn listening() -> anyhow::Result<quinn::Endpoint> {
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = quinn::ServerConfig::with_crypto(Arc::new(server()?));
+    Ok(quinn::Endpoint::server(config, free)?)
+}
+
+fn dialling() -> anyhow::Result<quinn::Endpoint> {
+    let mut endpoint = quinn::Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(client()?)));
+    Ok(endpoint)
 }
 
 fn server() -> anyhow::Result<QuicServerConfig> {
@@ -135,111 +260,4 @@ impl ServerCertVerifier for Anyone {
     fn requires_raw_public_keys(&self) -> bool {
         true
     }
-}
-
-/// A relay that holds every datagram back for a while.
-#[derive(Debug)]
-pub(crate) struct Delay {
-    address: SocketAddr,
-    one_way_ms: Arc<AtomicU32>,
-    carrying: tokio::task::JoinHandle<()>,
-}
-
-impl Delay {
-    /// A relay to this address; without delay at first.
-    pub(crate) async fn open(target: SocketAddr) -> anyhow::Result<Self> {
-        let front = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?);
-        let address = front.local_addr()?;
-        let one_way_ms = Arc::new(AtomicU32::new(0));
-        let carrying = tokio::spawn(carry(front, target, Arc::clone(&one_way_ms)));
-        Ok(Self {
-            address,
-            one_way_ms,
-            carrying,
-        })
-    }
-
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Delays each datagram by so many milliseconds from now on.
-    pub(crate) fn set(&self, one_way_ms: u32) {
-        self.one_way_ms.store(one_way_ms, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Delay {
-    fn drop(&mut self) {
-        self.carrying.abort();
-    }
-}
-
-async fn carry(front: Arc<UdpSocket>, target: SocketAddr, one_way_ms: Arc<AtomicU32>) {
-    let ways: Mutex<BTreeMap<SocketAddr, Arc<UdpSocket>>> = Mutex::default();
-    let mut datagram = vec![0; 1 << 16];
-    loop {
-        let Ok((length, dialler)) = front.recv_from(&mut datagram).await else {
-            continue;
-        };
-        let known = ways
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&dialler)
-            .cloned();
-        let back = match known {
-            Some(back) => back,
-            None => {
-                let Ok(back) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else {
-                    continue;
-                };
-                let back = Arc::new(back);
-                ways.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(dialler, Arc::clone(&back));
-                tokio::spawn(carry_back(
-                    Arc::clone(&back),
-                    Arc::clone(&front),
-                    dialler,
-                    Arc::clone(&one_way_ms),
-                ));
-                back
-            }
-        };
-        later(&one_way_ms, back, datagram[..length].to_vec(), target).await;
-    }
-}
-
-async fn carry_back(
-    back: Arc<UdpSocket>,
-    front: Arc<UdpSocket>,
-    dialler: SocketAddr,
-    one_way_ms: Arc<AtomicU32>,
-) {
-    let mut datagram = vec![0; 1 << 16];
-    loop {
-        let Ok((length, _)) = back.recv_from(&mut datagram).await else {
-            continue;
-        };
-        later(
-            &one_way_ms,
-            Arc::clone(&front),
-            datagram[..length].to_vec(),
-            dialler,
-        )
-        .await;
-    }
-}
-
-/// Sends after the delay; without one at once, and in order. Lost datagrams are the protocol's affair.
-async fn later(one_way_ms: &AtomicU32, socket: Arc<UdpSocket>, datagram: Vec<u8>, to: SocketAddr) {
-    let delay = one_way_ms.load(Ordering::Relaxed);
-    if delay == 0 {
-        drop(socket.send_to(&datagram, to).await);
-        return;
-    }
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(delay.into())).await;
-        drop(socket.send_to(&datagram, to).await);
-    });
 }

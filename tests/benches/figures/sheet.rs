@@ -1,8 +1,17 @@
-//! The printed table: one line a figure, its floor and the ratio beside it.
+//! The printed table: one line a figure, its floor and the ratio beside it; and the same as lines of
+//! JSON in a file, from which tables are filled.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde_json::json;
 
 use super::stopwatch::Spread;
+
+/// Where the lines of JSON go.
+static LINES: OnceLock<File> = OnceLock::new();
 
 /// What a figure is set against.
 #[derive(Debug, Clone)]
@@ -21,14 +30,18 @@ pub(crate) enum Better {
     Less,
 }
 
-/// Says what the columns are.
-pub(crate) fn head() {
+/// Says what the columns are; from now on the figures are appended to this file too.
+pub(crate) fn head(lines: &Path) -> anyhow::Result<()> {
+    let file = File::options().create(true).append(true).open(lines)?;
+    LINES.get_or_init(|| file);
     say(
         "figure | size | value (least - most, rounds) | floor in the same run | times the floor's cost",
     );
     say(
         "-------|------|------------------------------|-----------------------|----------------------",
     );
+    remark(&format!("as lines of JSON in {}", lines.display()));
+    Ok(())
 }
 
 /// One figure, over rounds.
@@ -65,6 +78,7 @@ pub(crate) fn remark(text: &str) {
 fn line(figure: &str, size: &str, value: &str, unit: &str, number: f64, floors: &[Floor]) {
     if floors.is_empty() {
         say(&format!("{figure} | {size} | {value} | - | -"));
+        record(figure, size, unit, number, None);
     }
     for floor in floors {
         let times = match floor.better {
@@ -76,6 +90,24 @@ fn line(figure: &str, size: &str, value: &str, unit: &str, number: f64, floors: 
             floor.name,
             short(floor.value)
         ));
+        record(figure, size, unit, number, Some((floor, times)));
+    }
+}
+
+/// One line of JSON.
+fn record(figure: &str, size: &str, unit: &str, value: f64, floor: Option<(&Floor, f64)>) {
+    let line = json!({
+        "figure": figure,
+        "size": size,
+        "unit": unit,
+        "value": value,
+        "floor": floor.map(|(floor, _)| floor.value),
+        "floor_is": floor.map(|(floor, _)| floor.name),
+        "ratio": floor.map(|(_, times)| times),
+    });
+    if let Some(mut file) = LINES.get() {
+        // The figure is on the screen as well: a full disk is no reason to stop measuring.
+        drop(writeln!(file, "{line}"));
     }
 }
 

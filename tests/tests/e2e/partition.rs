@@ -148,6 +148,7 @@ async fn bad_weather_delays_and_loses_nothing() {
         repeated: 5,
         delayed: 30,
         delay_ms: 40,
+        ..Weather::default()
     };
     federation.districts[0].relay.weather(Some(weather));
     let district = &federation.districts[0].node;
