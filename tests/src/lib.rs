@@ -14,5 +14,6 @@ pub mod lab;
 pub mod listener;
 pub mod process;
 pub mod relay;
+pub mod simulation;
 pub mod stranger;
 pub mod workload;

@@ -37,6 +37,8 @@ mod report;
 mod roster;
 mod rows;
 mod scope;
+#[cfg(feature = "testing")]
+pub mod simulated;
 mod stops;
 mod stored;
 #[cfg(test)]
