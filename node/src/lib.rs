@@ -9,5 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod http;
+#[cfg(feature = "testing")]
+pub mod planted;
 pub mod store;
 pub mod telemetry;

@@ -14,6 +14,7 @@ pub mod lab;
 pub mod listener;
 pub mod process;
 pub mod relay;
+pub mod simulation;
 pub mod stranger;
 pub mod usage;
 pub mod workload;

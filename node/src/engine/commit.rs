@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use raccordo_transport::{Cursor, PeerId};
 
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 use crate::store::Table;
 
 use super::core::ReadFailed;
@@ -37,6 +39,12 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
         return Ok(());
     }
     let moved = !events.is_empty();
+    #[cfg(feature = "testing")]
+    if planted(Planted::PublishedBeforeFlush) {
+        core.remember(documents.clone());
+        *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger.clone());
+        core.ticks.send_modify(|tick| *tick += 1);
+    }
     if let Err(failed) = core.store.commit(batch) {
         tracing::error!(error = %chain(&failed), "a commit was not stored");
         return Err(NotStored {

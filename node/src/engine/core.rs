@@ -201,6 +201,16 @@ impl Core {
         cache.cap().get()
     }
 
+    /// How many documents the cache holds now.
+    #[cfg(feature = "testing")]
+    pub(crate) fn cached_documents(&self) -> usize {
+        let cache = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        cache.len()
+    }
+
     /// Forgets a document, so that its single holder may change it in place.
     pub(crate) fn forget(&self, id: DocumentId) {
         self.documents

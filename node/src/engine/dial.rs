@@ -114,7 +114,7 @@ fn was_connected(reason: &CloseReason) -> bool {
 }
 
 /// Whom to dial, and where.
-fn upstream(core: &Core) -> impl Iterator<Item = (PeerId, String)> {
+pub(crate) fn upstream(core: &Core) -> impl Iterator<Item = (PeerId, String)> {
     let ledger = core.ledger();
     let approved = ledger.roster.sponsors().filter_map(|(member, address)| {
         let address = address.filter(|_| member.state == MemberState::Approved)?;

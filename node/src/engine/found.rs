@@ -13,7 +13,7 @@ use raccordo_config::{InitialSettings, StoreEngine};
 use raccordo_transport::{NodeKey, PeerId};
 use thiserror::Error;
 
-use crate::clock::{SystemEntropy, draw};
+use crate::clock::{Entropy, SystemEntropy, draw};
 use crate::store::{Batch, OpenFailed, Options, Store, StoreFailed, Table};
 
 /// File of the node's key: the Ed25519 seed in hex, mode 0600.
@@ -121,12 +121,17 @@ fn found_store(folder: &Path, engine: StoreEngine) -> Result<(), InitFailed> {
         reserve_bytes: Some(0),
     };
     let store = Store::open(&folder.join(STORE_FOLDER), &options)?;
-    let lineage: [u8; 8] = draw(&SystemEntropy);
+    found_rows(&store, &SystemEntropy)?;
+    Ok(())
+}
+
+/// Gives a new store the identity that its sealed values are bound to, and the layout of its rows.
+pub(super) fn found_rows(store: &Store, entropy: &dyn Entropy) -> Result<(), StoreFailed> {
+    let lineage: [u8; 8] = draw(entropy);
     let mut batch = Batch::new();
     batch.put(Table::Meta, *b"lineage", lineage);
     batch.put(Table::Meta, *b"layout", [LAYOUT]);
-    store.commit(batch)?;
-    Ok(())
+    store.commit(batch).map(drop)
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

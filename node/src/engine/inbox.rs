@@ -11,13 +11,11 @@ use raccordo_transport::{LogId, PeerId, SignedEntry};
 use tokio::sync::{Notify, Semaphore};
 
 use super::quarantine::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX};
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 
 /// Most bytes of bodies and headers that wait in one log's queue.
 pub(crate) const QUEUE_BYTES_MAX: usize = 24 << 20;
-/// Most bytes that wait in all queues together: what many peers at once may cost.
-const ALL_BYTES_MAX: usize = 96 << 20;
-/// While a peer catches up, the writer waits for so many bytes, so that a document is opened once.
-const CATCH_UP_BYTES: usize = 20 << 20;
 /// A peer this many entries behind is catching up.
 const CATCH_UP_ENTRIES: u64 = 2_048;
 /// With so many bytes waiting, a peer that is still behind is catching up and not live.
@@ -28,16 +26,28 @@ const PAUSE_MS: u64 = 200;
 const COMMIT_BYTES: usize = 8 << 20;
 /// How soon to look again at a log that is awaited.
 pub(crate) const LOOK_AGAIN_MS: u64 = PAUSE_MS / 4;
-/// Most bytes that a log may hold here while it waits for something; it is stopped beyond that.
-const WAITING_BYTES_MAX: usize = 1 << 20;
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 64;
 /// What an entry costs beside its body.
 const HEADER_BYTES: usize = 256;
 
+/// How much may wait, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// In one log's queue: bodies and headers.
+    queue: usize,
+    /// In all queues together: what many peers at once may cost.
+    all: usize,
+    /// While a peer catches up, the writer waits for so much, so that a document is opened once.
+    catch_up: usize,
+    /// Of a log that waits for something; it is stopped beyond that.
+    waiting: usize,
+}
+
 /// The queues of all logs.
 #[derive(Debug)]
 pub(crate) struct Inbox {
+    limits: Limits,
     queues: Mutex<BTreeMap<LogId, Queue>>,
     room: Arc<Semaphore>,
     /// The log that was taken last.
@@ -112,23 +122,51 @@ pub(crate) enum Ready {
     Yes,
 }
 
-impl Default for Inbox {
-    fn default() -> Self {
+impl Limits {
+    /// Limits for queues of so many bytes.
+    pub(crate) const fn scaled_to(queue: usize) -> Self {
         Self {
-            queues: Mutex::default(),
-            room: Arc::new(Semaphore::new(ALL_BYTES_MAX / PERMIT_BYTES)),
-            turn: Mutex::default(),
-            waits_changed: Notify::new(),
+            queue,
+            all: queue * 4,
+            catch_up: queue / 6 * 5,
+            waiting: queue / 24,
         }
     }
 }
 
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new(Limits::scaled_to(QUEUE_BYTES_MAX))
+    }
+}
+
 impl Inbox {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            queues: Mutex::default(),
+            room: Arc::new(Semaphore::new(limits.all / PERMIT_BYTES)),
+            turn: Mutex::default(),
+            waits_changed: Notify::new(),
+        }
+    }
+
+    /// Bytes that wait, of all logs.
+    #[cfg(feature = "testing")]
+    pub(crate) fn bytes(&self) -> usize {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.values().map(|queue| queue.bytes).sum()
+    }
+
     /// Waits for room and queues entries of one log, in order; repeats are left out.
     pub(crate) async fn put(&self, delivery: Delivery, held: u64, now_ms: u64) -> Put {
         let Delivery { log, peer, entries } = delivery;
         let room = self.room(log);
         let asked = permits(&entries);
+        #[cfg(feature = "testing")]
+        if planted(Planted::DroppedOnFullInbox) && room.available_permits() < asked {
+            return Put::Queued;
+        }
         let many = u32::try_from(asked).unwrap_or(u32::MAX);
         loop {
             let changed = self.waits_changed.notified();
@@ -157,7 +195,9 @@ impl Inbox {
             }
         }
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(log).or_insert_with(Queue::new);
+        let queue = queues
+            .entry(log)
+            .or_insert_with(|| Queue::new(self.limits.queue));
         queue.tail = queue.tail.max(held);
         queue.arrived_ms = now_ms;
         queue.peer = peer;
@@ -166,8 +206,12 @@ impl Inbox {
             .is_none_or(|first| first.header.seq <= queue.tail + 1);
         let mut kept = Vec::with_capacity(entries.len());
         for entry in entries {
-            if entry.header.seq == queue.tail + 1 {
-                queue.tail += 1;
+            let follows = entry.header.seq == queue.tail + 1;
+            #[cfg(feature = "testing")]
+            let follows =
+                follows || (planted(Planted::UnorderedAdmission) && entry.header.seq > queue.tail);
+            if follows {
+                queue.tail = entry.header.seq;
                 kept.push(entry);
             }
         }
@@ -186,7 +230,7 @@ impl Inbox {
             return false;
         };
         let asked: usize = entries.iter().map(cost).sum();
-        queue.full |= queue.bytes + asked > WAITING_BYTES_MAX;
+        queue.full |= queue.bytes + asked > self.limits.waiting;
         queue.full
     }
 
@@ -226,7 +270,7 @@ impl Inbox {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let all = queues
             .iter()
-            .map(|(log, queue)| queue.ready(now_ms, announced(*log)));
+            .map(|(log, queue)| queue.ready(now_ms, announced(*log), self.limits));
         all.max().unwrap_or(Ready::No)
     }
 
@@ -235,7 +279,7 @@ impl Inbox {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = |(log, queue): (&LogId, &Queue)| {
-            (queue.ready(now_ms, announced(*log)) == Ready::Yes).then_some(*log)
+            (queue.ready(now_ms, announced(*log), self.limits) == Ready::Yes).then_some(*log)
         };
         let mut logs: Vec<LogId> = queues.iter().filter_map(ready).collect();
         let first = logs.partition_point(|log| turn.is_some_and(|last| *log <= last));
@@ -275,7 +319,7 @@ impl Inbox {
             queue.entries.push_front(entry);
         }
         if waits.is_some() {
-            queue.shorten_to(WAITING_BYTES_MAX, &self.room);
+            queue.shorten_to(self.limits.waiting, &self.room);
             self.waits_changed.notify_waiters();
         }
         queue.waits = waits;
@@ -298,13 +342,16 @@ impl Inbox {
 
     fn room(&self, log: LogId) -> Arc<Semaphore> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&queues.entry(log).or_insert_with(Queue::new).room)
+        let queue = queues
+            .entry(log)
+            .or_insert_with(|| Queue::new(self.limits.queue));
+        Arc::clone(&queue.room)
     }
 }
 
 impl Queue {
-    fn new() -> Self {
-        let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX / PERMIT_BYTES));
+    fn new(bytes_max: usize) -> Self {
+        let room = Arc::new(Semaphore::new(bytes_max / PERMIT_BYTES));
         Self {
             entries: VecDeque::new(),
             bytes: 0,
@@ -335,19 +382,24 @@ impl Queue {
     /// The groups that are all here.
     fn drain(&mut self) -> Vec<SignedEntry> {
         let whole = whole_groups(&self.entries);
+        #[cfg(feature = "testing")]
+        let whole = match planted(Planted::HalfGroupVisible) {
+            true => self.entries.len(),
+            false => whole,
+        };
         let entries: Vec<_> = self.entries.drain(..whole).collect();
         self.bytes -= entries.iter().map(cost).sum::<usize>();
         entries
     }
 
-    fn ready(&self, now_ms: u64, announced: u64) -> Ready {
+    fn ready(&self, now_ms: u64, announced: u64, limits: Limits) -> Ready {
         if self.entries.is_empty() || self.waits.is_some() {
             return Ready::No;
         }
         let behind = announced.saturating_sub(self.tail);
         let paused = now_ms.saturating_sub(self.arrived_ms) >= PAUSE_MS;
         let live = behind < CATCH_UP_ENTRIES && self.bytes < LIVE_BYTES;
-        if behind == 0 || live || self.bytes >= CATCH_UP_BYTES || paused {
+        if behind == 0 || live || self.bytes >= limits.catch_up || paused {
             Ready::Yes
         } else {
             Ready::Soon
@@ -526,7 +578,10 @@ mod tests {
         }
         let own = inbox.room(log()).available_permits();
         assert_eq!(own, QUEUE_BYTES_MAX / PERMIT_BYTES);
-        assert_eq!(inbox.room.available_permits(), ALL_BYTES_MAX / PERMIT_BYTES);
+        assert_eq!(
+            inbox.room.available_permits(),
+            inbox.limits.all / PERMIT_BYTES
+        );
     }
 
     #[tokio::test]
@@ -552,7 +607,7 @@ mod tests {
     async fn a_log_that_waits_holds_little_and_is_stopped_beyond_that() {
         let inbox = Inbox::default();
         let big = |seq| SignedEntry {
-            body: Some(vec![0; WAITING_BYTES_MAX / 2]),
+            body: Some(vec![0; inbox.limits.waiting / 2]),
             ..entry(seq, seq, 1)
         };
         let all = vec![big(1), big(2), big(3)];

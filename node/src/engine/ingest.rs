@@ -26,6 +26,8 @@ use super::roster::Member;
 use super::task::Done;
 use super::tombstone::{self, Missing, Order};
 use super::view::CommandFailed;
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 
 /// Admits what can be admitted of what was taken. What is refused goes to quarantine and stops its
 /// log; what depends on something that is not here waits.
@@ -283,6 +285,10 @@ fn refusal(part: &Part, at_ms: i64, seq: u64, reason: &str) -> Refusal {
 
 /// Forgets what was taken and not stored, so that the peer's repetition is accepted.
 fn reset(core: &Core, inbox: &Inbox, parts: &[Part]) {
+    #[cfg(feature = "testing")]
+    if planted(Planted::ForgottenAfterFailedCommit) {
+        return;
+    }
     for part in parts.iter().filter(|part| part.queued) {
         inbox.done(part.log, &part.entries);
         inbox.drop_log(part.log, core.ledger().end(part.log).seq);

@@ -115,25 +115,9 @@ impl Engine {
                 );
             }
         };
-        let key = PeerId::from_bytes(invitation.coordination);
-        self.core.links.regarded(&key, accepted.standing);
-        // A district's node takes in nodes of its own territory alone, a coordination those below.
-        let role = if accepted.territory == config.node.territory.to_string() {
-            Role::District
-        } else {
-            Role::Coordination
-        };
-        let sponsor = Member {
-            key,
-            territory: accepted.territory,
-            role,
-            name: accepted.name,
-            state: MemberState::Approved,
-            since_ms: self.core.clock.unix_millis(),
-            reason: None,
-            address: Some(invitation.address),
-            ends: BTreeMap::new(),
-        };
+        let regarded = accepted.standing;
+        let sponsor = self.sponsor(&invitation, accepted);
+        self.core.links.regarded(&sponsor.key, regarded);
         match self
             .hand
             .submit(Command::Peer(PeerCommand::Adopt { sponsor }))
@@ -141,6 +125,27 @@ impl Engine {
         {
             Done::Member(member) => Ok(report::peer(&self.core, &self.core.ledger(), &member)),
             _ => Err(CommandFailed::Stopping),
+        }
+    }
+
+    /// The node that accepted this one, as it is pinned.
+    pub(crate) fn sponsor(&self, invitation: &Invitation, accepted: JoinAccepted) -> Member {
+        // A district's node takes in nodes of its own territory alone, a coordination those below.
+        let role = if accepted.territory == self.core.territory() {
+            Role::District
+        } else {
+            Role::Coordination
+        };
+        Member {
+            key: PeerId::from_bytes(invitation.coordination),
+            territory: accepted.territory,
+            role,
+            name: accepted.name,
+            state: MemberState::Approved,
+            since_ms: self.core.clock.unix_millis(),
+            reason: None,
+            address: Some(invitation.address.clone()),
+            ends: BTreeMap::new(),
         }
     }
 

@@ -39,6 +39,8 @@ mod roster;
 mod rows;
 mod scope;
 mod scrub;
+#[cfg(feature = "testing")]
+pub mod simulated;
 mod stops;
 mod stored;
 #[cfg(test)]

@@ -18,6 +18,8 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::clock::{Clock, Entropy, draw};
 use crate::http;
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Batch, Condition, OpenFailed, Options, Store, StoreFailed, Table};
 
@@ -33,7 +35,7 @@ use super::roster::{Fact, Roster};
 use super::rows::Counts;
 use super::scope::{LANES, Narrowed, Party};
 use super::scrub::Scrub;
-use super::task::{self, Signal};
+use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{Engine, Hand, commit, dial, found, repair, report, scrub};
 
@@ -151,10 +153,10 @@ impl Node {
         let (signals, received) = mpsc::channel();
         let hand = Hand::new(signals);
         let writer = {
-            let (core, inbox) = (Arc::clone(&core), Arc::clone(&inbox));
+            let writer = Writer::new(Arc::clone(&core), Arc::clone(&inbox));
             let builder = std::thread::Builder::new().name("writer".to_owned());
             builder
-                .spawn(move || task::run(&core, &inbox, &received))
+                .spawn(move || task::run(writer, &received))
                 .map_err(StartFailed::Thread)?
         };
         let engine = Engine {
@@ -313,21 +315,44 @@ pub(super) fn open(
         reserve_bytes,
     };
     let store = Store::open(&data.join(found::STORE_FOLDER), &options)?;
-    let missing = || {
-        ReadFailed::Row(BadRow {
-            row: "lineage",
-            at: 0,
-        })
-    };
-    let lineage = store.get(Table::Meta, b"lineage")?.ok_or_else(missing)?;
-    let lineage: [u8; 8] = lineage.try_into().map_err(|_| missing())?;
     let (seen, known) = (found::layout(&store)?, found::LAYOUT);
     if seen != known {
         return Err(StartFailed::Layout { seen, known });
     }
-    let vault = Vault::open(&data.join("keys"), lineage, &*entropy)?;
+    let vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    assemble(config, node_key, store, vault, clock, entropy)
+}
+
+/// What the store's founding drew.
+pub(super) fn lineage(store: &Store) -> Result<[u8; 8], ReadFailed> {
+    let missing = || BadRow {
+        row: "lineage",
+        at: 0,
+    };
+    let lineage = store.get(Table::Meta, b"lineage")?.ok_or_else(missing)?;
+    Ok(lineage.try_into().map_err(|_| missing())?)
+}
+
+/// Puts a node together: what is on its disk, and who it is from now on.
+pub(super) fn assemble(
+    config: Config,
+    node_key: NodeKey,
+    store: Store,
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Core, StartFailed> {
+    let lineage = lineage(&store)?;
     let id = node_key.public();
     let incarnation = draw(&*entropy);
+    #[cfg(feature = "testing")]
+    let incarnation = match store
+        .get(Table::Meta, b"incarnation")?
+        .map(<[u8; 8]>::try_from)
+    {
+        Some(Ok(former)) if planted(Planted::ReusedActor) => former,
+        _ => incarnation,
+    };
     let node_seal = node_seal(&store, &vault, &*entropy)?;
     if let Condition::Degraded { reason } = store.condition() {
         tracing::error!(reason, "the store takes no writes");
@@ -390,6 +415,10 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         ledger.totals = Totals::decode(&totals)?;
     }
     for (key, value) in all(store, Table::Meta, b"log/")? {
+        #[cfg(feature = "testing")]
+        if planted(Planted::LostCursor) {
+            continue;
+        }
         if let Some(log) = log_of(&key[4..]) {
             ledger.logs.insert(log, LogEnd::decode(&value)?);
         }

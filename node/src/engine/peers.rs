@@ -10,6 +10,8 @@ use std::sync::Arc;
 use raccordo_config::Role;
 use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, LogId, PeerId};
 
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 use crate::store::Table;
 
 use super::core::{Core, ReadFailed};
@@ -488,9 +490,16 @@ fn sign(draft: &mut Draft<'_>, member: Member, here: bool) {
 fn hear(draft: &mut Draft<'_>, fact: Fact) {
     draft.ledger.totals.policy_epoch = draft.ledger.totals.policy_epoch.saturating_add(1);
     let (kept, changed) = Arc::make_mut(&mut draft.ledger.roster).hear(fact);
-    draft
-        .batch
-        .put(Table::Roster, kept.row_key(), kept.encode());
+    #[cfg(feature = "testing")]
+    let forgotten =
+        kept.member.state == MemberState::Revoked && planted(Planted::ForgottenRevocation);
+    #[cfg(not(feature = "testing"))]
+    let forgotten = false;
+    if !forgotten {
+        draft
+            .batch
+            .put(Table::Roster, kept.row_key(), kept.encode());
+    }
     let events = changed.iter().map(|member| Event::Peer {
         id: member.key.to_string(),
         territory: member.territory.clone(),

@@ -14,6 +14,9 @@ use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use raccordo_transport::{Cursor, LogId, PeerId};
 use tokio::sync::oneshot;
 
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
+
 use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
@@ -115,43 +118,31 @@ impl Note {
 }
 
 /// Says that nothing can be written any more, however the writer ends.
-struct Ending<'a>(&'a Core);
+struct Ending(Arc<Core>);
 
-impl Drop for Ending<'_> {
+impl Drop for Ending {
     fn drop(&mut self) {
         self.0.writing.store(false, Ordering::Release);
     }
 }
 
 /// Runs until told to stop or until nobody can send any more.
-pub(crate) fn run(core: &Arc<Core>, inbox: &Inbox, signals: &Receiver<Signal>) {
-    let _ending = Ending(core);
-    let mut writer = Writer {
-        core,
-        inbox,
-        jobs: Vec::new(),
-        notes: BTreeMap::new(),
-        notes_since: 0,
-        entries: false,
-        evidence: Vec::new(),
-    };
+pub(crate) fn run(mut writer: Writer, signals: &Receiver<Signal>) {
+    let _ending = Ending(Arc::clone(&writer.core));
     loop {
         let more = writer.wait(signals);
-        if !writer.jobs.is_empty() {
-            writer.commit_jobs();
-        }
-        writer.commit_entries();
-        writer.judge_evidence();
-        writer.commit_notes(!more);
+        writer.commit_all(!more);
         if !more {
             return;
         }
     }
 }
 
-struct Writer<'a> {
-    core: &'a Arc<Core>,
-    inbox: &'a Inbox,
+/// What waits to be written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    core: Arc<Core>,
+    inbox: Arc<Inbox>,
     jobs: Vec<Job>,
     notes: BTreeMap<(PeerId, Option<LogId>), Note>,
     notes_since: u64,
@@ -159,18 +150,35 @@ struct Writer<'a> {
     evidence: Vec<Evidence>,
 }
 
-impl Writer<'_> {
+impl Writer {
+    pub(crate) fn new(core: Arc<Core>, inbox: Arc<Inbox>) -> Self {
+        Self {
+            core,
+            inbox,
+            jobs: Vec::new(),
+            notes: BTreeMap::new(),
+            notes_since: 0,
+            entries: false,
+            evidence: Vec::new(),
+        }
+    }
+
     /// Waits for the next signal and takes what else is there; false when it is time to end.
     fn wait(&mut self, signals: &Receiver<Signal>) -> bool {
         let first = match self.patience() {
             None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => signals.recv_timeout(wait),
         };
-        let mut next = match first {
-            Ok(signal) => Some(signal),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        };
+        match first {
+            Ok(signal) => self.take(Some(signal), signals),
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    /// Takes a signal and what else is there; false when it is time to end.
+    pub(crate) fn take(&mut self, first: Option<Signal>, signals: &Receiver<Signal>) -> bool {
+        let mut next = first;
         while let Some(signal) = next {
             match signal {
                 Signal::Job(job) => self.jobs.push(*job),
@@ -188,8 +196,18 @@ impl Writer<'_> {
         true
     }
 
+    /// Writes what was taken and is due: jobs, entries, notes (all of them if it is the `last` time).
+    pub(crate) fn commit_all(&mut self, last: bool) {
+        if !self.jobs.is_empty() {
+            self.commit_jobs();
+        }
+        self.commit_entries();
+        self.judge_evidence();
+        self.commit_notes(last);
+    }
+
     /// How long it may sleep; none if nothing is pending.
-    fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self) -> Option<Duration> {
         let notes = (!self.notes.is_empty()).then_some(NOTES_MS);
         let entries = self.entries.then(|| match self.ready() {
             Ready::Yes => 0,
@@ -231,7 +249,7 @@ impl Writer<'_> {
         for job in std::mem::take(&mut self.jobs) {
             if let Command::Quarantine(QuarantineCommand::Retry { place, by }) = &job.command {
                 self.commit_together(std::mem::take(&mut together));
-                let outcome = ingest::retry(self.core, self.inbox, *place, by);
+                let outcome = ingest::retry(&self.core, &self.inbox, *place, by);
                 answer(job.reply, outcome);
             } else if matches!(job.command, Command::Import(_)) {
                 self.commit_together(std::mem::take(&mut together));
@@ -251,7 +269,7 @@ impl Writer<'_> {
             jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
         let mends = |command: &Command| matches!(command, Command::Repair(_));
         let mended = commands.iter().any(mends);
-        let (core, notes) = (self.core, &self.notes);
+        let (core, notes) = (&self.core, &self.notes);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut draft = Draft::new(core);
@@ -283,6 +301,8 @@ impl Writer<'_> {
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let outcome = match &committed {
                 Ok(()) => outcome,
+                #[cfg(feature = "testing")]
+                Err(_) if planted(Planted::AnsweredBeforeFlush) => outcome,
                 Err(failed) => Err(CommandFailed::from(failed)),
             };
             answer(reply, outcome);
@@ -310,12 +330,12 @@ impl Writer<'_> {
             self.entries = false;
             return;
         }
-        ingest::absorb(self.core, self.inbox, taken);
+        ingest::absorb(&self.core, &self.inbox, taken);
     }
 
     fn judge_evidence(&mut self) {
         for evidence in std::mem::take(&mut self.evidence) {
-            equivocation::judge(self.core, self.inbox, &evidence);
+            equivocation::judge(&self.core, &self.inbox, &evidence);
         }
     }
 
@@ -329,7 +349,7 @@ impl Writer<'_> {
         if self.notes.is_empty() || !(due || last) {
             return;
         }
-        let mut draft = Draft::new(self.core);
+        let mut draft = Draft::new(&self.core);
         commit::notes(&mut draft, self.notes.values());
         self.notes.clear();
         if let Err(NotStored { reason }) = commit::commit(draft) {

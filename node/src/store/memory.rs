@@ -61,6 +61,9 @@ struct State {
     free: Option<u64>,
     power_cut_at: Option<Moment>,
     off: bool,
+    /// A disk that says that it has synced and has not: what it would lose.
+    #[cfg(feature = "testing")]
+    claimed: Option<Writes>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,35 @@ impl MemoryDisk {
     /// Lets the flush of a batch fail: the next one for 1, the one after it for 2.
     pub fn fail_flush(&self, nth: u32) {
         self.state().flushes_until_failure = Some(nth);
+    }
+
+    /// From now on flushes return at once and nothing reaches the disk but by chance.
+    #[cfg(feature = "testing")]
+    pub fn skip_flushes(&self) {
+        self.state().claimed.get_or_insert_default();
+    }
+
+    /// Rows of a table as they would be found after a power cut, keys without the table's byte.
+    /// Values that take several chunks are left out.
+    #[cfg(feature = "testing")]
+    pub fn durable(&self, table: super::Table, prefix: &[u8]) -> Vec<RawRow> {
+        let first = super::row::table_key(table, prefix);
+        let state = self.state();
+        let rows = state.rows.range(first.clone()..);
+        rows.take_while(|(key, _)| key.starts_with(&first))
+            .filter_map(
+                |(key, value)| match super::row::decode(key, value.clone()) {
+                    Ok(super::row::Value::Whole(value)) => Some((key[1..].to_vec(), value)),
+                    Ok(super::row::Value::Chunked(_)) | Err(_) => None,
+                },
+            )
+            .collect()
+    }
+
+    /// Whether the power is off.
+    #[cfg(feature = "testing")]
+    pub fn is_off(&self) -> bool {
+        self.state().off
     }
 
     /// Sets the free bytes that the store sees and that writes are refused beyond; `None` is plenty.
@@ -110,6 +142,8 @@ impl MemoryDisk {
             }
         }
         found.unsynced.clear();
+        #[cfg(feature = "testing")]
+        found.lose_claimed(unsynced);
         found.power_cut_at = None;
         found.flushes_until_failure = None;
         found.off = false;
@@ -182,6 +216,38 @@ impl State {
         self.powered()
     }
 
+    /// The value as the engine reads it.
+    fn value(&self, key: &[u8]) -> Option<&Vec<u8>> {
+        #[cfg(feature = "testing")]
+        if let Some(claimed) = self.claimed.as_ref().and_then(|claimed| claimed.get(key)) {
+            return claimed.as_ref();
+        }
+        self.rows.get(key)
+    }
+
+    /// The rows as the engine reads them.
+    #[cfg(feature = "testing")]
+    fn with_claimed(&self) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let claimed = self.claimed.as_ref()?;
+        let mut whole = Self {
+            rows: self.rows.clone(),
+            unsynced: claimed.clone(),
+            ..Self::default()
+        };
+        whole.settle_rows();
+        Some(whole.rows)
+    }
+
+    #[cfg(feature = "testing")]
+    fn lose_claimed(&mut self, unsynced: Unsynced) {
+        if let Some(claimed) = self.claimed.replace(Writes::new()) {
+            if unsynced == Unsynced::Kept {
+                self.unsynced = claimed;
+                self.settle_rows();
+            }
+        }
+    }
+
     fn settle_rows(&mut self) {
         for (key, value) in std::mem::take(&mut self.unsynced) {
             match value {
@@ -212,6 +278,12 @@ impl Engine for MemoryDisk {
                 return Err(EngineFailed::injected("flush failed"));
             }
         }
+        #[cfg(feature = "testing")]
+        if state.claimed.is_some() {
+            let writes = std::mem::take(&mut state.unsynced);
+            state.claimed.get_or_insert_default().extend(writes);
+            return Ok(());
+        }
         state.settle_rows();
         state.pass(Moment::BatchSynced)
     }
@@ -219,13 +291,19 @@ impl Engine for MemoryDisk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineFailed> {
         let state = self.state();
         state.powered()?;
-        Ok(state.rows.get(key).cloned())
+        Ok(state.value(key).cloned())
     }
 
     fn range(&self, stretch: Stretch<'_>, limit: usize) -> Result<Vec<RawRow>, EngineFailed> {
         let state = self.state();
         state.powered()?;
-        let range = state.rows.range::<[u8], _>(stretch.bounds());
+        #[cfg(feature = "testing")]
+        let whole = state.with_claimed();
+        #[cfg(feature = "testing")]
+        let rows = whole.as_ref().unwrap_or(&state.rows);
+        #[cfg(not(feature = "testing"))]
+        let rows = &state.rows;
+        let range = rows.range::<[u8], _>(stretch.bounds());
         let owned = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
         Ok(if stretch.descending {
             range.rev().take(limit).map(owned).collect()
@@ -247,6 +325,10 @@ impl Mark for MemoryDisk {
         let index = usize::from(slot.seq % 2 == 1);
         state.unsynced_slot = Some((index, slot.to_bytes()));
         state.pass(Moment::MarkWritten)?;
+        #[cfg(feature = "testing")]
+        if state.claimed.is_some() {
+            return Ok(());
+        }
         state.unsynced_slot = None;
         state.slots[index] = Slot64(slot.to_bytes());
         state.pass(Moment::MarkSynced)

@@ -210,6 +210,12 @@ impl SignedEntry {
 pub struct VerifiedEntry(SignedEntry);
 
 impl VerifiedEntry {
+    /// An entry that nobody verified, for tests that plant the missing check.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn for_tests(entry: SignedEntry) -> Self {
+        Self(entry)
+    }
+
     /// The entry itself.
     pub fn into_inner(self) -> SignedEntry {
         self.0

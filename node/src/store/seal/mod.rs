@@ -126,6 +126,18 @@ impl Vault {
         })
     }
 
+    /// A vault whose keys are in no file, for simulators and tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn in_memory(lineage: [u8; 8], epoch: &[u8; 32], index: &[u8; 32]) -> Self {
+        Self {
+            folder: PathBuf::new(),
+            lineage,
+            epochs: BTreeMap::from([(1, aead_key(epoch))]),
+            newest: 1,
+            index: hmac::Key::new(hmac::HMAC_SHA256, index),
+        }
+    }
+
     /// A fresh key for a document, and its wrapped form for the store.
     pub fn new_document_key(
         &self,

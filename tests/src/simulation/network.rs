@@ -1,0 +1,616 @@
+//! What happens on connections: handshakes, frames that travel, sessions that speak and end.
+//!
+//! Does for the sessions what the program's driver does, on simulated time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raccordo_node::engine::simulated::SimulatedNode;
+use raccordo_transport::session::{Input, Opening, Output, Report, Session};
+use raccordo_transport::wire::data::DATA_BODIES_BYTES;
+use raccordo_transport::wire::{decode_refusal, encode_refusal, kind, refusal_code};
+use raccordo_transport::{
+    AuthenticatedPeer, CloseReason, LinkEvent, LinkStatistics, LogId, PeerId, Versions, backoff,
+};
+
+use super::bend;
+use super::link::{CONTROL, DATA, End, Link, Travelling, WIRE_FRAMES_MAX, frames};
+use super::world::{Event, World};
+
+/// A dial that finds nobody is given up after so long at most, in milliseconds.
+const HANDSHAKE_MAX_MS: u64 = 5_000;
+
+impl World {
+    /// A place's node looks whether it should dial a peer.
+    pub(super) fn dial(&mut self, place: usize, life: u64, peer: PeerId) {
+        let one = &mut self.places[place];
+        if one.life != life {
+            return;
+        }
+        one.dialling.remove(&peer);
+        let connected = |link: &Link| {
+            let end = &link.ends[0];
+            end.is_live() && end.place == place && end.peer == peer
+        };
+        if !self.links.values().any(connected) {
+            self.handshake(place, peer);
+        }
+    }
+
+    /// Puts dials of all whom the node dials on the list, unless they are there.
+    pub(super) fn dial_soon(&mut self, place: usize, wait_ms: u64) {
+        let node = self.places[place].node.as_ref();
+        for peer in node.map(SimulatedNode::upstream).unwrap_or_default() {
+            self.dial_peer_soon(place, peer, wait_ms);
+        }
+    }
+
+    fn dial_peer_soon(&mut self, place: usize, peer: PeerId, wait_ms: u64) {
+        let one = &mut self.places[place];
+        if one.node.is_some() && one.dialling.insert(peer) {
+            let life = one.life;
+            self.after(wait_ms, Event::Dial(place, life, peer));
+        }
+    }
+
+    /// Dials everybody whom the node dials, connected or not.
+    pub(super) fn dial_again(&mut self, place: usize) {
+        let node = self.places[place].node.as_ref();
+        for peer in node.map(SimulatedNode::upstream).unwrap_or_default() {
+            self.handshake(place, peer);
+        }
+    }
+
+    /// Dials a peer, if the node still would.
+    fn handshake(&mut self, place: usize, peer: PeerId) {
+        let (node, life) = (&self.places[place].node, self.places[place].life);
+        let dials = node
+            .as_ref()
+            .is_some_and(|node| node.upstream().contains(&peer));
+        let Some(target) = self.place_of(&peer).filter(|_| dials) else {
+            return;
+        };
+        if self.may_connect(place, target) {
+            let wait_ms = 2 * self.delay_ms();
+            let dialler = (place, life);
+            let acceptor = (target, self.places[target].life);
+            self.after(wait_ms, Event::Connected { dialler, acceptor });
+        } else {
+            self.dial_failed(place, peer);
+        }
+    }
+
+    fn may_connect(&self, dialler: usize, acceptor: usize) -> bool {
+        let (Some(near), Some(far)) = (&self.places[dialler].node, &self.places[acceptor].node)
+        else {
+            return false;
+        };
+        let open = !self.is_cut(dialler, acceptor) && !self.is_cut(acceptor, dialler);
+        open && near.admits(&far.id()) && far.admits(&near.id())
+    }
+
+    fn dial_failed(&mut self, place: usize, peer: PeerId) {
+        let jitter = self.chance.number();
+        let failures = self.places[place].failures.entry(peer).or_default();
+        *failures += 1;
+        let wait_ms = backoff::next_delay_ms(*failures, jitter) + jitter % HANDSHAKE_MAX_MS;
+        self.dial_peer_soon(place, peer, wait_ms);
+    }
+
+    /// A handshake is over: both sides begin to talk, and close what they had with each other.
+    pub(super) fn connected(&mut self, dialler: (usize, u64), acceptor: (usize, u64)) {
+        let still = |(place, life): (usize, u64)| self.places[place].life == life;
+        if !still(dialler) {
+            return;
+        }
+        if !still(acceptor) || !self.may_connect(dialler.0, acceptor.0) {
+            let peer = self.places[acceptor.0].id;
+            self.dial_failed(dialler.0, peer);
+            return;
+        }
+        for side in [dialler.0, acceptor.0] {
+            self.replace_older(
+                side,
+                if side == dialler.0 {
+                    acceptor.0
+                } else {
+                    dialler.0
+                },
+            );
+        }
+        let id = self.next_number();
+        self.tally.connections += 1;
+        self.note(&[3, id], || {
+            format!("connection {id}: {} dials {}", dialler.0, acceptor.0)
+        });
+        let end = |(place, life): (usize, u64), other: usize| {
+            let node = self.places[place].node.as_ref();
+            let host = node.expect("a node that may connect runs").host();
+            End::new(place, life, self.places[other].id, host)
+        };
+        let ends = [end(dialler, acceptor.0), end(acceptor, dialler.0)];
+        self.links.insert(id, Link { ends });
+        for side in 0..2 {
+            self.open(id, side);
+        }
+    }
+
+    fn open(&mut self, id: u64, side: usize) {
+        let now_ms = self.now_ms();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        let opening = Opening {
+            own: self.places[end.place].id,
+            peer: AuthenticatedPeer::for_tests(end.peer),
+            dialled: side == 0,
+            versions: Versions::CURRENT,
+            local: end.host.local_hello(),
+            standing: end.host.standing(&end.peer),
+            positions: end.host.positions(&end.peer),
+        };
+        let mut out = Vec::new();
+        end.session = Some(Session::open(now_ms, opening, &mut out));
+        self.perform_all(id, side, out);
+    }
+
+    fn replace_older(&mut self, place: usize, other: usize) {
+        let with_other: Vec<(u64, usize)> = self
+            .links
+            .iter()
+            .flat_map(|(id, link)| (0..2).map(move |side| (*id, side, link)))
+            .filter(|(_, side, link)| {
+                link.ends[*side].is_live()
+                    && link.ends[*side].place == place
+                    && link.ends[1 - side].place == other
+            })
+            .map(|(id, side, _)| (id, side))
+            .collect();
+        for (id, side) in with_other {
+            self.close(id, side, CloseReason::Replaced);
+        }
+    }
+
+    /// Gives one side's session an input and does what it wants.
+    fn feed(&mut self, id: u64, side: usize, input: Input) {
+        let now_ms = self.now_ms();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(session) = &mut link.ends[side].session else {
+            return;
+        };
+        let mut out = Vec::new();
+        session.step(now_ms, input, &mut out);
+        self.perform_all(id, side, out);
+    }
+
+    fn perform_all(&mut self, id: u64, side: usize, out: Vec<Output>) {
+        for output in out {
+            self.perform(id, side, output);
+        }
+        self.take_deliveries(id, side);
+        self.move_data(id);
+    }
+
+    fn perform(&mut self, id: u64, side: usize, output: Output) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        let place = end.place;
+        match output {
+            Output::SendControl(frame) => self.send_control(id, side, place, frame),
+            Output::SendData(frame) => end.outgoing.push_back(frame),
+            Output::AllowData => {}
+            Output::Read { log, after } => {
+                let wait_ms = self.places[place].slow_ms / 4 + self.chance.between(0, 2);
+                let read = Event::Read {
+                    link: id,
+                    side,
+                    log,
+                    after,
+                };
+                self.after(wait_ms, read);
+            }
+            Output::Deliver { log, entries } => end.deliver(log, entries),
+            Output::Connected(remote) => {
+                let address = "127.0.0.1:1".parse().expect("an address");
+                let outgoing = side == 0;
+                self.tell(
+                    id,
+                    side,
+                    LinkEvent::Connected {
+                        remote: *remote,
+                        address,
+                        outgoing,
+                    },
+                );
+            }
+            Output::Report(report) => self.report(id, side, report),
+            Output::WakeAt { deadline_ms, .. } => {
+                end.wake_ms = Some(deadline_ms);
+                let at_ms = deadline_ms.max(self.now_ms());
+                self.at(at_ms, Event::Wake { link: id, side });
+            }
+            Output::Close(reason) => self.close(id, side, reason),
+        }
+    }
+
+    fn send_control(&mut self, id: u64, side: usize, place: usize, frame: Bytes) {
+        let kinds = frames(&frame).unwrap_or_default();
+        if kinds.iter().any(|frame| frame.kind == kind::ACK) {
+            self.check_acknowledgement(place);
+        }
+        self.post(id, side, CONTROL, frame);
+    }
+
+    fn report(&mut self, id: u64, side: usize, report: Report) {
+        let event = match report {
+            Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
+            Report::Regarded(standing) => LinkEvent::Regarded { standing },
+            Report::Announced(heads) => LinkEvent::Announced { heads },
+            Report::Acked(cursors) => LinkEvent::Acked { cursors },
+            Report::Compared { equal } => {
+                self.check_comparison(id, equal);
+                LinkEvent::Compared { equal }
+            }
+            Report::Stopped { by, stopped } => LinkEvent::Stopped { by, stopped },
+            Report::Resumed { by, log } => LinkEvent::Resumed { by, log },
+            Report::RolledBack(rollback) => {
+                self.check_rollback(id, &rollback);
+                LinkEvent::RolledBack(rollback)
+            }
+            Report::Evidence(signed) => LinkEvent::Evidence { signed },
+            Report::Scope { by, withdrawn } => LinkEvent::Scope { by, withdrawn },
+            Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
+            Report::Pinged => LinkEvent::Stats(LinkStatistics::default()),
+        };
+        self.tell(id, side, event);
+    }
+
+    fn tell(&mut self, id: u64, side: usize, event: LinkEvent) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &link.ends[side];
+        let place = end.place;
+        end.host.event(&end.peer, event);
+        self.touch(place);
+    }
+
+    /// Ends one side and tells the other.
+    pub(super) fn close(&mut self, id: u64, side: usize, reason: CloseReason) {
+        let code = u64::from(refusal_code(&reason));
+        let refusal = encode_refusal(&reason);
+        self.note(&[4, id, code], || {
+            format!("connection {id}: side {side} closes: {reason}")
+        });
+        let wait_ms = self.delay_ms();
+        let what = Travelling::Close(code, refusal);
+        let from = side;
+        self.after(
+            wait_ms,
+            Event::Arrival {
+                link: id,
+                from,
+                what,
+            },
+        );
+        self.ended(id, side, reason);
+    }
+
+    /// One side hears that the conversation is over.
+    fn ended(&mut self, id: u64, side: usize, reason: CloseReason) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        if !end.is_live() {
+            return;
+        }
+        end.end();
+        let (place, peer) = (end.place, end.peer);
+        let refused = matches!(reason, CloseReason::Revoked | CloseReason::BadEntry { .. });
+        self.tell(id, side, LinkEvent::Closed { reason });
+        if self
+            .links
+            .get(&id)
+            .is_some_and(|link| !link.ends.iter().any(End::is_live))
+        {
+            self.links.remove(&id);
+        }
+        if side == 0 {
+            if !refused {
+                self.places[place].failures.remove(&peer);
+            }
+            self.dial_failed(place, peer);
+        }
+    }
+
+    /// One side notices that the connection is gone.
+    pub(super) fn lost(&mut self, id: u64, side: usize) {
+        let detail = "the connection was lost".to_owned();
+        self.ended(id, side, CloseReason::Unreachable { detail });
+    }
+
+    /// Puts a frame on its way to the other side.
+    fn post(&mut self, id: u64, side: usize, stream: usize, frame: Bytes) {
+        let at_ms = self.now_ms() + self.delay_ms();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        end.streams[stream].push_back(frame);
+        end.clear_ms[stream] = at_ms.max(end.clear_ms[stream]);
+        let arrives_ms = end.clear_ms[stream];
+        let (from, what) = (side, Travelling::Frame(stream));
+        self.at(
+            arrives_ms,
+            Event::Arrival {
+                link: id,
+                from,
+                what,
+            },
+        );
+    }
+
+    /// Something reaches the other side, or the cut on its way.
+    pub(super) fn arrival(&mut self, id: u64, from: usize, what: Travelling) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let way = (link.ends[from].place, link.ends[1 - from].place);
+        if self.cut.contains_key(&way) {
+            link.ends[from].held.push(what);
+            return;
+        }
+        let stream = match what {
+            Travelling::Frame(stream) => stream,
+            Travelling::Close(code, refusal) => {
+                let reason = decode_refusal(code, &refusal, Versions::CURRENT);
+                self.ended(id, 1 - from, reason);
+                return;
+            }
+        };
+        let Some(bytes) = link.ends[from].streams[stream].pop_front() else {
+            return;
+        };
+        self.trace.bytes(&bytes);
+        self.note(&[5, id], || {
+            format!("connection {id}: {} to {}: {}", way.0, way.1, named(&bytes))
+        });
+        match frames(&bytes) {
+            Ok(frames) if stream == CONTROL => {
+                for frame in frames {
+                    self.feed(id, 1 - from, Input::Control(frame));
+                }
+            }
+            Ok(frames) => {
+                if let Some(link) = self.links.get_mut(&id)
+                    && link.ends[1 - from].is_live()
+                {
+                    link.ends[1 - from].arrived.extend(frames);
+                    self.move_data(id);
+                }
+            }
+            Err(malformed) => self.broken_stream(id, 1 - from, malformed.to_string()),
+        }
+    }
+
+    fn broken_stream(&mut self, id: u64, side: usize, detail: String) {
+        self.close(id, side, CloseReason::Protocol { detail });
+    }
+
+    /// The wire takes data frames while it has room; a receiver reads when it wants to.
+    fn move_data(&mut self, id: u64) {
+        for side in 0..2 {
+            loop {
+                let Some(link) = self.links.get_mut(&id) else {
+                    return;
+                };
+                let reader = &mut link.ends[1 - side];
+                let wants = reader.session.as_ref().is_some_and(Session::wants_data);
+                if wants && let Some(frame) = reader.arrived.pop_front() {
+                    self.feed(id, 1 - side, Input::Data(frame));
+                    continue;
+                }
+                let under_way = link.ends[side].streams[DATA].len();
+                let full = under_way + link.ends[1 - side].arrived.len() >= WIRE_FRAMES_MAX;
+                if full {
+                    break;
+                }
+                let Some(frame) = link.ends[side].outgoing.pop_front() else {
+                    break;
+                };
+                let place = link.ends[side].place;
+                for frame in self.bent_frame(place, frame) {
+                    self.post(id, side, DATA, frame);
+                }
+                self.feed(id, side, Input::DataWritten);
+            }
+        }
+    }
+
+    /// What a hostile program sends in the place of a frame.
+    fn bent_frame(&mut self, place: usize, frame: Bytes) -> Vec<Bytes> {
+        match self.places[place].bend {
+            Some(seed) if bend::is_of_frames(seed) => {
+                self.places[place].bend = None;
+                self.tally.bent += 1;
+                self.note(&[7, seed], || format!("{place} bends a frame"));
+                bend::frame(seed, frame)
+            }
+            _ => vec![frame],
+        }
+    }
+
+    /// Tells a session how its deliveries went, as far as that is known.
+    pub(super) fn take_deliveries(&mut self, id: u64, side: usize) {
+        loop {
+            let Some(link) = self.links.get_mut(&id) else {
+                return;
+            };
+            let end = &mut link.ends[side];
+            if end.waiting() == 0 {
+                return;
+            }
+            let place = end.place;
+            let result = end.delivered();
+            self.touch(place);
+            let Some(result) = result else { return };
+            if let Err(fault) = &result {
+                self.note(&[8, id], || {
+                    format!("connection {id}: {place} does not take: {fault:?}")
+                });
+            }
+            self.feed(id, side, Input::Delivered(result));
+        }
+    }
+
+    /// The host of one side may have news.
+    pub(super) fn local(&mut self, id: u64, side: usize) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        if !end.is_live() || !end.ticks.has_changed().unwrap_or(false) {
+            return;
+        }
+        end.ticks.mark_unchanged();
+        let input = Input::Local {
+            standing: end.host.standing(&end.peer),
+            positions: end.host.positions(&end.peer),
+        };
+        self.feed(id, side, input);
+    }
+
+    /// Tells every connection of a place that its host may have news.
+    pub(super) fn tick(&mut self, place: usize) {
+        let ends = self
+            .links
+            .iter()
+            .flat_map(|(id, link)| (0..2).map(move |side| (*id, side, &link.ends[side])));
+        let ticking: Vec<(u64, usize)> = ends
+            .filter(|(_, _, end)| end.is_live() && end.place == place)
+            .filter(|(_, _, end)| end.ticks.has_changed().unwrap_or(false))
+            .map(|(id, side, _)| (id, side))
+            .collect();
+        for (link, side) in ticking {
+            let wait_ms = self.chance.between(0, 2);
+            self.after(wait_ms, Event::Local { link, side });
+        }
+    }
+
+    /// A disk read is done.
+    pub(super) fn read(&mut self, id: u64, side: usize, log: LogId, after: u64) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &link.ends[side];
+        if !end.is_live() {
+            return;
+        }
+        let (place, peer, host) = (end.place, end.peer, Arc::clone(&end.host));
+        let bytes_max = DATA_BODIES_BYTES.min(self.plan.inbox_bytes / 4);
+        let mut read = host.read(&peer, log, after, self.plan.read_entries, bytes_max);
+        if let (Some(seed), Ok(entries)) = (self.places[place].bend, &mut read)
+            && !bend::is_of_frames(seed)
+            && !entries.is_empty()
+        {
+            self.places[place].bend = None;
+            self.tally.bent += 1;
+            let how = bend::entries(seed, entries);
+            self.note(&[9, seed], || {
+                format!("{place} bends an entry of {log}: {how}")
+            });
+        }
+        self.feed(id, side, Input::Read(read));
+    }
+
+    /// A session's deadline has come.
+    pub(super) fn wake(&mut self, id: u64, side: usize) {
+        let now_ms = self.now_ms();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let end = &mut link.ends[side];
+        if end.wake_ms.is_none_or(|due_ms| due_ms > now_ms) {
+            return;
+        }
+        end.wake_ms = None;
+        let clock_ms = end.host.local_hello().clock_ms;
+        self.feed(id, side, Input::Deadline { clock_ms });
+    }
+
+    fn delay_ms(&mut self) -> u64 {
+        let most = self.plan.delay_ms;
+        self.chance.between(1.min(most), most)
+    }
+
+    fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.cut.contains_key(&(from, to))
+    }
+
+    /// From now on nothing passes from one place to another.
+    pub(super) fn cut_way(&mut self, from: usize, to: usize, for_ms: u64) {
+        *self.cut.entry((from, to)).or_default() += 1;
+        self.note(&[10], || {
+            format!("nothing passes from {from} to {to} for {for_ms} ms")
+        });
+        self.after(for_ms, Event::WayOpen { from, to });
+    }
+
+    /// One reason for a cut is gone; with the last what was held travels on.
+    pub(super) fn open_way(&mut self, from: usize, to: usize) {
+        if let Some(cuts) = self.cut.get_mut(&(from, to)) {
+            *cuts -= 1;
+            if *cuts == 0 {
+                self.cut.remove(&(from, to));
+                self.travel_on(from, to);
+            }
+        }
+    }
+
+    pub(super) fn open_all_ways(&mut self) {
+        for ((from, to), _) in std::mem::take(&mut self.cut) {
+            self.travel_on(from, to);
+        }
+    }
+
+    fn travel_on(&mut self, from: usize, to: usize) {
+        let mut waiting = Vec::new();
+        for (id, link) in &mut self.links {
+            for side in 0..2 {
+                if link.ends[side].place == from && link.ends[1 - side].place == to {
+                    let held = std::mem::take(&mut link.ends[side].held);
+                    waiting.extend(held.into_iter().map(|what| (*id, side, what)));
+                }
+            }
+        }
+        for (link, from, what) in waiting {
+            let wait_ms = self.delay_ms();
+            self.after(wait_ms, Event::Arrival { link, from, what });
+        }
+    }
+}
+
+/// What a frame is, for a reader of the trace.
+fn named(frame: &[u8]) -> String {
+    let kinds = frames(frame).unwrap_or_default();
+    let words = kinds.iter().map(|frame| match frame.kind {
+        kind::HELLO => "hello".to_owned(),
+        kind::STANDING => "standing".to_owned(),
+        kind::ACK => "acknowledgement".to_owned(),
+        kind::PING => "ping".to_owned(),
+        kind::PROOF => "proof".to_owned(),
+        kind::DATA => "entries".to_owned(),
+        other => format!("frame {other:#04x}"),
+    });
+    format!(
+        "{} ({} bytes)",
+        words.collect::<Vec<_>>().join(", "),
+        frame.len()
+    )
+}

@@ -1,0 +1,480 @@
+//! What people do, and what goes wrong around them: the acts of a plan, and the answers to them.
+//!
+//! Who gets no answer, since the process went down, does not know whether the write was kept.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use raccordo_crdt_model::{DocumentId, Kind};
+use raccordo_node::engine::simulated::{Answered, Asking, SimulatedNode, Ticket};
+use raccordo_node::engine::{CommandFailed, MemberState};
+use raccordo_node::store::Unsynced;
+use raccordo_transport::{JoinAccepted, JoinRefused};
+
+use super::place::{Asked, Waiting};
+use super::plan::Act;
+use super::work;
+use super::world::{Event, World};
+use crate::chance::Chance;
+
+/// Free bytes of a disk that is full.
+const FULL_BYTES: u64 = 64;
+
+/// A node on its way to membership.
+pub(super) struct Joining {
+    place: usize,
+    life: u64,
+    asking: Asking,
+    answer: Pin<Box<dyn Future<Output = Result<JoinAccepted, JoinRefused>>>>,
+}
+
+impl World {
+    /// Does an act of the plan.
+    pub(super) fn act(&mut self, act: Act, seed: u64) {
+        let mut chance = Chance::new(seed);
+        self.note(&[20, seed], || format!("{act:?}"));
+        match act {
+            Act::Join { place, approved } => self.join(place, approved),
+            Act::Approve { at } => self.approve_all(at),
+            Act::Suspend { at, place } => self.decide(at, place, MemberState::Suspended),
+            Act::Resume { at, place } => self.decide(at, place, MemberState::Approved),
+            Act::Revoke { at, place } => self.decide(at, place, MemberState::Revoked),
+            Act::Create { place } => self.create(place, &mut chance),
+            Act::Change { place } => self.change(place, &mut chance),
+            Act::Import { place } => self.import(place, &mut chance),
+            Act::Erase { place } => self.erase(place, &mut chance),
+            Act::Crash { place } => {
+                let unsynced = self.places[place].unsynced;
+                self.crash(place, Some(unsynced));
+            }
+            other => self.trouble(other, seed),
+        }
+    }
+
+    fn trouble(&mut self, act: Act, seed: u64) {
+        if self.calm {
+            return;
+        }
+        match act {
+            Act::PowerCut {
+                place,
+                moment,
+                unsynced,
+            } => {
+                self.places[place].unsynced = unsynced;
+                self.places[place].machine.disk.cut_power_at(moment);
+            }
+            Act::FlushFails { place, unsynced } => {
+                self.places[place].unsynced = unsynced;
+                self.places[place].machine.disk.fail_flush(1);
+            }
+            Act::DiskFull { place, for_ms } => {
+                self.places[place].machine.disk.set_free(Some(FULL_BYTES));
+                self.after(for_ms, Event::DiskFree(place));
+            }
+            Act::ClockJump { place, by_ms } => self.places[place].clock.jump(by_ms),
+            Act::Slow { place, by_ms } => self.places[place].slow_ms = by_ms,
+            Act::LinkLost { place } => self.lose_links(place),
+            Act::WayCut {
+                from,
+                to,
+                both,
+                for_ms,
+            } => {
+                self.cut_way(from, to, for_ms);
+                if both {
+                    self.cut_way(to, from, for_ms);
+                }
+            }
+            Act::DialTwice { place } => self.dial_again(place),
+            Act::Bend { place } => self.places[place].bend = Some(seed),
+            _ => {}
+        }
+    }
+
+    fn lose_links(&mut self, place: usize) {
+        let links = self.links.iter().filter(|(_, link)| {
+            link.ends
+                .iter()
+                .any(|end| end.place == place && end.is_live())
+        });
+        let lost: Vec<u64> = links.map(|(id, _)| *id).collect();
+        for link in lost {
+            for side in 0..2 {
+                let wait_ms = self.chance.between(0, 30_000);
+                self.after(wait_ms, Event::Lost { link, side });
+            }
+        }
+    }
+
+    /// A process ends without a word; it comes up again by itself.
+    pub(super) fn crash(&mut self, place: usize, unsynced: Option<Unsynced>) {
+        if self.places[place].node.is_none() {
+            return;
+        }
+        self.note(&[21], || format!("{place} goes down"));
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            for side in 0..2 {
+                let Some(link) = self.links.get_mut(&id) else {
+                    continue;
+                };
+                if link.ends[side].place != place || !link.ends[side].is_live() {
+                    continue;
+                }
+                link.ends[side].end();
+                // A connection to a process that is gone ends when somebody answers for it, or by silence.
+                if self.chance.percent(60) {
+                    let (link, side) = (id, 1 - side);
+                    let wait_ms = self.chance.between(1, 3_000);
+                    self.after(wait_ms, Event::Lost { link, side });
+                }
+            }
+        }
+        self.places[place].crash(unsynced.unwrap_or(Unsynced::Lost));
+        self.joining.retain(|joining| joining.place != place);
+        self.join_on();
+        let wait_ms = match self.calm {
+            true => 10,
+            false => self.chance.between(50, 12_000),
+        };
+        self.after(wait_ms, Event::Start(place));
+    }
+
+    /// A place's node starts with what is on its disk.
+    pub(super) fn start(&mut self, place: usize) {
+        if self.places[place].node.is_some() {
+            return;
+        }
+        if let Err(failed) = self.places[place].start() {
+            self.fail("a node starts again", format!("{place}: {failed:?}"));
+            return;
+        }
+        self.tally.restarts += u64::from(self.places[place].life > 1);
+        self.note(&[22], || format!("{place} starts"));
+        self.check_start(place);
+        let wait_ms = self.chance.between(0, 1_000);
+        self.dial_soon(place, wait_ms);
+        self.touch(place);
+    }
+
+    /// A place's writer should look soon whether there is something to do.
+    pub(super) fn touch(&mut self, place: usize) {
+        let wait_ms = self.places[place].slow_ms + self.chance.between(0, 2);
+        self.pump_at(place, self.now_ms() + wait_ms);
+    }
+
+    fn pump_at(&mut self, place: usize, at_ms: u64) {
+        let one = &mut self.places[place];
+        if one.node.is_none() || one.pump_at.is_some_and(|due_ms| due_ms <= at_ms) {
+            return;
+        }
+        one.pump_at = Some(at_ms);
+        let life = one.life;
+        self.at(at_ms, Event::Pump(place, life));
+    }
+
+    /// A place's writer does what waits; then everybody concerned hears of it.
+    pub(super) fn pump(&mut self, place: usize, life: u64) {
+        let now_ms = self.now_ms();
+        let one = &mut self.places[place];
+        let due = one.pump_at.is_some_and(|due_ms| due_ms <= now_ms);
+        if one.life != life || !due {
+            return;
+        }
+        one.pump_at = None;
+        let Some(node) = &mut one.node else { return };
+        let again = node.pump();
+        let published = node.published();
+        let moved = std::mem::replace(&mut one.seen, published) != published;
+        let ill = node.store_problem();
+        if moved {
+            self.note(&[23, published], || format!("{place} has committed"));
+            self.check_place(place);
+            self.tick(place);
+        }
+        self.answers(place);
+        self.join_on();
+        self.room_again(place);
+        if self.places[place].machine.disk.is_off() {
+            let unsynced = self.places[place].unsynced;
+            self.crash(place, Some(unsynced));
+        } else if let Some(reason) = ill {
+            self.fall_ill(place, &reason);
+        }
+        if let Some(wait_ms) = again {
+            self.pump_at(place, now_ms + wait_ms.max(1));
+        }
+    }
+
+    /// A store that takes no writes any more is started again by somebody, after a while.
+    fn fall_ill(&mut self, place: usize, reason: &str) {
+        self.note(&[24], || format!("{place} cannot write: {reason}"));
+        let wait_ms = match self.calm {
+            true => 10,
+            false => self.chance.between(100, 9_000),
+        };
+        let seed = self.chance.number();
+        self.after(wait_ms, Event::Act(Act::Crash { place }, seed));
+    }
+
+    /// Deliveries that waited for room may go on.
+    fn room_again(&mut self, place: usize) {
+        let ends = self
+            .links
+            .iter()
+            .flat_map(|(id, link)| (0..2).map(move |side| (*id, side, &link.ends[side])));
+        let waiting: Vec<(u64, usize)> = ends
+            .filter(|(_, _, end)| end.place == place && end.waiting() > 0)
+            .map(|(id, side, _)| (id, side))
+            .collect();
+        for (id, side) in waiting {
+            self.take_deliveries(id, side);
+        }
+    }
+
+    fn ask(&mut self, place: usize, what: Asked, ask: impl FnOnce(&SimulatedNode) -> Ticket) {
+        let one = &mut self.places[place];
+        let Some(node) = &one.node else { return };
+        let mut ticket = ask(node);
+        // The first look hands the command over; nothing can be answered before the writer ran.
+        if let Some(answer) = ticket.poll() {
+            self.answered(place, &what, answer);
+        } else {
+            self.places[place].waiting.push(Waiting { ticket, what });
+        }
+        self.touch(place);
+    }
+
+    fn operator(&mut self) -> String {
+        self.operators += 1;
+        format!("op-{}", self.operators)
+    }
+
+    fn create(&mut self, place: usize, chance: &mut Chance) {
+        let operator = self.operator();
+        let (kind, fields) = work::record(chance, self.places[place].role);
+        let what = Asked::Write {
+            operator: operator.clone(),
+        };
+        self.ask(place, what, |node| node.create(kind, fields, &operator));
+    }
+
+    fn change(&mut self, place: usize, chance: &mut Chance) {
+        let Some((id, kind)) = self.own_record(place, chance) else {
+            self.create(place, chance);
+            return;
+        };
+        let versions = self.places[place].screens.get(&id);
+        let base = versions
+            .filter(|versions| chance.percent(60) && !versions.is_empty())
+            .map(|versions| versions[chance.index(versions.len())].clone());
+        let operator = self.operator();
+        let patch = work::patch(chance, kind, &operator);
+        let what = Asked::Write {
+            operator: operator.clone(),
+        };
+        self.ask(place, what, |node| {
+            node.patch(kind, id, patch, base, &operator)
+        });
+    }
+
+    fn erase(&mut self, place: usize, chance: &mut Chance) {
+        if let Some((id, kind)) = self.own_record(place, chance) {
+            let operator = self.operator();
+            self.ask(place, Asked::Erasure { id }, |node| {
+                node.erase(kind, id, &operator)
+            });
+        }
+    }
+
+    /// Some record of a place's territory, which its node may or may not hold by now.
+    fn own_record(&mut self, place: usize, chance: &mut Chance) -> Option<(DocumentId, Kind)> {
+        let territory = self.places[place].territory.to_string();
+        let records = self.truth.records_of(&territory);
+        (!records.is_empty()).then(|| *chance.pick(&records))
+    }
+
+    fn import(&mut self, place: usize, chance: &mut Chance) {
+        let count = chance.between(2, 6);
+        let operators: Vec<String> = (0..count).map(|_| self.operator()).collect();
+        let lines = work::lines(chance, place, &operators);
+        self.ask(place, Asked::Import { operators }, |node| {
+            node.import(lines)
+        });
+    }
+
+    fn approve_all(&mut self, at: usize) {
+        let pending: Vec<_> = self.places[at]
+            .node
+            .iter()
+            .flat_map(SimulatedNode::members)
+            .filter(|member| member.state == MemberState::Pending)
+            .collect();
+        for member in pending {
+            self.ask(at, Asked::Decision, |node| {
+                node.move_member(member.key, MemberState::Approved)
+            });
+        }
+    }
+
+    fn decide(&mut self, at: usize, place: usize, to: MemberState) {
+        let key = self.places[place].id;
+        self.ask(at, Asked::Decision, |node| node.move_member(key, to));
+    }
+
+    /// Answers that have come by now.
+    fn answers(&mut self, place: usize) {
+        let mut waiting = std::mem::take(&mut self.places[place].waiting);
+        let mut answers = Vec::new();
+        waiting.retain_mut(|one| match one.ticket.poll() {
+            Some(answer) => {
+                answers.push((one.what.clone(), answer));
+                false
+            }
+            None => true,
+        });
+        self.places[place].waiting = waiting;
+        for (what, answer) in answers {
+            self.answered(place, &what, answer);
+        }
+    }
+
+    fn answered(&mut self, place: usize, what: &Asked, answer: Result<Answered, CommandFailed>) {
+        let words = match &answer {
+            Ok(answered) => format!("{answered:?}"),
+            Err(failed) => format!("refused: {failed}"),
+        };
+        self.note(&[25, u64::from(answer.is_ok())], || {
+            format!("{place} answers {what:?}: {words}")
+        });
+        match (what, answer) {
+            (Asked::Write { operator }, Ok(Answered::Record(id))) => {
+                self.acknowledged(place, Some(id), operator.clone());
+            }
+            (Asked::Import { operators }, Ok(Answered::Imported(report))) => {
+                if report.rejected == 0 {
+                    for operator in operators {
+                        self.acknowledged(place, None, operator.clone());
+                    }
+                }
+            }
+            (Asked::Invitation { place: guest }, Ok(Answered::Invited(invitation))) => {
+                self.places[*guest].invitation = Some(invitation);
+                self.join(*guest, true);
+            }
+            (Asked::Pin, Ok(_)) => self.dial_soon(place, 5),
+            (Asked::Erasure { id }, Ok(_)) => self.check_erasure(place, *id),
+            _ => {}
+        }
+    }
+
+    /// A node asks for membership with its invitation, or somebody is asked for one.
+    pub(super) fn join(&mut self, place: usize, approved: bool) {
+        let joined = |node: &SimulatedNode| !node.upstream().is_empty();
+        let one = &self.places[place];
+        let Some(above) = one.above else { return };
+        if one.node.as_ref().is_some_and(joined) {
+            return;
+        }
+        let (territory, role) = (one.territory.clone(), one.role);
+        let (invitation, life) = (one.invitation.clone(), one.life);
+        let reachable =
+            !self.cut.contains_key(&(place, above)) && !self.cut.contains_key(&(above, place));
+        let (Some(guest), Some(inviting), true) = (&one.node, &self.places[above].node, reachable)
+        else {
+            self.join_later(place, approved);
+            return;
+        };
+        let Some(invitation) = invitation else {
+            let what = Asked::Invitation { place };
+            self.ask(above, what, |node| node.invite(territory, role, approved));
+            return;
+        };
+        let asking = guest
+            .asking(&invitation)
+            .expect("an invitation can be read");
+        let host = inviting.host();
+        let (one_time, request) = (asking.one_time, asking.request.clone());
+        let answer = Box::pin(async move { host.join(one_time, request).await });
+        self.joining.push(Joining {
+            place,
+            life,
+            asking,
+            answer,
+        });
+        self.join_on();
+        self.touch(above);
+    }
+
+    fn join_later(&mut self, place: usize, approved: bool) {
+        let seed = self.chance.number();
+        let wait_ms = 500 + seed % 2_500;
+        self.after(wait_ms, Event::Act(Act::Join { place, approved }, seed));
+    }
+
+    /// Those who asked for membership hear what became of it.
+    fn join_on(&mut self) {
+        let mut joining = std::mem::take(&mut self.joining);
+        let mut heard = Vec::new();
+        let mut context = Context::from_waker(Waker::noop());
+        joining.retain_mut(|one| match one.answer.as_mut().poll(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(answer) => {
+                heard.push((one.place, one.life, one.asking.clone(), answer));
+                false
+            }
+        });
+        self.joining = joining;
+        for (place, life, asking, answer) in heard {
+            self.note(&[26], || {
+                format!("{place} hears about its joining: {answer:?}")
+            });
+            match answer {
+                Ok(accepted) if self.places[place].life == life => {
+                    self.ask(place, Asked::Pin, |node| node.adopt(&asking, accepted));
+                }
+                Err(JoinRefused::Unknown | JoinRefused::Expired) => {
+                    self.places[place].invitation = None;
+                    self.join_later(place, true);
+                }
+                Ok(_) | Err(JoinRefused::Failed) => self.join_later(place, true),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// When nothing goes wrong any more, everybody who may is brought in.
+    pub(super) fn finish_membership(&mut self) {
+        for place in 0..self.places.len() {
+            self.approve_all(place);
+            let Some(above) = self.places[place].above else {
+                continue;
+            };
+            let waits = |asked: &Asked| match asked {
+                Asked::Pin => true,
+                Asked::Invitation { place: guest } => *guest == place,
+                _ => false,
+            };
+            let under_way = self.joining.iter().any(|joining| joining.place == place)
+                || [above, place].iter().any(|at| {
+                    let waiting = &self.places[*at].waiting;
+                    waiting.iter().any(|one| waits(&one.what))
+                });
+            if !under_way {
+                self.join(place, true);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Joining {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Joining")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,295 @@
+//! What a seed stands for: how large the world is, what people do in it and what goes wrong.
+//!
+//! Everything is drawn before the world begins, each act with chance of its own, so that leaving
+//! some acts out leaves the others as they were.
+
+use raccordo_config::Role;
+use raccordo_node::store::{Moment, Unsynced};
+
+use crate::chance::Chance;
+
+/// Most acts of a world, if not asked otherwise.
+pub const ACTS_MAX: usize = 80;
+
+/// A world and what happens in it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Places by number: 0 is the coordination.
+    pub seats: Vec<Seat>,
+    /// How long the slowest frames take, in milliseconds.
+    pub delay_ms: u64,
+    /// Bytes that wait in a log's inbox.
+    pub inbox_bytes: usize,
+    /// Documents that a node keeps in memory.
+    pub cache: u32,
+    /// Most entries that one read gives.
+    pub read_entries: usize,
+    /// When what goes wrong is over.
+    pub calm_ms: u64,
+    /// What happens, in order.
+    pub acts: Vec<Planned>,
+}
+
+/// Whose node stands at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Its territory's path.
+    pub territory: String,
+    /// What it is.
+    pub role: Role,
+    /// The place at which it joins.
+    pub above: Option<usize>,
+}
+
+/// An act at its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned {
+    /// When.
+    pub at_ms: u64,
+    /// Chance of its own.
+    pub seed: u64,
+    /// What.
+    pub act: Act,
+}
+
+/// What people do and what goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A node asks for membership; an administrator has approved it beforehand, or will have to.
+    Join { place: usize, approved: bool },
+    /// The administrator of a place approves whoever waits there.
+    Approve { at: usize },
+    /// An administrator puts a member on hold.
+    Suspend { at: usize, place: usize },
+    /// An administrator lets it back.
+    Resume { at: usize, place: usize },
+    /// An administrator ends a membership.
+    Revoke { at: usize, place: usize },
+    /// Somebody creates a record.
+    Create { place: usize },
+    /// Somebody changes a record.
+    Change { place: usize },
+    /// An office imports a file.
+    Import { place: usize },
+    /// A record is erased for good.
+    Erase { place: usize },
+    /// A process is killed.
+    Crash { place: usize },
+    /// The power fails at a moment of the next commit.
+    PowerCut {
+        place: usize,
+        moment: Moment,
+        unsynced: Unsynced,
+    },
+    /// The next flush fails.
+    FlushFails { place: usize, unsynced: Unsynced },
+    /// The disk is full for a while.
+    DiskFull { place: usize, for_ms: u64 },
+    /// The machine's clock jumps.
+    ClockJump { place: usize, by_ms: i64 },
+    /// The machine is slow from now on.
+    Slow { place: usize, by_ms: u64 },
+    /// A connection is lost.
+    LinkLost { place: usize },
+    /// Nothing passes from one place to another for a while; nor back, if both ways.
+    WayCut {
+        from: usize,
+        to: usize,
+        both: bool,
+        for_ms: u64,
+    },
+    /// A node dials although it is connected.
+    DialTwice { place: usize },
+    /// A peer's next data frame is not what its program would send.
+    Bend { place: usize },
+}
+
+impl Plan {
+    /// What a seed stands for, with at most so many acts.
+    pub fn of(seed: u64, acts_max: usize) -> Self {
+        let mut chance = Chance::new(seed ^ 0x51A7_E0F5_EED5);
+        let large = chance.percent(6);
+        let calm_ms = chance.between(4_000, 45_000);
+        let mut plan = Self {
+            seats: seats(&mut chance, large),
+            delay_ms: *chance.pick(&[2, 10, 60, 400]),
+            inbox_bytes: *chance.pick(&[64 << 10, 256 << 10, 1 << 20]),
+            cache: u32::try_from(*chance.pick(&[1_usize, 3, 100])).unwrap_or(1),
+            read_entries: *chance.pick(&[1, 2, 3, 256]),
+            calm_ms,
+            acts: Vec::new(),
+        };
+        let trouble = *chance.pick(&[0, 15, 40]);
+        plan.join_all(&mut chance);
+        let count = match large {
+            true => chance.between(25, 60),
+            false => chance.between(8, 26),
+        };
+        for _ in 0..count {
+            let act = plan.draw(&mut chance, trouble);
+            plan.add(&mut chance, act);
+        }
+        plan.acts.sort_by_key(|planned| planned.at_ms);
+        plan.acts.truncate(acts_max);
+        plan
+    }
+
+    fn join_all(&mut self, chance: &mut Chance) {
+        for place in 0..self.seats.len() {
+            let Some(at) = self.seats[place].above else {
+                continue;
+            };
+            let late = chance.percent(20);
+            let at_ms = match late {
+                true => chance.between(0, self.calm_ms),
+                false => 0,
+            };
+            let approved = chance.percent(75);
+            let seed = chance.number();
+            let act = Act::Join { place, approved };
+            self.acts.push(Planned { at_ms, seed, act });
+            if !approved {
+                let at_ms = at_ms + chance.between(200, 6_000);
+                let seed = chance.number();
+                let act = Act::Approve { at };
+                self.acts.push(Planned { at_ms, seed, act });
+            }
+        }
+    }
+
+    fn add(&mut self, chance: &mut Chance, act: Act) {
+        let at_ms = chance.between(300, self.calm_ms);
+        let seed = chance.number();
+        self.acts.push(Planned { at_ms, seed, act });
+    }
+
+    fn draw(&self, chance: &mut Chance, trouble: u64) -> Act {
+        if chance.percent(trouble) {
+            return self.trouble(chance);
+        }
+        let place = chance.index(self.seats.len());
+        let writes = match self.seats[place].role {
+            Role::District => place,
+            Role::Coordination if chance.percent(20) => place,
+            Role::Coordination => self.office(chance),
+        };
+        let place = writes;
+        match chance.number() % 100 {
+            0..33 => Act::Create { place },
+            33..88 => Act::Change { place },
+            88..94 => Act::Import { place },
+            94..97 => Act::Erase { place },
+            _ => self.decision(chance),
+        }
+    }
+
+    fn office(&self, chance: &mut Chance) -> usize {
+        let district = |place: &usize| self.seats[*place].role == Role::District;
+        let offices: Vec<usize> = (0..self.seats.len()).filter(district).collect();
+        *chance.pick(&offices)
+    }
+
+    fn decision(&self, chance: &mut Chance) -> Act {
+        let (place, above) = self.edge(chance);
+        // Who took a member in decides about it, and so does whoever is above.
+        let further = self.seats[above].above.filter(|_| chance.percent(35));
+        let at = further.unwrap_or(above);
+        match chance.number() % 4 {
+            0 => Act::Approve { at },
+            1 => Act::Suspend { at, place },
+            2 => Act::Resume { at, place },
+            _ => Act::Revoke { at, place },
+        }
+    }
+
+    /// A place and the one at which it joins.
+    fn edge(&self, chance: &mut Chance) -> (usize, usize) {
+        let edges = self.seats.iter().enumerate();
+        let edges: Vec<(usize, usize)> = edges
+            .filter_map(|(place, seat)| Some((place, seat.above?)))
+            .collect();
+        *chance.pick(&edges)
+    }
+
+    fn trouble(&self, chance: &mut Chance) -> Act {
+        let place = chance.index(self.seats.len());
+        let (below, above) = self.edge(chance);
+        let unsynced = *chance.pick(&[Unsynced::Lost, Unsynced::Kept, Unsynced::Torn]);
+        match chance.number() % 100 {
+            0..16 => Act::Crash { place },
+            16..30 => Act::PowerCut {
+                place,
+                moment: *chance.pick(&Moment::ALL),
+                unsynced,
+            },
+            30..40 => Act::FlushFails { place, unsynced },
+            40..47 => Act::DiskFull {
+                place,
+                for_ms: chance.between(100, 8_000),
+            },
+            47..53 => Act::ClockJump {
+                place,
+                by_ms: *chance.pick(&[-86_400_000, -3_000, 3_000, 86_400_000]),
+            },
+            53..58 => Act::Slow {
+                place,
+                by_ms: chance.between(20, 2_000),
+            },
+            58..68 => Act::LinkLost { place: below },
+            68..82 => {
+                let down = chance.percent(50);
+                Act::WayCut {
+                    from: if down { above } else { below },
+                    to: if down { below } else { above },
+                    both: chance.percent(40),
+                    for_ms: chance.between(500, 60_000),
+                }
+            }
+            82..86 => Act::DialTwice { place: below },
+            86..90 => self.decision(chance),
+            _ => Act::Bend { place },
+        }
+    }
+}
+
+/// A coordination, its districts, now and then a second node of a district and a region above.
+fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
+    let region = chance.percent(if large { 40 } else { 8 });
+    let province = match region {
+        true => "lazio/frosinone",
+        false => "frosinone",
+    };
+    let mut seats = vec![Seat {
+        territory: province.to_owned(),
+        role: Role::Coordination,
+        above: None,
+    }];
+    let districts = match large {
+        true => chance.between(2, 4),
+        false => chance.between(1, 2),
+    };
+    for number in 1..=districts {
+        seats.push(Seat {
+            territory: format!("{province}/d{number}"),
+            role: Role::District,
+            above: Some(0),
+        });
+        let office = seats.len() - 1;
+        if chance.percent(25) {
+            seats.push(Seat {
+                above: Some(office),
+                ..seats[office].clone()
+            });
+        }
+    }
+    if region {
+        let above = seats.len();
+        seats[0].above = Some(above);
+        seats.push(Seat {
+            territory: "lazio".to_owned(),
+            role: Role::Coordination,
+            above: None,
+        });
+    }
+    seats
+}

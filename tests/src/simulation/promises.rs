@@ -1,0 +1,623 @@
+//! What must hold whatever happens: each promise by its name, looked at while the world runs.
+//!
+//! After every commit what is cheap; at each start what the disk kept; at the end everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raccordo_config::Role;
+use raccordo_crdt_model::{Digest, DocumentId};
+use raccordo_node::engine::MemberState;
+use raccordo_node::engine::simulated::{DocumentFacts, MemberFacts, SimulatedNode, TerritoryFacts};
+use raccordo_transport::{Cursor, LogId, PeerId, Rollback};
+
+use super::place::Place;
+use super::truth::{Ends, State};
+use super::world::World;
+
+/// A write answered as done survives.
+pub const ACKNOWLEDGED: &str = "acknowledged writes survive";
+/// Nobody is told of what a power cut could take away.
+pub const DURABLE: &str = "an acknowledgement is of what is durable";
+/// What came together is seen together.
+pub const ATOMIC: &str = "groups are atomic";
+/// Counts, digests and records are those of some point of each log.
+pub const PREFIX: &str = "the overview is a prefix of each origin's log";
+/// What is held is what its author signed, where its author put it.
+pub const AUTHENTIC: &str = "no forged, moved or unauthorised entry is visible";
+/// Who is no longer approved is heard no more.
+pub const REVOKED: &str = "nothing of a revoked or suspended member is admitted";
+/// A number of a log is used once, an actor by one start.
+pub const UNIQUE: &str = "no number and no actor is used twice";
+/// What is held stays held.
+pub const FORWARD: &str = "no log that is held goes back";
+/// Nodes that hold the same say so.
+pub const EQUAL: &str = "healed nodes have equal digests";
+/// What is for some is not seen by others.
+pub const AUDIENCE: &str = "nothing reaches whom it is not for";
+/// What was erased is nowhere shown.
+pub const ERASED: &str = "what was erased stays erased";
+/// Queues and caches have a limit.
+pub const BOUNDED: &str = "memory stays bounded";
+/// Nothing fails in the program itself.
+pub const SOUND: &str = "the program meets no fault of its own";
+
+/// What was promised so far.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    /// Writes answered as done: where, by whom, of which record.
+    acknowledged: Vec<(usize, String, Option<DocumentId>)>,
+    /// Which start of which place had an incarnation.
+    incarnations: BTreeMap<[u8; 8], (usize, u64)>,
+    /// The farthest that each place durably held each log.
+    held: BTreeMap<(usize, LogId), Cursor>,
+    /// Members who are on hold or revoked, as last seen at a place.
+    silent: BTreeMap<(usize, PeerId), MemberState>,
+}
+
+impl World {
+    /// A write was answered as done.
+    pub(super) fn acknowledged(&mut self, place: usize, id: Option<DocumentId>, operator: String) {
+        self.tally.acknowledged += 1;
+        if let Some(id) = id {
+            if !self.truth.is_erased(id) && !self.truth.operators(id).contains(&operator) {
+                let seen = format!(
+                    "{place} answered {operator} about {id}, and no entry of it is on its disk"
+                );
+                self.fail(ACKNOWLEDGED, seen);
+            }
+            let node = self.places[place].node.as_ref();
+            let version = node.and_then(|node| node.version(id).ok().flatten());
+            if let Some(version) = version {
+                self.places[place].look_at(id, version);
+            }
+        }
+        let promised = (place, operator, id);
+        self.promises.acknowledged.push(promised);
+    }
+
+    /// An erasure was answered as done.
+    pub(super) fn check_erasure(&mut self, place: usize, id: DocumentId) {
+        if !self.truth.is_erased(id) {
+            let seen =
+                format!("{place} answered the erasure of {id}, and no tombstone is on its disk");
+            self.fail(ACKNOWLEDGED, seen);
+        }
+    }
+
+    /// A place has committed: what was published is durable, authentic and whole.
+    pub(super) fn check_place(&mut self, place: usize) {
+        let checked = self
+            .publish_own(place)
+            .and_then(|()| self.ends_hold(place))
+            .and_then(|()| self.overview_holds(place))
+            .and_then(|()| self.durable_holds(place))
+            .and_then(|()| self.memory_holds(place));
+        if let Err((invariant, seen)) = checked {
+            self.fail(invariant, format!("{place}: {seen}"));
+        }
+    }
+
+    /// A place has started: its disk kept what was promised.
+    pub(super) fn check_start(&mut self, place: usize) {
+        let checked = self
+            .incarnation_is_new(place)
+            .and_then(|()| self.store_is_well(place))
+            .and_then(|()| self.nothing_went_back(place));
+        if let Err((invariant, seen)) = checked {
+            self.fail(invariant, format!("{place}: {seen}"));
+            return;
+        }
+        self.check_place(place);
+    }
+
+    /// A place acknowledges: its disk has what it says.
+    pub(super) fn check_acknowledgement(&mut self, place: usize) {
+        if let Err((invariant, seen)) = self.durable_holds(place) {
+            self.fail(invariant, format!("{place}: {seen}"));
+        }
+    }
+
+    /// Two nodes that stand at the same place have compared what they hold.
+    pub(super) fn check_comparison(&mut self, link: u64, equal: bool) {
+        if !equal {
+            self.fail(
+                EQUAL,
+                format!("on connection {link} they differ at equal positions"),
+            );
+        }
+    }
+
+    /// A peer says that somebody lost entries that it holds.
+    pub(super) fn check_rollback(&mut self, link: u64, rollback: &Rollback) {
+        self.fail(ACKNOWLEDGED, format!("on connection {link}: {rollback:?}"));
+    }
+
+    fn node(&self, place: usize) -> &SimulatedNode {
+        self.places[place]
+            .node
+            .as_ref()
+            .expect("a place is looked at while its node runs")
+    }
+
+    /// Takes what the place's author put on disk for the truth.
+    fn publish_own(&mut self, place: usize) -> Result<(), Broken> {
+        let id = self.places[place].id;
+        for lane in 0..=2 {
+            let log = LogId::new(id.origin(), lane);
+            let known = self.truth.log(log).map_or(0, super::truth::TrueLog::len);
+            let end = self.node(place).end(log);
+            if end.seq < known {
+                return Err((
+                    FORWARD,
+                    format!("its own {log} ends at {}, and had {known}", end.seq),
+                ));
+            }
+            let new = self.node(place).entries(log, known, usize::MAX);
+            let new = new.map_err(|failed| (SOUND, format!("{log} cannot be read: {failed:?}")))?;
+            for entry in &new {
+                self.truth.publish(entry).map_err(|seen| (UNIQUE, seen))?;
+            }
+            if self
+                .truth
+                .log(log)
+                .is_some_and(|log| log.hash_at(end.seq) != Some(end.hash))
+            {
+                return Err((
+                    UNIQUE,
+                    format!("entry {} of its own {log} is another than before", end.seq),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every log that it holds ends at a whole group that its author published and may publish.
+    fn ends_hold(&mut self, place: usize) -> Result<(), Broken> {
+        let ends = self.node(place).ends();
+        self.revoked_are_silent(place, &ends)?;
+        for end in ends {
+            let Cursor { log, seq, hash } = end;
+            let former = self.promises.held.insert((place, log), end);
+            if former.is_some_and(|former| former.seq > seq) {
+                return Err((
+                    FORWARD,
+                    format!("{log} ends at {seq}, and was held to {former:?}"),
+                ));
+            }
+            let Some(published) = self.truth.log(log) else {
+                return Err((AUTHENTIC, format!("it holds {log}, which nobody wrote")));
+            };
+            if published.hash_at(seq) != Some(hash) {
+                return Err((
+                    AUTHENTIC,
+                    format!("entry {seq} of {log} is not the one published"),
+                ));
+            }
+            if log.origin == self.places[place].id.origin() {
+                continue;
+            }
+            if !published.entry(seq).is_some_and(|entry| entry.ends_group) {
+                return Err((
+                    ATOMIC,
+                    format!("{log} is held to {seq}, in the middle of a group"),
+                ));
+            }
+            if seq > published.admissible() {
+                return Err((
+                    AUTHENTIC,
+                    format!("entry {seq} of {log} may not be admitted"),
+                ));
+            }
+            if seq > 0 && !self.may_hold(place, log) {
+                return Err((
+                    AUDIENCE,
+                    format!("it holds {log} to {seq}, which is not for it"),
+                ));
+            }
+            self.tally.admitted += seq - former.map_or(0, |former| former.seq);
+        }
+        Ok(())
+    }
+
+    /// Whether a log is for a place: of its own territory, of above or below it, or for all.
+    fn may_hold(&self, place: usize, log: LogId) -> bool {
+        let (here, author) = (&self.places[place], self.author(log));
+        let Some(author) = author.map(|author| &self.places[author]) else {
+            return false;
+        };
+        let same = here.territory == author.territory;
+        let leads = |above: &Place, below: &Place| {
+            above.role == Role::Coordination
+                && below.territory != above.territory
+                && below.territory.is_within(&above.territory)
+        };
+        match log.lane {
+            0 => same || leads(here, author) || leads(author, here),
+            1 => same,
+            lane => lane == 2,
+        }
+    }
+
+    /// The place that writes a log.
+    fn author(&self, log: LogId) -> Option<usize> {
+        let writes = |place: &Place| place.id.origin() == log.origin;
+        self.places.iter().position(writes)
+    }
+
+    /// Logs of members who were on hold or revoked before have not grown beyond where they end.
+    fn revoked_are_silent(&mut self, place: usize, ends: &[Cursor]) -> Result<(), Broken> {
+        for member in self.node(place).members() {
+            let known = (place, member.key);
+            let silent = matches!(member.state, MemberState::Revoked | MemberState::Suspended);
+            let before = self.promises.silent.get(&known).copied();
+            if before == Some(MemberState::Revoked) && member.state != MemberState::Revoked {
+                let (who, state) = (member.key.short(), member.state);
+                return Err((REVOKED, format!("{who} is {state:?} after its revocation")));
+            }
+            if silent {
+                self.promises.silent.insert(known, member.state);
+            } else {
+                self.promises.silent.remove(&known);
+            }
+            if !silent || before.is_none() || member.key == self.places[place].id {
+                continue;
+            }
+            for end in ends
+                .iter()
+                .filter(|end| end.log.origin == member.key.origin())
+            {
+                let held = self.promises.held.get(&(place, end.log));
+                let valid = member.ends.get(&end.log.lane).copied().unwrap_or(0);
+                if end.seq > valid.max(held.map_or(0, |held| held.seq)) {
+                    let (log, state) = (end.log, member.state);
+                    return Err((
+                        REVOKED,
+                        format!("{log} grew to {}, its author is {state:?}", end.seq),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts and digests, in memory and on disk, are those of the entries held.
+    fn overview_holds(&mut self, place: usize) -> Result<(), Broken> {
+        let ends = self.ends(place);
+        let due = self
+            .truth
+            .territories(&ends)
+            .map_err(|seen| (PREFIX, seen))?;
+        let node = self.node(place);
+        let stored = node
+            .stored_territories()
+            .map_err(|failed| (SOUND, format!("counts cannot be read: {failed:?}")))?;
+        for (held, where_) in [(node.territories(), "memory"), (stored, "its disk")] {
+            let held: BTreeMap<_, _> = held
+                .into_iter()
+                .filter(|(_, facts)| counts(facts))
+                .collect();
+            if held != due {
+                return Err((
+                    PREFIX,
+                    format!("in {where_} it counts {held:?}, and holds {due:?}"),
+                ));
+            }
+        }
+        let due = self.truth.homes(&ends).map_err(|seen| (PREFIX, seen))?;
+        let nothing = Digest::default().finish();
+        let mut held = self.node(place).home_digests();
+        held.retain(|_, digest| *digest != nothing);
+        if held == due {
+            Ok(())
+        } else {
+            Err((
+                PREFIX,
+                format!("its digests by home are {held:x?} and not {due:x?}"),
+            ))
+        }
+    }
+
+    /// What links hear of is what a power cut would leave.
+    fn durable_holds(&self, place: usize) -> Result<(), Broken> {
+        let Some(node) = &self.places[place].node else {
+            return Ok(());
+        };
+        let durable = self.places[place].machine.durable_ends();
+        let durable =
+            durable.map_err(|failed| (SOUND, format!("ends cannot be read: {failed:?}")))?;
+        let shown = node.ends();
+        if shown == durable {
+            Ok(())
+        } else {
+            Err((
+                DURABLE,
+                format!("it shows {shown:?}, and would keep {durable:?}"),
+            ))
+        }
+    }
+
+    fn memory_holds(&self, place: usize) -> Result<(), Broken> {
+        let sizes = self.node(place).sizes();
+        let links = self.links.values().flat_map(|link| &link.ends);
+        let waiting = links
+            .filter(|end| end.place == place)
+            .map(super::link::End::waiting)
+            .max();
+        let inbox_max = 4 * self.plan.inbox_bytes;
+        if sizes.inbox_bytes > inbox_max || sizes.cached > sizes.cache_capacity || waiting > Some(8)
+        {
+            return Err((BOUNDED, format!("{sizes:?}, {waiting:?} deliveries wait")));
+        }
+        Ok(())
+    }
+
+    fn incarnation_is_new(&mut self, place: usize) -> Result<(), Broken> {
+        let incarnation = self.node(place).incarnation();
+        let start = (place, self.places[place].life);
+        match self.promises.incarnations.insert(incarnation, start) {
+            None => Ok(()),
+            Some(former) => Err((
+                UNIQUE,
+                format!("start {start:?} has the incarnation of start {former:?}"),
+            )),
+        }
+    }
+
+    fn store_is_well(&self, place: usize) -> Result<(), Broken> {
+        match self.node(place).store_problem() {
+            None => Ok(()),
+            Some(reason) => Err((ACKNOWLEDGED, reason)),
+        }
+    }
+
+    fn nothing_went_back(&self, place: usize) -> Result<(), Broken> {
+        let node = self.node(place);
+        for ((at, log), held) in &self.promises.held {
+            let end = node.end(*log);
+            if *at == place && end.seq < held.seq {
+                let own = log.origin == self.places[place].id.origin();
+                let name = if own { ACKNOWLEDGED } else { FORWARD };
+                return Err((
+                    name,
+                    format!(
+                        "{log} was held to {}, and ends at {} after a start",
+                        held.seq, end.seq
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How far a place holds each log.
+    fn ends(&self, place: usize) -> Ends {
+        let ends = self.node(place).ends();
+        ends.into_iter().map(|end| (end.log, end.seq)).collect()
+    }
+
+    /// What keeps a healed world from being settled; none if nothing does.
+    pub(super) fn differing(&self) -> Option<String> {
+        for (number, place) in self.places.iter().enumerate() {
+            let Some(node) = &place.node else {
+                return Some(format!("{number} is down"));
+            };
+            if !place.waiting.is_empty() {
+                return Some(format!("{number} owes {} answers", place.waiting.len()));
+            }
+            if let Some(problem) = node.store_problem() {
+                return Some(format!("{number} cannot write: {problem}"));
+            }
+        }
+        let members = self.members();
+        members
+            .iter()
+            .find_map(|place| self.apart(*place, &members))
+    }
+
+    /// What a member lacks of what is for it, and with whom it has not found itself equal.
+    fn apart(&self, place: usize, members: &BTreeSet<usize>) -> Option<String> {
+        let node = self.node(place);
+        for (log, published) in self.truth.logs() {
+            let author = self.author(log).filter(|author| members.contains(author));
+            if author.is_none() || !self.may_hold(place, log) {
+                continue;
+            }
+            let (due, held) = (published.admissible(), node.end(log).seq);
+            if author != Some(place) && held != due {
+                return Some(format!("{place} holds {log} to {held} of {due}"));
+            }
+        }
+        let above = self.places[place]
+            .above
+            .filter(|above| members.contains(above))?;
+        for (here, there) in [(place, above), (above, place)] {
+            let other = self.places[there].id.to_string();
+            let views = self.node(here).engine().peers();
+            let equal = views
+                .iter()
+                .find(|view| view.id == other)
+                .map(|view| view.equal);
+            if equal != Some(Some(true)) {
+                return Some(format!(
+                    "{here} has not found itself equal with {there}: {equal:?}"
+                ));
+            }
+        }
+        None
+    }
+
+    /// Everything that the disks hold, once all is settled.
+    pub(super) fn check_whole(&mut self) {
+        for place in 0..self.places.len() {
+            let checked = self
+                .documents_hold(place)
+                .and_then(|()| self.logs_hold(place))
+                .and_then(|()| self.rosters_agree(place));
+            if let Err((invariant, seen)) = checked {
+                self.fail(invariant, format!("{place}: {seen}"));
+                return;
+            }
+        }
+        for (place, operator, id) in std::mem::take(&mut self.promises.acknowledged) {
+            let known = id.is_none_or(|id| {
+                self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
+            });
+            if !known {
+                self.fail(
+                    ACKNOWLEDGED,
+                    format!("{place} answered {operator}, which nobody holds"),
+                );
+            }
+        }
+    }
+
+    /// Every stored document, and every record that is shown, is what its entries make of it.
+    fn documents_hold(&mut self, place: usize) -> Result<(), Broken> {
+        let ends = self.ends(place);
+        let due = self.truth.states(&ends).map_err(|seen| (PREFIX, seen))?;
+        let node = self.node(place);
+        let unreadable =
+            |failed: &dyn std::fmt::Debug| (SOUND, format!("cannot be read: {failed:?}"));
+        let held = node.documents().map_err(|failed| unreadable(&failed))?;
+        if held.keys().ne(due.keys()) {
+            let (held, due) = (held.len(), due.len());
+            return Err((AUTHENTIC, format!("it stores {held} documents of {due}")));
+        }
+        if let Some(id) = node.erased().iter().find(|id| due.contains_key(*id)) {
+            return Err((
+                ERASED,
+                format!("{id} is erased here, and no tombstone says so"),
+            ));
+        }
+        if let Some(id) = held.keys().find(|id| node.erased().contains(*id)) {
+            return Err((ERASED, format!("{id} is shown after its erasure")));
+        }
+        for (id, facts) in &held {
+            let changes: BTreeSet<[u8; 32]> = facts.changes.iter().copied().collect();
+            if changes != self.truth.changes(*id, &ends) || changes.len() != facts.changes.len() {
+                return Err((
+                    AUTHENTIC,
+                    format!("{id} has other changes than were published"),
+                ));
+            }
+            let kind = due[id].summary.kind;
+            let record = node
+                .record(kind, *id)
+                .map_err(|failed| unreadable(&failed))?;
+            shown(*id, facts, &record, &due[id])?;
+        }
+        let listed = node.listed().map_err(|failed| unreadable(&failed))?;
+        if listed != held.len() {
+            return Err((
+                PREFIX,
+                format!("the list has {listed} lines for {} records", held.len()),
+            ));
+        }
+        match node.damaged_rows() {
+            0 => Ok(()),
+            damaged => Err((SOUND, format!("{damaged} rows are damaged"))),
+        }
+    }
+
+    /// Every stored entry is the one that its author published.
+    fn logs_hold(&self, place: usize) -> Result<(), Broken> {
+        let node = self.node(place);
+        for end in node.ends() {
+            let entries = node.entries(end.log, 0, usize::MAX);
+            let entries =
+                entries.map_err(|failed| (SOUND, format!("cannot be read: {failed:?}")))?;
+            let published = self.truth.log(end.log);
+            let same = entries.iter().all(|entry| {
+                let hash = published.and_then(|log| log.hash_at(entry.header.seq));
+                hash == Some(entry.entry_hash())
+            });
+            let whole = u64::try_from(entries.len()) == Ok(end.seq);
+            if !same || !whole {
+                return Err((
+                    AUTHENTIC,
+                    format!("{} has other entries than were published", end.log),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Members that know the same facts judge every key alike.
+    fn rosters_agree(&self, place: usize) -> Result<(), Broken> {
+        let members = self.members();
+        if place == 0 || !members.contains(&place) {
+            return Ok(());
+        }
+        let known = self.node(place).members();
+        for member in self.node(0).members() {
+            let same = known.iter().find(|other| other.key == member.key);
+            if same.is_none_or(|same| same.state != member.state || same.ends != member.ends) {
+                return Err((
+                    EQUAL,
+                    format!("it knows {same:?} where the coordination knows {member:?}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Places that take part when all is healed: approved by whom they joined, and so up to the top.
+    pub(super) fn members(&self) -> BTreeSet<usize> {
+        let takes_part = |place: &usize| {
+            let mut at = *place;
+            while let Some(above) = self.places[at].above {
+                if !self.approves(above, at) {
+                    // A coordination without its region is still the top of its own.
+                    return at == 0;
+                }
+                at = above;
+            }
+            *place == 0 || at != *place
+        };
+        (0..self.places.len()).filter(takes_part).collect()
+    }
+
+    fn approves(&self, above: usize, place: usize) -> bool {
+        let key = self.places[place].id;
+        let node = self.places[above].node.as_ref();
+        let known = node.map(SimulatedNode::members).unwrap_or_default();
+        let approved = |member: &MemberFacts| member.state == MemberState::Approved;
+        known
+            .iter()
+            .any(|member| member.key == key && approved(member))
+    }
+}
+
+/// The promise that broke, and what was seen.
+type Broken = (&'static str, String);
+
+fn counts(facts: &TerritoryFacts) -> bool {
+    facts.projects + facts.local_projects > 0
+}
+
+fn shown(
+    id: DocumentId,
+    facts: &DocumentFacts,
+    record: &raccordo_node::engine::RecordView,
+    due: &State,
+) -> Result<(), Broken> {
+    let wanted = due.document.record();
+    let heads = due.document.heads();
+    if facts.heads != heads || record.heads != heads {
+        return Err((
+            PREFIX,
+            format!(
+                "{id} is shown at {} and not at {}",
+                record.heads.etag(),
+                heads.etag()
+            ),
+        ));
+    }
+    if record.fields != wanted.fields || record.conflicts.len() != wanted.conflicts.len() {
+        return Err((
+            PREFIX,
+            format!("{id} shows {} and not {}", record.fields, wanted.fields),
+        ));
+    }
+    Ok(())
+}
