@@ -23,7 +23,7 @@ use super::ledger::Ledger;
 use super::links::LinkBoard;
 use super::rows::DocumentRow;
 use super::scope::Party;
-pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED, LANE_TERRITORY};
+pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED};
 use super::view::Event;
 
 /// Document id of the key that seals what belongs to no document: audit log, token names.

@@ -56,7 +56,7 @@ pub(crate) enum Kept {
 }
 
 /// What a node that waits for approval is told.
-const WAITS: &str = "the coordination has not approved this node yet: its administrator approves it with `raccordo peer approve`";
+const WAITS: &str = "the node where this one joined has not approved it yet: its administrator approves it with `raccordo peer approve`";
 
 impl LinkBoard {
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Link>> {

@@ -37,6 +37,7 @@ mod report;
 mod roster;
 mod rows;
 mod scope;
+mod sharing;
 mod stops;
 mod stored;
 #[cfg(test)]
