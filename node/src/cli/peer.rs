@@ -107,6 +107,13 @@ async fn explain(data: &Path, wanted: &PeerArguments) -> anyhow::Result<()> {
     if wanted.format.json {
         return print::json(&json!({"peer": peer, "explanation": text, "scope": scope}));
     }
+    let all = [&scope["territories"], &scope["lanes"]];
+    if all
+        .iter()
+        .all(|list| list.as_array().is_none_or(Vec::is_empty))
+    {
+        return print::line(&text);
+    }
     print::line(&format!("{text}\n{}", sent(&scope)))
 }
 
