@@ -158,11 +158,10 @@ impl Link {
             | LinkEvent::Resumed { .. }
             | LinkEvent::RolledBack(_)
             | LinkEvent::Scope { .. }
-            | LinkEvent::Evidence { .. } => Kept::Nothing,
-            LinkEvent::Compared { equal } => {
-                self.equal = Some(equal);
-                Kept::Nothing
-            }
+            | LinkEvent::Evidence { .. }
+            | LinkEvent::Repaired { .. } => Kept::Nothing,
+            LinkEvent::Reconciled { differing, .. } => self.compared(differing == 0),
+            LinkEvent::Compared { equal } => self.compared(equal),
             LinkEvent::Stats(statistics) => {
                 self.statistics = statistics;
                 Kept::Nothing
@@ -172,6 +171,11 @@ impl Link {
                 Kept::Nothing
             }
         }
+    }
+
+    const fn compared(&mut self, equal: bool) -> Kept {
+        self.equal = Some(equal);
+        Kept::Nothing
     }
 
     fn acknowledge(&mut self, now_ms: i64, cursors: Vec<Cursor>) -> Kept {
