@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -12,6 +13,8 @@ use crate::entry::{SignedEntry, VerifiedEntry};
 use crate::identity::PeerId;
 use crate::link::LinkEvent;
 use crate::log::{Cursor, LogId};
+use crate::reconcile::Item;
+use crate::wire::parcel::DocumentParcel;
 
 /// What a host's boxed future looks like.
 pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -283,6 +286,40 @@ pub trait Host: Send + Sync + 'static {
 
     /// The key that signs `origin`'s logs.
     fn author_key(&self, origin: &[u8; 8]) -> Option<PeerId>;
+
+    /// Every document shared with `peer`, ascending by id, each with a hash of what it holds; all of one
+    /// instant. Called on the blocking pool. A host that cannot say takes no part in reconciliations.
+    fn items(&self, _peer: &PeerId) -> Result<Vec<Item>, HostFailed> {
+        Err(HostFailed::new("this host compares no documents"))
+    }
+
+    /// These documents whole, as far as they are here, sound, and shared with `peer`; the others are left
+    /// out. Called on the blocking pool.
+    fn parcels(
+        &self,
+        _peer: &PeerId,
+        _ids: &[[u8; 16]],
+    ) -> Result<Vec<DocumentParcel>, HostFailed> {
+        Ok(Vec::new())
+    }
+
+    /// Judges documents that came whole and installs those that hold; durable when it resolves. One that
+    /// does not hold is the host's to report: an error means that the store failed, and ends the link.
+    fn install(
+        &self,
+        peer: PeerId,
+        parcels: Vec<DocumentParcel>,
+    ) -> HostFuture<'_, Result<(), HostFailed>> {
+        Box::pin(async move {
+            let detail = format!("{} documents of {} not taken", parcels.len(), peer.short());
+            Err(HostFailed::new(detail))
+        })
+    }
+
+    /// How often a link that this node dialled proves that both sides hold the same.
+    fn proof_interval(&self) -> Duration {
+        Duration::from_mins(5)
+    }
 
     /// Hears of the link with `peer`; must return at once.
     fn event(&self, peer: &PeerId, event: LinkEvent);

@@ -33,3 +33,4 @@ pub use identity::{AuthenticatedPeer, BadPeerId, NodeKey, PeerId, verify_signatu
 pub use link::{CloseReason, LinkEvent, LinkStatistics, RemoteHello, Rollback, Side, Versions};
 pub use log::{Cursor, LogId};
 pub use quic::{BindFailed, Endpoint, JoinFailed};
+pub use wire::parcel::DocumentParcel;

@@ -175,6 +175,22 @@ pub enum LinkEvent {
         /// Whether the digests were equal.
         equal: bool,
     },
+    /// Both sides compared every document that they share, and know which differ.
+    Reconciled {
+        /// Documents compared here.
+        items: usize,
+        /// How many differ: missing on one side, or not the same on both.
+        differing: usize,
+        /// Round trips.
+        rounds: u32,
+        /// Bytes of all its frames, both ways.
+        bytes: usize,
+    },
+    /// Documents that differed or were damaged came from the peer; the host judged and installed them.
+    Repaired {
+        /// How many came.
+        documents: usize,
+    },
     /// Counters, at every ping and at the end.
     Stats(LinkStatistics),
     /// The link is over.

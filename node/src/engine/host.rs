@@ -5,7 +5,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use raccordo_transport::reconcile::Item;
+use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
     Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
     PeerId, Pins, Positions, SignedEntry, Standing, StopCode, Stopped, VerifiedEntry,
@@ -21,6 +24,7 @@ use super::ledger::Ledger;
 use super::links::Kept;
 use super::peers::{self, PeerCommand};
 use super::quarantine;
+use super::repair::{self, RepairCommand};
 use super::report;
 use super::roster::role_code;
 use super::stored::Reading;
@@ -74,6 +78,7 @@ impl Host for NodeHost {
             Some(between) => {
                 let mut positions = between.positions();
                 positions.stopped = self.stopped(&ledger, &positions.held);
+                positions.wanted = ledger.damaged.iter().map(|id| *id.as_bytes()).collect();
                 positions
             }
             None => Positions::default(),
@@ -153,6 +158,32 @@ impl Host for NodeHost {
             .roster
             .of_origin(*origin)
             .map(|member| member.key)
+    }
+
+    fn items(&self, peer: &PeerId) -> Result<Vec<Item>, HostFailed> {
+        repair::items(&self.core, peer).map_err(|failed| HostFailed::new(commit::chain(&failed)))
+    }
+
+    fn parcels(&self, peer: &PeerId, ids: &[[u8; 16]]) -> Result<Vec<DocumentParcel>, HostFailed> {
+        let found = repair::parcels(&self.core, peer, ids);
+        found.map_err(|failed| HostFailed::new(commit::chain(&failed)))
+    }
+
+    fn install(
+        &self,
+        peer: PeerId,
+        parcels: Vec<DocumentParcel>,
+    ) -> Boxed<'_, Result<(), HostFailed>> {
+        Box::pin(async move {
+            let command = Command::Repair(RepairCommand::Install(peer, parcels));
+            let done = self.hand.submit(command).await;
+            done.map(|_| ())
+                .map_err(|failed| HostFailed::new(failed.to_string()))
+        })
+    }
+
+    fn proof_interval(&self) -> Duration {
+        Duration::from_secs(self.core.config().replication.proof_every_s.into())
     }
 
     fn event(&self, peer: &PeerId, event: LinkEvent) {

@@ -36,6 +36,10 @@ pub(crate) struct Link {
     /// Our logs of which the peer takes no more now, as it told.
     pub(crate) refused: BTreeMap<LogId, Stopped>,
     pub(crate) equal: Option<bool>,
+    /// The last comparison of all shared documents, whenever it was.
+    pub(crate) proof: Option<Proof>,
+    /// Documents that came whole from the peer since the start.
+    pub(crate) repaired: usize,
     pub(crate) clock_offset_ms: Option<i64>,
     /// Why the last connection ended or was not made.
     pub(crate) ended: Option<CloseReason>,
@@ -44,6 +48,16 @@ pub(crate) struct Link {
     pub(crate) next_try_ms: Option<i64>,
     /// Last contact that was worth keeping on disk.
     kept_ms: Option<i64>,
+}
+
+/// All documents shared with a peer, compared one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Proof {
+    pub(crate) at_ms: i64,
+    pub(crate) documents: usize,
+    pub(crate) differing: usize,
+    pub(crate) rounds: u32,
+    pub(crate) bytes: usize,
 }
 
 /// A contact is worth keeping when the last kept one is older than this.
@@ -125,6 +139,8 @@ impl Link {
                     clock_offset_ms: offset(remote.clock_ms, now_ms),
                     acked: std::mem::take(&mut self.acked),
                     acked_at_ms: self.acked_at_ms,
+                    proof: self.proof,
+                    repaired: self.repaired,
                     withdrawn: Arc::clone(&self.withdrawn),
                     kept_ms: self.kept_ms,
                     ..Self::default()
@@ -177,10 +193,26 @@ impl Link {
                 self.withdrawn = Arc::new(withdrawn.into_iter().collect());
                 Kept::Withdrawn
             }
-            LinkEvent::Compared { equal } => {
-                self.equal = Some(equal);
+            LinkEvent::Reconciled {
+                items,
+                differing,
+                rounds,
+                bytes,
+            } => {
+                self.proof = Some(Proof {
+                    at_ms: now_ms,
+                    documents: items,
+                    differing,
+                    rounds,
+                    bytes,
+                });
+                self.compared(differing == 0)
+            }
+            LinkEvent::Repaired { documents } => {
+                self.repaired += documents;
                 Kept::Nothing
             }
+            LinkEvent::Compared { equal } => self.compared(equal),
             LinkEvent::Stats(statistics) => {
                 self.statistics = statistics;
                 Kept::Nothing
@@ -190,6 +222,11 @@ impl Link {
                 Kept::Nothing
             }
         }
+    }
+
+    const fn compared(&mut self, equal: bool) -> Kept {
+        self.equal = Some(equal);
+        Kept::Nothing
     }
 
     fn acknowledge(&mut self, now_ms: i64, cursors: Vec<Cursor>) -> Kept {

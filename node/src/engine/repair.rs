@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use raccordo_crdt_model::{ChangeHash, Document, DocumentId, Kind, SaveLimits, StoredChange, gate};
+use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{EntryKind, LogId, PeerId, SignedHeader};
 use thiserror::Error;
@@ -26,9 +27,6 @@ use super::view::CommandFailed;
 use crate::clock::draw;
 use crate::store::seal::SealKey;
 use crate::store::{Store, StoreFailed, Table};
-
-/// A document and the hash of its version.
-pub(crate) type Item = ([u8; 16], [u8; 32]);
 
 /// Documents that one look into the store takes.
 const ROWS_AT_ONCE: usize = 512;

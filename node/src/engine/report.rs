@@ -15,14 +15,15 @@ use crate::store::Condition;
 use super::between::Between;
 use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
-use super::links::{Link, shown};
+use super::links::{Link, Proof, shown};
 use super::overview;
 use super::roster::{Member, PINNED, REJECTED};
 use super::rows::Counts;
 use super::scope;
 use super::stops;
 use super::view::{
-    Freshness, MemberState, OverviewView, PeerView, StatusView, StopView, TerritoryView, TotalsView,
+    Freshness, MemberState, OverviewView, PeerView, ProofView, ScrubView, StatusView, StopView,
+    TerritoryView, TotalsView,
 };
 
 /// The merged view (a district's: its own territory alone).
@@ -76,8 +77,29 @@ pub(crate) fn status(core: &Core) -> StatusView {
         entries: ledger.totals.entries,
         disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
         store_problem: store_problem(core),
+        scrub: scrub(core, &ledger),
         stopped: stops_here(&ledger, |_| true),
         peers: peers(core),
+    }
+}
+
+fn scrub(core: &Core, ledger: &Ledger) -> ScrubView {
+    let report = core.scrub.report();
+    ScrubView {
+        damaged: ledger.damaged.len() as u64,
+        read: report.documents,
+        found: report.damaged,
+        passed_at: report.passed_at,
+    }
+}
+
+fn proof(proof: Proof) -> ProofView {
+    ProofView {
+        at: UnixMillis(proof.at_ms),
+        documents: proof.documents as u64,
+        differing: proof.differing as u64,
+        rounds: proof.rounds,
+        bytes: proof.bytes as u64,
     }
 }
 
@@ -156,6 +178,8 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         rtt_ms: link.connected.then(|| millis(bytes.rtt_us)),
         clock_offset_ms: link.clock_offset_ms,
         equal: link.equal,
+        proof: link.proof.map(proof),
+        repaired: link.repaired as u64,
         problem: membership_problem(member)
             .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),

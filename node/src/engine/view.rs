@@ -330,6 +330,8 @@ pub struct StatusView {
     pub disk_bytes: u64,
     /// Why the store takes no writes, if so.
     pub store_problem: Option<String>,
+    /// How stored documents fare.
+    pub scrub: ScrubView,
     /// Logs of which nothing more is taken here.
     pub stopped: Vec<StopView>,
     /// Peers, by territory.
@@ -375,12 +377,44 @@ pub struct PeerView {
     pub clock_offset_ms: Option<i64>,
     /// Outcome of the last comparison of digests on this connection.
     pub equal: Option<bool>,
+    /// The last comparison of all shared documents, one by one.
+    pub proof: Option<ProofView>,
+    /// Documents that came whole from it since this node started, to mend what was damaged here.
+    pub repaired: u64,
     /// Its logs that stopped here, and ours that it stopped.
     pub stopped: Vec<StopView>,
     /// One sentence: what is wrong and whose move it is.
     pub problem: Option<String>,
     /// When the next dial is due.
     pub next_try_at: Option<UnixMillis>,
+}
+
+/// All documents shared with a peer, compared one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProofView {
+    /// When.
+    pub at: UnixMillis,
+    /// Documents compared here.
+    pub documents: u64,
+    /// How many differed: missing on one side, or not the same on both.
+    pub differing: u64,
+    /// Round trips.
+    pub rounds: u32,
+    /// Bytes of its frames, both ways.
+    pub bytes: u64,
+}
+
+/// How the store's documents are read again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScrubView {
+    /// Documents that cannot be read here now.
+    pub damaged: u64,
+    /// Documents read since the start.
+    pub read: u64,
+    /// Documents found damaged since the start.
+    pub found: u64,
+    /// When all had been read once more.
+    pub passed_at: Option<UnixMillis>,
 }
 
 /// A log of which one side takes no more.

@@ -48,14 +48,21 @@ pub struct End {
     pub outgoing: VecDeque<Bytes>,
     /// Frames that came and were not read yet.
     pub arrived: VecDeque<Frame>,
-    /// What this end sent and did not arrive yet: control stream, data stream.
-    pub streams: [VecDeque<Bytes>; 2],
+    /// Frames of documents that came and were not read yet.
+    pub backfill: VecDeque<Frame>,
+    /// What this end sent and did not arrive yet: control, data, backfill stream.
+    pub streams: [VecDeque<Bytes>; 3],
     /// When the newest frame of each arrives.
-    pub clear_ms: [u64; 2],
+    pub clear_ms: [u64; 3],
     /// What would have arrived if the way were not cut.
     pub held: Vec<Travelling>,
     deliveries: VecDeque<Delivering>,
+    /// Documents that the host is installing.
+    pub installations: VecDeque<Installing>,
 }
+
+/// An installation under way.
+pub type Installing = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
 
 /// What travels.
 #[derive(Debug, Clone)]
@@ -71,6 +78,9 @@ pub const CONTROL: usize = 0;
 
 /// Place of the data stream.
 pub const DATA: usize = 1;
+
+/// Place of the stream of documents.
+pub const BACKFILL: usize = 2;
 
 enum Delivering {
     Refused(DeliveryFault),
@@ -92,10 +102,12 @@ impl End {
             wake_ms: None,
             outgoing: VecDeque::new(),
             arrived: VecDeque::new(),
-            streams: [VecDeque::new(), VecDeque::new()],
-            clear_ms: [0; 2],
+            backfill: VecDeque::new(),
+            streams: [const { VecDeque::new() }; 3],
+            clear_ms: [0; 3],
             held: Vec::new(),
             deliveries: VecDeque::new(),
+            installations: VecDeque::new(),
         }
     }
 
@@ -110,7 +122,9 @@ impl End {
         self.wake_ms = None;
         self.outgoing.clear();
         self.arrived.clear();
+        self.backfill.clear();
         self.deliveries.clear();
+        self.installations.clear();
     }
 
     /// Verifies entries as the program does and queues them for the host.

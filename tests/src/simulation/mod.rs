@@ -8,6 +8,7 @@
 mod bend;
 mod clock;
 mod link;
+mod mending;
 mod network;
 mod people;
 mod place;

@@ -14,8 +14,11 @@ use raccordo_transport::{
 };
 
 use super::bend;
-use super::link::{CONTROL, DATA, End, Link, Travelling, WIRE_FRAMES_MAX, frames};
+use super::link::{BACKFILL, CONTROL, DATA, End, Link, Travelling, WIRE_FRAMES_MAX, frames};
 use super::world::{Event, World};
+
+/// How often a dialler compares all documents, in milliseconds.
+const PROOF_INTERVAL_MS: u64 = 60_000;
 
 /// A dial that finds nobody is given up after so long at most, in milliseconds.
 const HANDSHAKE_MAX_MS: u64 = 5_000;
@@ -149,6 +152,7 @@ impl World {
             local: end.host.local_hello(),
             standing: end.host.standing(&end.peer),
             positions: end.host.positions(&end.peer),
+            proof_interval_ms: PROOF_INTERVAL_MS,
         };
         let mut out = Vec::new();
         end.session = Some(Session::open(now_ms, opening, &mut out));
@@ -173,7 +177,7 @@ impl World {
     }
 
     /// Gives one side's session an input and does what it wants.
-    fn feed(&mut self, id: u64, side: usize, input: Input) {
+    pub(super) fn feed(&mut self, id: u64, side: usize, input: Input) {
         let now_ms = self.now_ms();
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -191,6 +195,8 @@ impl World {
             self.perform(id, side, output);
         }
         self.take_deliveries(id, side);
+        self.take_installations(id, side);
+        self.move_backfill(id, side);
         self.move_data(id);
     }
 
@@ -215,6 +221,18 @@ impl World {
                 self.after(wait_ms, read);
             }
             Output::Deliver { log, entries } => end.deliver(log, entries),
+            Output::ReadItems => self.after(1, Event::ReadItems { link: id, side }),
+            Output::ReadParcels { ids, last } => {
+                let read = Event::ReadParcels {
+                    link: id,
+                    side,
+                    ids,
+                    last,
+                };
+                self.after(1, read);
+            }
+            Output::SendBackfill(frame) => self.send_backfill(id, side, frame),
+            Output::Install(parcels) => self.install(id, side, parcels),
             Output::Connected(remote) => {
                 let address = "127.0.0.1:1".parse().expect("an address");
                 let outgoing = side == 0;
@@ -265,6 +283,18 @@ impl World {
             Report::Evidence(signed) => LinkEvent::Evidence { signed },
             Report::Scope { by, withdrawn } => LinkEvent::Scope { by, withdrawn },
             Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
+            Report::Reconciled {
+                items,
+                differing,
+                messages,
+                bytes,
+            } => LinkEvent::Reconciled {
+                items,
+                differing,
+                rounds: messages.div_ceil(2),
+                bytes,
+            },
+            Report::Repaired { documents } => LinkEvent::Repaired { documents },
             Report::Pinged => LinkEvent::Stats(LinkStatistics::default()),
         };
         self.tell(id, side, event);
@@ -336,7 +366,7 @@ impl World {
     }
 
     /// Puts a frame on its way to the other side.
-    fn post(&mut self, id: u64, side: usize, stream: usize, frame: Bytes) {
+    pub(super) fn post(&mut self, id: u64, side: usize, stream: usize, frame: Bytes) {
         let at_ms = self.now_ms() + self.delay_ms();
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -385,6 +415,14 @@ impl World {
             Ok(frames) if stream == CONTROL => {
                 for frame in frames {
                     self.feed(id, 1 - from, Input::Control(frame));
+                }
+            }
+            Ok(frames) if stream == BACKFILL => {
+                if let Some(link) = self.links.get_mut(&id)
+                    && link.ends[1 - from].is_live()
+                {
+                    link.ends[1 - from].backfill.extend(frames);
+                    self.move_backfill(id, 1 - from);
                 }
             }
             Ok(frames) => {

@@ -15,13 +15,16 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::delivery::{self, Work};
 use super::registry::{Live, Seat};
-use super::streams::{DataReader, DataWriter, FrameReader, FrameWriter, StreamEnded};
+use super::repair::RepairWork;
+use super::streams::{
+    FrameReader, FrameWriter, Lane, LaneWriter, PeerStreams, STREAMS_MAX, StreamEnded,
+};
 use crate::entry::SignedEntry;
 use crate::host::{Host, HostFailed};
 use crate::identity::{AuthenticatedPeer, PeerId};
 use crate::link::{CloseReason, LinkEvent, Versions};
 use crate::log::LogId;
-use crate::session::{HELLO_DEADLINE_MS, Input, Opening, Output, Report, Session};
+use crate::session::{HELLO_DEADLINE_MS, Input, Opening, Output, RepairInput, Report, Session};
 use crate::wire::data::{DATA_BODIES_BYTES, DATA_ENTRIES_MAX};
 use crate::wire::decode_refusal;
 use crate::wire::frame::CONTROL_FRAME_BYTES_MAX;
@@ -138,11 +141,13 @@ async fn talk(link: &Link, host: &Arc<dyn Host>) -> Result<CloseReason, StreamEn
         ticks: host.ticks(),
         control_in: FrameReader::new(receive, "control", CONTROL_FRAME_BYTES_MAX),
         control_out: FrameWriter::new(send, "control"),
-        data_in: DataReader::default(),
-        data_out: DataWriter::default(),
+        streams_in: PeerStreams::default(),
+        data_out: LaneWriter::new(Lane::Data),
+        backfill_out: LaneWriter::new(Lane::Backfill),
         reading: None,
         work,
         delivered,
+        repair: RepairWork::start(host, link.peer.id()),
         wake: None,
     };
     let result = pump.run().await;
@@ -160,11 +165,13 @@ struct Pump<'a> {
     ticks: watch::Receiver<u64>,
     control_in: FrameReader,
     control_out: FrameWriter,
-    data_in: DataReader,
-    data_out: DataWriter,
+    streams_in: PeerStreams,
+    data_out: LaneWriter,
+    backfill_out: LaneWriter,
     reading: Option<JoinHandle<Result<Vec<SignedEntry>, HostFailed>>>,
     work: mpsc::Sender<Work>,
     delivered: mpsc::Receiver<Result<(), crate::session::DeliveryFault>>,
+    repair: RepairWork,
     wake: Option<Pin<Box<Sleep>>>,
 }
 
@@ -180,6 +187,8 @@ impl Pump<'_> {
             local: self.host.local_hello(),
             standing: self.host.standing(&peer),
             positions: self.host.positions(&peer),
+            proof_interval_ms: u64::try_from(self.host.proof_interval().as_millis())
+                .unwrap_or(u64::MAX),
         };
         let mut outputs = Vec::new();
         let mut session = Session::open(self.now_ms(), opening, &mut outputs);
@@ -189,7 +198,9 @@ impl Pump<'_> {
                     return Ok(reason);
                 }
             }
-            let input = self.next_input(session.wants_data()).await?;
+            let input = self
+                .next_input(session.wants_data(), session.wants_backfill())
+                .await?;
             if let Some(input) = input {
                 session.step(self.now_ms(), input, &mut outputs);
             }
@@ -197,7 +208,11 @@ impl Pump<'_> {
     }
 
     /// Waits for whatever happens next; `None` when only bytes moved.
-    async fn next_input(&mut self, wants_data: bool) -> Result<Option<Input>, StreamEnded> {
+    async fn next_input(
+        &mut self,
+        wants_data: bool,
+        wants_backfill: bool,
+    ) -> Result<Option<Input>, StreamEnded> {
         let live = &self.link.seat.live;
         let (connection, counters) = (&live.connection, &live.counters);
         tokio::select! {
@@ -209,9 +224,23 @@ impl Pump<'_> {
                 Ok((!self.data_out.has_unwritten()).then_some(Input::DataWritten))
             }
             frame = self.control_in.next(counters) => Ok(Some(Input::Control(frame?))),
-            frame = self.data_in.next(connection, counters), if wants_data => {
-                Ok(Some(Input::Data(frame?)))
+            flushed = self.backfill_out.flush(connection, counters),
+                if self.backfill_out.has_unwritten() =>
+            {
+                flushed?;
+                let written = !self.backfill_out.has_unwritten();
+                Ok(written.then_some(Input::Repair(RepairInput::Written)))
             }
+            frame = self.streams_in.next(connection, counters, wants_data, wants_backfill),
+                if wants_data || wants_backfill =>
+            {
+                Ok(Some(match frame? {
+                    (Lane::Data, frame) => Input::Data(frame),
+                    (Lane::Backfill, frame) => Input::Backfill(frame),
+                }))
+            }
+            done = self.repair.next() => Ok(Some(Input::Repair(done))),
+            () = live.verify.notified() => Ok(Some(Input::Repair(RepairInput::Verify))),
             Some(result) = self.delivered.recv() => Ok(Some(Input::Delivered(result))),
             entries = finished(&mut self.reading) => Ok(Some(Input::Read(entries))),
             Ok(()) = self.ticks.changed() => {
@@ -236,7 +265,7 @@ impl Pump<'_> {
             Output::SendData(frame) => self.data_out.push(frame),
             Output::AllowData => {
                 let connection = &self.link.seat.live.connection;
-                connection.set_max_concurrent_uni_streams(VarInt::from_u32(1));
+                connection.set_max_concurrent_uni_streams(VarInt::from_u32(STREAMS_MAX));
             }
             Output::Read { log, after } => self.reading = Some(self.read(log, after)),
             Output::Deliver { log, entries } => {
@@ -247,6 +276,13 @@ impl Pump<'_> {
                     });
                 }
             }
+            Output::ReadItems => {
+                let connection = &self.link.seat.live.connection;
+                self.repair.read_items(connection);
+            }
+            Output::ReadParcels { ids, last } => self.repair.read_parcels(ids, last),
+            Output::SendBackfill(frame) => self.backfill_out.push(frame),
+            Output::Install(parcels) => return self.repair.install(parcels),
             Output::Connected(remote) => self.tell(LinkEvent::Connected {
                 remote: *remote,
                 address: self.link.seat.live.connection.remote_address(),
@@ -276,6 +312,18 @@ impl Pump<'_> {
             Report::Scope { by, withdrawn } => LinkEvent::Scope { by, withdrawn },
             Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
             Report::Compared { equal } => LinkEvent::Compared { equal },
+            Report::Reconciled {
+                items,
+                differing,
+                messages,
+                bytes,
+            } => LinkEvent::Reconciled {
+                items,
+                differing,
+                rounds: messages.div_ceil(2),
+                bytes,
+            },
+            Report::Repaired { documents } => LinkEvent::Repaired { documents },
             Report::Pinged => LinkEvent::Stats(self.link.seat.live.statistics()),
         });
     }

@@ -15,6 +15,7 @@ use super::driver::{self, Link, reason_of_loss};
 use super::join::{self, Introduction, JoinFailed};
 use super::pressure::{Decision, HANDSHAKES_MAX, Pressure};
 use super::registry::Registry;
+use super::streams::STREAMS_MAX;
 use super::tls::{ALPN_JOIN, ALPN_VERSIONS, Admit, Identity, SERVER_NAME, authenticated};
 use crate::host::{Host, JoinAccepted, Pins};
 use crate::identity::{AuthenticatedPeer, NodeKey, PeerId};
@@ -187,6 +188,15 @@ impl Endpoint {
         self.registry.find(peer).map(|live| live.statistics())
     }
 
+    /// Lets the live link of `peer` prove now that both sides hold the same; whether there is one.
+    pub fn verify(&self, peer: &PeerId) -> bool {
+        let live = self.registry.find(peer);
+        if let Some(live) = &live {
+            live.verify.notify_one();
+        }
+        live.is_some()
+    }
+
     /// Closes every link with `Shutdown`, stops accepting, and waits until the peers were told.
     pub async fn shutdown(&self) {
         let reason = CloseReason::Shutdown;
@@ -304,12 +314,12 @@ impl Endpoint {
     }
 }
 
-/// QUIC's own limits; on the dialling side the peer may open its data stream from the start.
+/// QUIC's own limits; on the dialling side the peer may open its streams from the start.
 pub(super) fn transport_config(dialling: bool) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(u32::from(!dialling)))
-        .max_concurrent_uni_streams(VarInt::from_u32(u32::from(dialling)))
+        .max_concurrent_uni_streams(VarInt::from_u32(if dialling { STREAMS_MAX } else { 0 }))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MAX_MS))))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))

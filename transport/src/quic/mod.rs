@@ -9,6 +9,7 @@ mod endpoint;
 mod join;
 mod pressure;
 mod registry;
+mod repair;
 mod streams;
 mod tls;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quinn::{Connection, VarInt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::streams::Counters;
 use crate::identity::PeerId;
@@ -17,6 +17,8 @@ use crate::wire::{encode_refusal, refusal_code};
 pub(super) struct Live {
     pub(super) connection: Connection,
     pub(super) counters: Counters,
+    /// Somebody wants the proof that both sides hold the same.
+    pub(super) verify: Notify,
     closing: Mutex<Option<CloseReason>>,
     ended: watch::Sender<bool>,
 }
@@ -76,6 +78,7 @@ impl Registry {
         let live = Arc::new(Live {
             connection,
             counters: Counters::default(),
+            verify: Notify::new(),
             closing: Mutex::new(None),
             ended: watch::Sender::new(false),
         });

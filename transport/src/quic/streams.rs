@@ -2,13 +2,19 @@
 //!
 //! Every byte of a stream is counted here, and nothing else is.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, WriteError};
 
 use crate::wire::data::DATA_STREAM;
 use crate::wire::frame::{DATA_FRAME_BYTES_MAX, Frame, FrameBuffer, Malformed};
+use crate::wire::parcel::BACKFILL_STREAM;
+
+/// Streams that a peer may open once both sides approve each other: data and backfill.
+pub(super) const STREAMS_MAX: u32 = 2;
 
 /// Most bytes taken from a stream at once.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
@@ -116,59 +122,154 @@ impl FrameWriter {
     }
 }
 
-/// The peer's data stream: accepted when the first frame is wanted.
-#[derive(Debug, Default)]
-pub(super) struct DataReader {
-    stream: Option<RecvStream>,
-    frames: Option<FrameReader>,
+/// Which of a peer's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    Data,
+    Backfill,
 }
 
-impl DataReader {
-    /// The next frame. Dropping the wait loses nothing.
-    pub(super) async fn next(
-        &mut self,
-        connection: &Connection,
-        counters: &Counters,
-    ) -> Result<Frame, StreamEnded> {
-        loop {
-            if let Some(frames) = &mut self.frames {
-                return frames.next(counters).await;
-            }
-            let Some(stream) = &mut self.stream else {
-                let accepted = connection.accept_uni().await;
-                self.stream = Some(accepted.map_err(StreamEnded::Connection)?);
-                continue;
-            };
-            let mut first = [0];
-            match stream.read(&mut first).await {
-                Ok(Some(1)) if first == [DATA_STREAM] => {
-                    Counters::add(&counters.received, 1);
-                    self.frames = self
-                        .stream
-                        .take()
-                        .map(|stream| FrameReader::new(stream, "data", DATA_FRAME_BYTES_MAX));
-                }
-                Ok(Some(1)) => {
-                    return Err(StreamEnded::Malformed(Malformed::Meaningless {
-                        field: "the first byte of a stream",
-                        seen: u64::from(first[0]),
-                    }));
-                }
-                Err(ReadError::ConnectionLost(lost)) => return Err(StreamEnded::Connection(lost)),
-                Ok(_) | Err(_) => return Err(StreamEnded::Ended("data")),
-            }
+impl Lane {
+    const fn of(first: u8) -> Option<Self> {
+        match first {
+            DATA_STREAM => Some(Self::Data),
+            BACKFILL_STREAM => Some(Self::Backfill),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Backfill => "backfill",
+        }
+    }
+
+    const fn first_byte(self) -> u8 {
+        match self {
+            Self::Data => DATA_STREAM,
+            Self::Backfill => BACKFILL_STREAM,
+        }
+    }
+
+    /// Entries overtake documents.
+    const fn priority(self) -> i32 {
+        match self {
+            Self::Data => 0,
+            Self::Backfill => -1,
         }
     }
 }
 
-/// Our data stream: opened when the first frame is written.
+/// The peer's data and backfill streams: accepted when a frame is wanted, told apart by the first byte.
 #[derive(Debug, Default)]
-pub(super) struct DataWriter {
+pub(super) struct PeerStreams {
+    /// Accepted, their first bytes still to come.
+    unnamed: Vec<RecvStream>,
+    data: Option<FrameReader>,
+    backfill: Option<FrameReader>,
+}
+
+impl PeerStreams {
+    /// The next frame of a stream that is wanted, the data stream's first. Dropping the wait loses nothing.
+    pub(super) async fn next(
+        &mut self,
+        connection: &Connection,
+        counters: &Counters,
+        wants_data: bool,
+        wants_backfill: bool,
+    ) -> Result<(Lane, Frame), StreamEnded> {
+        loop {
+            let has_room =
+                self.unnamed.len() < 2 && (self.data.is_none() || self.backfill.is_none());
+            tokio::select! {
+                biased;
+                frame = next_of(&mut self.data, counters), if wants_data => {
+                    return frame.map(|frame| (Lane::Data, frame));
+                }
+                (place, first) = first_byte(&mut self.unnamed) => {
+                    let stream = self.unnamed.swap_remove(place);
+                    Counters::add(&counters.received, 1);
+                    self.name(stream, first?)?;
+                }
+                frame = next_of(&mut self.backfill, counters), if wants_backfill => {
+                    return frame.map(|frame| (Lane::Backfill, frame));
+                }
+                accepted = connection.accept_uni(), if has_room => {
+                    self.unnamed.push(accepted.map_err(StreamEnded::Connection)?);
+                }
+            }
+        }
+    }
+
+    fn name(&mut self, stream: RecvStream, first: u8) -> Result<(), StreamEnded> {
+        let unknown = || {
+            StreamEnded::Malformed(Malformed::Meaningless {
+                field: "the first byte of a stream",
+                seen: u64::from(first),
+            })
+        };
+        let lane = Lane::of(first).ok_or_else(unknown)?;
+        let place = match lane {
+            Lane::Data => &mut self.data,
+            Lane::Backfill => &mut self.backfill,
+        };
+        if place.is_some() {
+            return Err(unknown());
+        }
+        *place = Some(FrameReader::new(stream, lane.name(), DATA_FRAME_BYTES_MAX));
+        Ok(())
+    }
+}
+
+async fn next_of(
+    reader: &mut Option<FrameReader>,
+    counters: &Counters,
+) -> Result<Frame, StreamEnded> {
+    match reader {
+        Some(reader) => reader.next(counters).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Which of the streams gave its first byte.
+async fn first_byte(streams: &mut [RecvStream]) -> (usize, Result<u8, StreamEnded>) {
+    poll_fn(|context| {
+        for (place, stream) in streams.iter_mut().enumerate() {
+            let mut first = [0];
+            if let Poll::Ready(read) = stream.poll_read(context, &mut first) {
+                return Poll::Ready((
+                    place,
+                    match read {
+                        Ok(1) => Ok(first[0]),
+                        Err(ReadError::ConnectionLost(lost)) => Err(StreamEnded::Connection(lost)),
+                        Ok(_) | Err(_) => Err(StreamEnded::Ended("unnamed")),
+                    },
+                ));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// A stream of ours: opened when the first frame is written.
+#[derive(Debug)]
+pub(super) struct LaneWriter {
+    lane: Lane,
     frames: Option<FrameWriter>,
     first: Option<Bytes>,
 }
 
-impl DataWriter {
+impl LaneWriter {
+    pub(super) const fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            frames: None,
+            first: None,
+        }
+    }
+
     pub(super) fn push(&mut self, frame: Bytes) {
         match &mut self.frames {
             Some(frames) => frames.push(&frame),
@@ -191,8 +292,13 @@ impl DataWriter {
                 .open_uni()
                 .await
                 .map_err(StreamEnded::Connection)?;
-            let frames = self.frames.insert(FrameWriter::new(stream, "data"));
-            frames.push(&Bytes::from_static(&[DATA_STREAM]));
+            // A stream just opened takes a priority.
+            stream
+                .set_priority(self.lane.priority())
+                .unwrap_or_default();
+            let frames = FrameWriter::new(stream, self.lane.name());
+            let frames = self.frames.insert(frames);
+            frames.push(&Bytes::copy_from_slice(&[self.lane.first_byte()]));
             if let Some(first) = self.first.take() {
                 frames.push(&first);
             }

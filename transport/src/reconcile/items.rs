@@ -6,6 +6,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::Item;
 use super::message::{Fingerprint, ItemTag};
 
 const ITEM_LABEL: &[u8] = b"raccordo-item-1\0";
@@ -26,7 +27,7 @@ pub(super) struct Items {
 
 impl Items {
     /// Sorts `items` by identifier, unless they are; of two with one identifier the first counts.
-    pub(super) fn new(mut items: Vec<([u8; 16], [u8; 32])>, key: [u8; 32]) -> Self {
+    pub(super) fn new(mut items: Vec<Item>, key: [u8; 32]) -> Self {
         if !items.is_sorted_by(|one, other| one.0 < other.0) {
             items.sort_by_key(|item| item.0);
             items.dedup_by_key(|item| item.0);

@@ -84,6 +84,9 @@ pub enum Broken {
     TooManyFindings,
 }
 
+/// An identifier, and a hash of what stands under it.
+pub type Item = ([u8; 16], [u8; 32]);
+
 /// What the two sides do not have alike; each list ascends when the run is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Differences {
@@ -144,7 +147,7 @@ enum Phase {
 impl Reconciler {
     /// A side that has `items` (identifier, hash), under the key that both derive from their session.
     /// Costs a hash an item, and a sort unless they ascend: not for an event loop.
-    pub fn new(items: Vec<([u8; 16], [u8; 32])>, key: [u8; 32]) -> Self {
+    pub fn new(items: Vec<Item>, key: [u8; 32]) -> Self {
         Self {
             items: Items::new(items, key),
             phase: Phase::Fresh,

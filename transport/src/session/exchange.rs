@@ -9,7 +9,9 @@ use crate::host::{HostFailed, LocalHello, Positions, Standing, Stopped};
 use crate::identity::{AuthenticatedPeer, PeerId};
 use crate::link::{CloseReason, RemoteHello, Rollback, Side, Versions};
 use crate::log::{Cursor, LogId};
+use crate::reconcile::Reconciler;
 use crate::wire::frame::Frame;
+use crate::wire::parcel::DocumentParcel;
 
 /// What a session is opened with.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Opening {
     pub standing: Standing,
     /// Where this side stands towards the peer.
     pub positions: Positions,
+    /// How often the dialler proves that both sides hold the same, in milliseconds.
+    pub proof_interval_ms: u64,
 }
 
 /// Everything that can happen to a session.
@@ -50,11 +54,30 @@ pub enum Input {
     DataWritten,
     /// The oldest delivery not yet reported is done: the host took it, or somebody refused it.
     Delivered(Result<(), DeliveryFault>),
+    /// A frame came on the peer's backfill stream.
+    Backfill(Frame),
+    /// Something that a repair waits for is done.
+    Repair(RepairInput),
     /// The deadline asked for has come.
     Deadline {
         /// Wall clock now, unix milliseconds.
         clock_ms: u64,
     },
+}
+
+/// What is done of what a repair asked for.
+#[derive(Debug)]
+pub enum RepairInput {
+    /// The items asked for last ([`Output::ReadItems`]), as a side of a reconciliation.
+    Items(Result<Box<Reconciler>, HostFailed>),
+    /// The frames of the parcels asked for last ([`Output::ReadParcels`]).
+    Parcels(Result<Vec<Bytes>, HostFailed>),
+    /// The backfill frame handed over last is on its stream.
+    Written,
+    /// The oldest installation not yet reported ([`Output::Install`]) is done.
+    Installed(Result<(), HostFailed>),
+    /// Somebody wants the proof that both sides hold the same, now.
+    Verify,
 }
 
 /// Why entries were not taken.
@@ -89,6 +112,19 @@ pub enum Output {
         /// The entries, chained and unverified.
         entries: Vec<SignedEntry>,
     },
+    /// Read the items shared with the peer; one read at a time.
+    ReadItems,
+    /// Read documents whole and make frames of them; one read at a time.
+    ReadParcels {
+        /// Which; those that the peer may not have, or that are not there, are left out.
+        ids: Vec<[u8; 16]>,
+        /// Whether they end an answer.
+        last: bool,
+    },
+    /// Write this frame to our backfill stream, and say so ([`RepairInput::Written`]) when done.
+    SendBackfill(Bytes),
+    /// Let the host judge and install these documents.
+    Install(Vec<DocumentParcel>),
     /// Tell the host that both hellos were accepted.
     Connected(Box<RemoteHello>),
     /// Tell the host.
@@ -155,6 +191,22 @@ pub enum Report {
         /// Whether they were equal.
         equal: bool,
     },
+    /// Both sides know what differs.
+    Reconciled {
+        /// Documents compared here.
+        items: usize,
+        /// How many of them, or of the peer's, differ.
+        differing: usize,
+        /// Messages exchanged.
+        messages: u32,
+        /// Bytes of their frames.
+        bytes: usize,
+    },
+    /// What differed or was damaged came from the peer and was handed to the host.
+    Repaired {
+        /// How many documents.
+        documents: usize,
+    },
     /// A ping went out: time to tell the counters.
     Pinged,
 }
@@ -170,4 +222,6 @@ pub enum Wake {
     PingDue,
     /// Acknowledgements held back are due.
     AckDue,
+    /// A step of a repair is due, or late.
+    RepairDue,
 }

@@ -17,11 +17,13 @@ mod incoming;
 mod outgoing;
 mod place;
 mod receiving;
+mod repair;
 mod sending;
 mod state;
 mod turns;
 
-pub use exchange::{DeliveryFault, Input, Opening, Output, Report, Wake};
+pub use exchange::{DeliveryFault, Input, Opening, Output, RepairInput, Report, Wake};
+pub use repair::{RECONCILIATION_MAX_MS, RECONCILIATION_PAUSE_MS, REPAIR_STEP_MAX_MS};
 
 use crate::host::{LocalHello, Positions, Standing};
 use crate::identity::PeerId;
@@ -29,6 +31,7 @@ use crate::link::{CloseReason, Versions};
 use crate::wire::frame::Frame;
 use crate::wire::{Hello, Message, Ping, SUPPORTED_FEATURES, Told, kind};
 use clock::Clocks;
+use repair::Repair;
 use state::{Ends, Greeting, State, Tailing, Waiting};
 
 /// Both hellos must be there this long after the connection, in milliseconds.
@@ -64,6 +67,7 @@ pub struct Session {
     heard_ms: u64,
     ping_at_ms: u64,
     contact_at_ms: u64,
+    proof_interval_ms: u64,
     armed_ms: Option<u64>,
 }
 
@@ -88,6 +92,7 @@ impl Session {
             heard_ms: now_ms,
             ping_at_ms: now_ms.saturating_add(PING_INTERVAL_MS),
             contact_at_ms: now_ms,
+            proof_interval_ms: opening.proof_interval_ms,
             armed_ms: None,
         };
         if let Some(reason) = unwelcome(session.standing) {
@@ -95,7 +100,7 @@ impl Session {
         } else if session.dialled {
             session.greet(now_ms, out);
         }
-        session.arm(out);
+        session.arm(now_ms, out);
         session
     }
 
@@ -112,6 +117,14 @@ impl Session {
         }
     }
 
+    /// Whether the peer's backfill stream should be read now.
+    pub fn wants_backfill(&self) -> bool {
+        match &self.state {
+            State::Tailing(tailing) => tailing.repair.wants_backfill(),
+            State::Greeting(_) | State::Waiting(_) | State::Over => false,
+        }
+    }
+
     /// Whether the conversation is over.
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
@@ -122,6 +135,7 @@ impl Session {
         if self.is_over() {
             return;
         }
+        let said = out.len();
         let outcome = match input {
             Input::Control(frame) => self.control(now_ms, &frame, out),
             Input::Data(frame) => self.data(now_ms, &frame, out),
@@ -138,9 +152,18 @@ impl Session {
                 self.tailing(|tailing, local| tailing.receiving.delivered(result, local, out))
             }
             Input::Deadline { clock_ms } => self.deadline(now_ms, clock_ms, out),
+            Input::Backfill(frame) => self.backfill(now_ms, &frame, out),
+            Input::Repair(input) => match &mut self.state {
+                State::Tailing(tailing) => tailing.repair.worked(now_ms, input, out),
+                State::Greeting(_) | State::Waiting(_) | State::Over => Ok(()),
+            },
         };
+        let outcome = outcome.and_then(|()| match &mut self.state {
+            State::Tailing(tailing) => tailing.mend(now_ms, said, &self.positions, out),
+            State::Greeting(_) | State::Waiting(_) | State::Over => Ok(()),
+        });
         match outcome {
-            Ok(()) => self.arm(out),
+            Ok(()) => self.arm(now_ms, out),
             Err(reason) => self.close(reason, out),
         }
     }
@@ -154,6 +177,10 @@ impl Session {
         self.heard_ms = now_ms;
         if frame.kind == kind::HELLO {
             self.check_versions(frame)?;
+        }
+        if matches!(frame.kind, kind::RECON | kind::WANT) {
+            self.contact(now_ms, None, out);
+            return self.tailing(|tailing, _| tailing.repair.control(now_ms, frame, out));
         }
         let Some(message) = Message::parse(frame.kind, &frame.body)? else {
             return Ok(());
@@ -264,7 +291,8 @@ impl Session {
         if self.standing != Standing::Approved || waiting.regarded != Standing::Approved {
             return Ok(());
         }
-        let mut tailing = Tailing::begin(self.ends, &self.told, &waiting.theirs, out);
+        let repair = Repair::new(now_ms, self.dialled, self.proof_interval_ms);
+        let mut tailing = Tailing::begin(self.ends, &self.told, &waiting.theirs, repair, out);
         tailing.moved(now_ms, &self.positions, out);
         self.state = State::Tailing(Box::new(tailing));
         self.announce(now_ms, out);
@@ -309,10 +337,22 @@ impl Session {
         self.heard_ms = now_ms;
         self.tailing(|tailing, local| {
             let (receiving, sending) = (&mut tailing.receiving, &mut tailing.sending);
+            tailing.repair.overtaken(now_ms);
             receiving.data(frame, local, sending, out)
         })?;
         self.contact(now_ms, None, out);
         Ok(())
+    }
+
+    fn backfill(
+        &mut self,
+        now_ms: u64,
+        frame: &Frame,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        self.heard_ms = now_ms;
+        self.contact(now_ms, None, out);
+        self.tailing(|tailing, _| tailing.repair.backfill(now_ms, frame, out))
     }
 
     fn local(
@@ -448,7 +488,7 @@ impl Session {
     }
 
     /// Asks for the next deadline, if it is earlier than the one asked for before.
-    fn arm(&mut self, out: &mut Vec<Output>) {
+    fn arm(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         let silent = (
             self.heard_ms.saturating_add(SILENCE_MAX_MS),
             Wake::PeerSilent,
@@ -462,12 +502,16 @@ impl Session {
                     .min_by_key(|wake| wake.0)
             }
             State::Waiting(_) | State::Tailing(_) => {
-                let ack = match &self.state {
-                    State::Tailing(tailing) => tailing.receiving.ack_at_ms(),
-                    _ => None,
+                let (ack, repair) = match &self.state {
+                    State::Tailing(tailing) => {
+                        let repair = tailing.repair.wake_ms(now_ms);
+                        (tailing.receiving.ack_at_ms(), repair)
+                    }
+                    _ => (None, None),
                 };
                 ack.map(|due| (due, Wake::AckDue))
                     .into_iter()
+                    .chain(repair.map(|due| (due, Wake::RepairDue)))
                     .chain([(self.ping_at_ms, Wake::PingDue), silent])
                     .min_by_key(|wake| wake.0)
             }

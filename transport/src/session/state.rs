@@ -2,6 +2,7 @@
 
 use super::comparison::Comparison;
 use super::receiving::Receiving;
+use super::repair::Repair;
 use super::sending::Sending;
 use super::{Output, Report};
 use crate::entry::SignedHeader;
@@ -58,14 +59,13 @@ impl Ends {
     }
 }
 
-/// Both logs' tails, and whether they led to the same.
-///
-/// A repair of what differs would stand beside `comparison`, which says when it is due.
+/// Both logs' tails, whether they led to the same, and the repair of what did not.
 #[derive(Debug)]
 pub(super) struct Tailing {
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
     pub(super) comparison: Comparison,
+    pub(super) repair: Repair,
 }
 
 impl Tailing {
@@ -74,6 +74,7 @@ impl Tailing {
         ends: Ends,
         told: &Positions,
         theirs: &Told,
+        repair: Repair,
         out: &mut Vec<Output>,
     ) -> Self {
         out.push(Output::AllowData);
@@ -84,6 +85,7 @@ impl Tailing {
             sending,
             receiving,
             comparison,
+            repair,
         }
     }
 
@@ -121,6 +123,30 @@ impl Tailing {
         out.push(Output::Report(Report::Evidence(signed)));
         self.sending.compare(log, seq, theirs, out);
         Ok(())
+    }
+
+    /// Lets the repair take note of what was found out since `said`, and do what is due. What a repair
+    /// changed is proven at once.
+    pub(super) fn mend(
+        &mut self,
+        now_ms: u64,
+        said: usize,
+        ours: &Positions,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        let compared = out.iter().skip(said).rev().find_map(|output| match output {
+            Output::Report(Report::Compared { equal }) => Some(*equal),
+            _ => None,
+        });
+        if let Some(equal) = compared {
+            self.repair.compared(now_ms, equal);
+        }
+        if self.repair.has_changed(&ours.digest) {
+            self.settle_again(ours, out);
+        }
+        self.repair.wanted(&ours.wanted);
+        let in_sync = self.repair.is_due(now_ms) && self.in_sync(ours);
+        self.repair.advance(now_ms, in_sync, out)
     }
 
     /// Whether each side durably holds all that the other is known to offer.

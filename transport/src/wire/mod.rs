@@ -14,6 +14,7 @@ mod message;
 pub mod parcel;
 mod positions;
 mod refusal;
+pub mod repair;
 
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
 pub use message::{AckedLog, Hello, LogReference, Message, Ping, SUPPORTED_FEATURES};
@@ -50,6 +51,10 @@ pub mod kind {
     pub const EVIDENCE: u8 = 0x0a;
     /// Logs held by the receiver that are not offered.
     pub const WITHDRAWN: u8 = 0x0b;
+    /// One message of a reconciliation.
+    pub const RECON: u8 = 0x0c;
+    /// Documents wanted whole.
+    pub const WANT: u8 = 0x0d;
     /// Entries of one log.
     pub const DATA: u8 = 0x10;
     /// Documents whole, with the signed headers that prove them.

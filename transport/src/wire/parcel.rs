@@ -99,16 +99,41 @@ impl ParcelEncoder {
         Ok(frames)
     }
 
-    /// How many bytes wait for their frame.
-    pub fn pending_bytes(&self) -> usize {
-        self.pending.len()
-    }
-
     /// The last frame of the answer, with what is left.
     pub fn finish(&mut self) -> Vec<u8> {
         let piece = self.pending.split();
         encoded(&piece, FRAME_LAST)
     }
+}
+
+/// Some of an answer's parcels as frames.
+#[derive(Debug, Default)]
+pub struct Packed {
+    /// The frames.
+    pub frames: Vec<Vec<u8>>,
+    /// The documents that cannot be sent, and why.
+    pub unsendable: Vec<([u8; 16], Unsendable)>,
+}
+
+/// Packs some of an answer's parcels; with the last ones, the frame that ends it.
+pub fn pack(parcels: &[DocumentParcel], last: bool) -> Packed {
+    let mut encoder = ParcelEncoder::default();
+    let Packed {
+        mut frames,
+        mut unsendable,
+    } = Packed::default();
+    for parcel in parcels {
+        match encoder.push(parcel) {
+            Ok(full) => frames.extend(full),
+            Err(why) => unsendable.push((parcel.document, why)),
+        }
+    }
+    if last {
+        frames.push(encoder.finish());
+    } else if !encoder.pending.is_empty() {
+        frames.push(encoded(&encoder.pending.split(), 0));
+    }
+    Packed { frames, unsendable }
 }
 
 /// What a backfill frame brought.

@@ -5,6 +5,8 @@ mod bytes;
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod parcel;
@@ -13,6 +15,10 @@ mod reconcile;
 mod recovering;
 #[cfg(test)]
 mod relaying;
+#[cfg(test)]
+mod repair_loopback;
+#[cfg(test)]
+mod repair_pair;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]

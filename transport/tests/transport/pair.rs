@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use raccordo_transport::session::{DeliveryFault, Input, Opening, Output, Report, Session};
+use raccordo_transport::reconcile::Reconciler;
+use raccordo_transport::session::{
+    DeliveryFault, Input, Opening, Output, RepairInput, Report, Session,
+};
 use raccordo_transport::wire::data::{DATA_BODIES_BYTES, DATA_ENTRIES_MAX};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, FrameBuffer};
+use raccordo_transport::wire::parcel::pack;
 use raccordo_transport::wire::{decode_refusal, encode_refusal, refusal_code};
 use raccordo_transport::{
     AuthenticatedPeer, BadEntry, CloseReason, EntryFault, LogId, Rollback, Versions, verify,
@@ -41,14 +45,21 @@ pub(crate) struct End {
     pub(crate) in_memory_max: usize,
     pub(crate) reads: usize,
     pub(crate) reading_stopped: bool,
+    /// Backfill frames neither leave nor arrive.
+    pub(crate) backfill_stopped: bool,
+    /// Documents that the host was asked to read whole.
+    pub(crate) parcels_read: usize,
+    pub(crate) backfill_bytes: usize,
     outbox: Vec<Output>,
     data_out: VecDeque<bytes::Bytes>,
+    backfill_out: VecDeque<bytes::Bytes>,
     wake_ms: Option<u64>,
 }
 
 enum Travelling {
     Control(bytes::Bytes),
     Data(bytes::Bytes),
+    Backfill(bytes::Bytes),
     Close(u64, Vec<u8>),
 }
 
@@ -79,8 +90,12 @@ impl End {
             in_memory_max: 0,
             reads: 0,
             reading_stopped: false,
+            backfill_stopped: false,
+            parcels_read: 0,
+            backfill_bytes: 0,
             outbox: Vec::new(),
             data_out: VecDeque::new(),
+            backfill_out: VecDeque::new(),
             wake_ms: None,
         }
     }
@@ -170,6 +185,9 @@ impl Pair {
             end.reports.clear();
             end.sent_bytes = 0;
             end.data_out.clear();
+            end.backfill_out.clear();
+            end.parcels_read = 0;
+            end.backfill_bytes = 0;
             end.wake_ms = None;
             end.in_memory = 0;
             let opening = Opening {
@@ -180,6 +198,7 @@ impl Pair {
                 local: end.node.local_hello(),
                 standing: end.node.standing(&peer),
                 positions: end.node.positions(&peer),
+                proof_interval_ms: 300_000,
             };
             let mut outbox = Vec::new();
             end.session = Some(Session::open(self.now_ms, opening, &mut outbox));
@@ -256,6 +275,11 @@ impl Pair {
                     }
                 }
                 Travelling::Data(bytes) => self.arrived[side].push_back(bytes),
+                Travelling::Backfill(bytes) => {
+                    for frame in frames(&bytes) {
+                        self.step(side, Input::Backfill(frame));
+                    }
+                }
                 Travelling::Close(code, refusal) => {
                     let end = &mut self.ends[side];
                     if end.closed.is_none() {
@@ -293,6 +317,7 @@ impl Pair {
                 }
             }
             self.move_data();
+            self.move_backfill();
             if outputs == 0
                 && before == self.number
                 && self.ends.iter().all(|end| end.outbox.is_empty())
@@ -331,6 +356,26 @@ impl Pair {
         }
     }
 
+    /// One backfill frame is under way at a time, and only to a receiver that reads.
+    fn move_backfill(&mut self) {
+        for side in 0..2 {
+            let flying = self
+                .travelling
+                .values()
+                .any(|(to, what)| *to != side && matches!(what, Travelling::Backfill(_)));
+            let reads = |session: &Session| session.wants_backfill();
+            if !flying
+                && !self.ends[1 - side].backfill_stopped
+                && self.ends[1 - side].session.as_ref().is_some_and(reads)
+                && let Some(bytes) = self.ends[side].backfill_out.pop_front()
+            {
+                self.ends[side].backfill_bytes += bytes.len();
+                self.post(1 - side, LATENCY_MS, Travelling::Backfill(bytes));
+                self.step(side, Input::Repair(RepairInput::Written));
+            }
+        }
+    }
+
     fn perform(&mut self, side: usize, output: Output) {
         let now_ms = self.now_ms;
         match output {
@@ -356,6 +401,23 @@ impl Pair {
                 self.step(side, Input::Read(entries));
             }
             Output::Deliver { log, entries } => self.deliver(side, log, entries),
+            Output::ReadItems => {
+                let items = Reconciler::new(self.ends[side].node.items(), [0x5e; 32]);
+                self.step(side, Input::Repair(RepairInput::Items(Ok(Box::new(items)))));
+            }
+            Output::ReadParcels { ids, last } => {
+                let end = &mut self.ends[side];
+                end.parcels_read += ids.len();
+                let packed = pack(&end.node.parcels(&ids), last);
+                let frames = packed.frames.into_iter().map(Into::into).collect();
+                self.step(side, Input::Repair(RepairInput::Parcels(Ok(frames))));
+            }
+            Output::SendBackfill(bytes) => self.ends[side].backfill_out.push_back(bytes),
+            Output::Install(parcels) => {
+                self.ends[side].node.install(parcels);
+                self.step(side, Input::Repair(RepairInput::Installed(Ok(()))));
+                self.tick(side);
+            }
             Output::Connected(_) => {
                 self.ends[side].connected = true;
                 if side == 0 {

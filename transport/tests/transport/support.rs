@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_transport::{
-    Cursor, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, Offer, PeerId,
-    Positions, SignedEntry, Standing, Stopped, VerifiedEntry, body_hash, sign,
+    Cursor, DocumentParcel, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, Offer,
+    PeerId, Positions, SignedEntry, Standing, Stopped, VerifiedEntry, body_hash, sign,
 };
 
 /// Writes entries of one lane.
@@ -111,6 +111,9 @@ pub(crate) struct Memory {
     pub(crate) aside: Vec<SignedEntry>,
     /// Entries that came though they were held.
     pub(crate) repeated: usize,
+    /// Documents kept beside the logs, and those that are damaged here.
+    pub(crate) documents: BTreeMap<[u8; 16], Vec<u8>>,
+    pub(crate) wanted: Vec<[u8; 16]>,
 }
 
 impl Memory {
@@ -135,6 +138,8 @@ impl Memory {
             recover: Vec::new(),
             aside: Vec::new(),
             repeated: 0,
+            documents: BTreeMap::new(),
+            wanted: Vec::new(),
         }
     }
 
@@ -208,13 +213,53 @@ impl Memory {
                 head,
                 after: self.after.get(&head.log).copied(),
             });
+        for (_, hash) in self.items() {
+            for (sum, byte) in digest.iter_mut().zip(hash) {
+                *sum ^= byte;
+            }
+        }
         Positions {
             held,
             offers: offers.collect(),
             digest,
             stopped: self.stopped.clone(),
             recover: self.recover.clone(),
-            ..Positions::default()
+            wanted: self.wanted.clone(),
+        }
+    }
+
+    pub(crate) fn items(&self) -> Vec<([u8; 16], [u8; 32])> {
+        self.documents
+            .iter()
+            .map(|(id, save)| {
+                let mut keyed = vec![0; 8];
+                keyed.extend_from_slice(id);
+                keyed.extend_from_slice(save);
+                (*id, body_hash(EntryKind::Change, &keyed).unwrap())
+            })
+            .collect()
+    }
+
+    pub(crate) fn parcels(&self, ids: &[[u8; 16]]) -> Vec<DocumentParcel> {
+        ids.iter()
+            .filter_map(|id| {
+                Some(DocumentParcel {
+                    document: *id,
+                    headers: Vec::new(),
+                    save: self.documents.get(id)?.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// Of two versions the larger one wins, on both sides alike.
+    pub(crate) fn install(&mut self, parcels: Vec<DocumentParcel>) {
+        for parcel in parcels {
+            self.wanted.retain(|id| *id != parcel.document);
+            let mine = self.documents.entry(parcel.document).or_default();
+            if parcel.save > *mine {
+                *mine = parcel.save;
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What was lost or damaged comes back from a peer, and nothing else comes with it.
 
 use raccordo_crdt_model::{Document, DocumentId, Kind};
+use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use serde_json::json;
 
@@ -66,7 +67,7 @@ fn run(bench: &Bench, command: RepairCommand) {
     commit::commit(draft).unwrap();
 }
 
-fn items(bench: &Bench, a: &Author) -> Vec<repair::Item> {
+fn items(bench: &Bench, a: &Author) -> Vec<Item> {
     repair::items(&bench.core, &a.key.public()).unwrap()
 }
 

@@ -56,7 +56,13 @@ async fn the_status_has_the_promised_shape() {
                 "documents": "number",
                 "engine": "text",
                 "entries": "number",
-                "problem": null
+                "problem": null,
+                "scrub": {
+                  "damaged": "number",
+                  "found": "number",
+                  "passed_at": null,
+                  "read": "number"
+                }
               }
             }"#]],
     );
