@@ -8,7 +8,9 @@
     reason = "the form in which snapshots are updated"
 )]
 #![allow(
+    clippy::format_collect,
     clippy::format_push_string,
+    clippy::needless_pass_by_value,
     reason = "short tests are read more often than run"
 )]
 
@@ -78,92 +80,88 @@ fn column(values: &[Option<Vec<u8>>]) -> Vec<u8> {
     out
 }
 
-/// The first change of a document by one actor.
-fn change(ops: &[Op]) -> Vec<u8> {
-    let number = |number: u64| Some(vec![byte(usize::try_from(number).expect("small"))]);
-    let each =
-        |value: &dyn Fn(&Op) -> Option<Vec<u8>>| column(&ops.iter().map(value).collect::<Vec<_>>());
+/// Numbers as a column of differences.
+fn differences(numbers: impl Iterator<Item = Option<u64>>) -> Vec<u8> {
     let mut last = 0;
-    let key_counters: Vec<_> = ops
-        .iter()
-        .map(|op| {
-            let element = match op.1 {
-                At::Key(_) => return None,
-                At::Head => 0,
-                At::Element(element) => i64::try_from(element).expect("small"),
-            };
-            let difference = element - last;
-            last = element;
-            Some(signed_number(difference))
-        })
-        .collect();
-    let mut last = 0;
-    let before_counters: Vec<_> = ops
-        .iter()
-        .flat_map(|op| op.4)
-        .map(|number| {
-            let number = i64::try_from(*number).expect("small");
-            let difference = number - last;
-            last = number;
-            Some(signed_number(difference))
-        })
-        .collect();
-    let mut inserts = Vec::new();
+    let difference = |number: Option<u64>| {
+        let number = i64::try_from(number?).expect("small");
+        let difference = number - last;
+        last = number;
+        Some(signed_number(difference))
+    };
+    column(&numbers.map(difference).collect::<Vec<_>>())
+}
+
+/// A column of false and true in turns.
+fn truths(values: impl Iterator<Item = bool>) -> Vec<u8> {
+    let mut out = Vec::new();
     let (mut truth, mut run) = (false, 0);
-    for op in ops {
-        if op.2 != truth {
-            inserts.push(byte(run));
-            (truth, run) = (op.2, 0);
+    for value in values {
+        if value != truth {
+            out.push(byte(run));
+            (truth, run) = (value, 0);
         }
         run += 1;
     }
-    inserts.push(byte(run));
+    out.push(byte(run));
+    out
+}
+
+fn columns(ops: &[Op]) -> Vec<(u8, Vec<u8>)> {
+    let number = |number: u64| Some(vec![byte(usize::try_from(number).expect("small"))]);
+    let each =
+        |value: &dyn Fn(&Op) -> Option<Vec<u8>>| column(&ops.iter().map(value).collect::<Vec<_>>());
     let text = |key: &str| Some([&[byte(key.len())], key.as_bytes()].concat());
-    let columns = [
+    let elements = ops.iter().map(|op| match op.1 {
+        At::Key(_) => None,
+        At::Head => Some(0),
+        At::Element(element) => Some(element),
+    });
+    let before: Vec<_> = ops.iter().flat_map(|op| op.4).copied().collect();
+    let keys = |op: &Op| match op.1 {
+        At::Key(key) => text(key),
+        _ => None,
+    };
+    let all = vec![
         (0x01, each(&|op| (op.0 > 0).then(|| vec![0]))),
         (0x02, each(&|op| (op.0 > 0).then(|| number(op.0)).flatten())),
         (
             0x11,
             each(&|op| matches!(op.1, At::Element(_)).then(|| vec![0])),
         ),
-        (0x13, column(&key_counters)),
-        (
-            0x15,
-            each(&|op| match op.1 {
-                At::Key(key) => text(key),
-                _ => None,
-            }),
-        ),
-        (0x34, inserts),
+        (0x13, differences(elements)),
+        (0x15, each(&keys)),
+        (0x34, truths(ops.iter().map(|op| op.2))),
         (0x42, each(&|op| number(op.3))),
         (0x56, each(&|_| Some(vec![0]))),
         (0x70, each(&|op| number(op.4.len() as u64))),
-        (0x71, column(&vec![Some(vec![0]); before_counters.len()])),
-        (0x73, column(&before_counters)),
+        (0x71, column(&vec![Some(vec![0]); before.len()])),
+        (0x73, differences(before.into_iter().map(Some))),
     ];
-    let used: Vec<_> = columns
-        .iter()
-        .filter(|(_, data)| !data.is_empty() && (data.len() > 2 || data[0] != 0))
-        .collect();
+    let absent = |data: &Vec<u8>| data.is_empty() || (data.len() == 2 && data[0] == 0);
+    all.into_iter().filter(|(_, data)| !absent(data)).collect()
+}
+
+/// The first change of a document by one actor.
+fn change(ops: &[Op]) -> Vec<u8> {
+    let columns = columns(ops);
     let mut body = vec![0, 18];
     body.extend([1; 8]);
     body.extend([0xee; 8]);
-    body.extend([0, 0, 1, 1, 0, 0, 0, byte(used.len())]);
-    for (column, data) in &used {
+    body.extend([0, 0, 1, 1, 0, 0, 0, byte(columns.len())]);
+    for (column, data) in &columns {
         body.extend([*column, byte(data.len())]);
     }
-    for (_, data) in &used {
+    for (_, data) in &columns {
         body.extend(data);
     }
     let mut hashed = vec![1];
     if body.len() >= 0x80 {
         hashed.push(byte(body.len() & 0x7f) | 0x80);
-    }
-    hashed.push(byte(if body.len() >= 0x80 {
-        body.len() >> 7
+        hashed.push(byte(body.len() >> 7));
     } else {
-        body.len()
-    }));
+        hashed.push(byte(body.len()));
+    }
     hashed.extend(body);
     let hash = Sha256::digest(&hashed);
     [&[0x85, 0x6f, 0x4a, 0x83], &hash[..4], &hashed].concat()
