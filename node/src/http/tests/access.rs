@@ -12,11 +12,15 @@ use crate::http::api::openapi::OPERATIONS;
 
 #[tokio::test]
 async fn nothing_under_the_api_answers_without_a_credential() {
-    let bench = Bench::district().await;
-    for operation in OPERATIONS
+    let mut bench = Bench::district().await;
+    let api = OPERATIONS
         .iter()
-        .filter(|operation| operation.path.starts_with("/api/"))
-    {
+        .filter(|operation| operation.path.starts_with("/api/"));
+    for (number, operation) in api.enumerate() {
+        // After twenty wrong tokens a node does not look at more.
+        if number % 15 == 14 {
+            bench = Bench::district().await;
+        }
         let method = operation.method.to_uppercase();
         for more in [
             &[][..],
