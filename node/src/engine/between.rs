@@ -81,7 +81,9 @@ impl<'a> Between<'a> {
     pub(crate) fn withdrawn(&self) -> impl Iterator<Item = LogId> + '_ {
         self.logs().filter(|log| {
             self.author(*log).is_some_and(|author| {
-                scope::offered(&self.peer, author, log.lane) && !self.leaves(author, *log)
+                scope::offered(&self.peer, author, log.lane)
+                    && !self.leaves(author, *log)
+                    && self.flows(author.key(), true)
             })
         })
     }
