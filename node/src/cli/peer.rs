@@ -107,7 +107,7 @@ async fn explain(data: &Path, wanted: &PeerArguments) -> anyhow::Result<()> {
     if wanted.format.json {
         return print::json(&json!({"peer": peer, "explanation": text, "scope": scope}));
     }
-    let all = [&scope["territories"], &scope["lanes"]];
+    let all = [&scope["territories"], &scope["lanes"], &scope["ended"]];
     if all
         .iter()
         .all(|list| list.as_array().is_none_or(Vec::is_empty))
@@ -184,6 +184,15 @@ fn sent(scope: &Value) -> String {
         lines.push(format!(
             "  withdrawn: {territory} ({name}), {}: {still}",
             cell(&log["lane"])
+        ));
+    }
+    for log in scope["ended"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "  it sends no more of {} ({}), {}: here up to entry {}",
+            cell(&log["territory"]),
+            cell(&log["name"]),
+            cell(&log["lane"]),
+            cell(&log["end"])
         ));
     }
     lines.join("\n")

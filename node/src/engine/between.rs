@@ -81,7 +81,9 @@ impl<'a> Between<'a> {
     pub(crate) fn withdrawn(&self) -> impl Iterator<Item = LogId> + '_ {
         self.logs().filter(|log| {
             self.author(*log).is_some_and(|author| {
-                scope::offered(&self.peer, author, log.lane) && !self.leaves(author, *log)
+                scope::offered(&self.peer, author, log.lane)
+                    && !self.leaves(author, *log)
+                    && self.flows(author.key(), true)
             })
         })
     }
@@ -153,13 +155,21 @@ impl<'a> Between<'a> {
         introduced.filter(|(facts, _)| facts.origin != self.peer.key.origin())
     }
 
-    /// Digest over the documents created in the logs that either may offer the other.
+    /// Whether the documents created in a log are shared: one of the two may offer it to the other,
+    /// and neither withdrew it.
+    pub(crate) fn shares(&self, home: LogId) -> bool {
+        self.offers(home) || (self.takes(home) && !self.ended.contains(&home))
+    }
+
+    /// Logs held here that the peer does not offer any more.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = LogId> + '_ {
+        self.ended.iter().copied()
+    }
+
+    /// Digest over the documents that the two share.
     fn digest(&self) -> [u8; 32] {
         let shared = self.ledger.homes.iter();
-        let shared = shared.filter(|(log, _)| {
-            let gone_on = !self.ended.contains(log);
-            self.offers(**log) || (gone_on && self.takes(**log))
-        });
+        let shared = shared.filter(|(home, _)| self.shares(**home));
         overview::sum_of(shared.map(|(_, digest)| digest)).finish()
     }
 }

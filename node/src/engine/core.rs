@@ -19,6 +19,7 @@ use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Store, StoreFailed, Table};
 
 use super::fields::BadRow;
+use super::inbox::Waits;
 use super::ledger::Ledger;
 use super::links::LinkBoard;
 use super::rows::DocumentRow;
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) ledger: RwLock<Arc<Ledger>>,
     pub(crate) links: LinkBoard,
     pub(crate) scrub: Scrub,
+    /// Logs that wait for something that may come, and what for.
+    pub(crate) waits: Mutex<Vec<(LogId, Waits)>>,
     pub(crate) ticks: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<Event>,
     /// False when the writer has ended: nothing can be written any more.
@@ -119,6 +122,11 @@ impl Core {
             territory: config.node.territory.to_string(),
             role: config.node.role,
         }
+    }
+
+    /// Shows which logs wait.
+    pub(crate) fn tell_waits(&self, waits: Vec<(LogId, Waits)>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
     }
 
     /// The QUIC endpoint, while the node is online.

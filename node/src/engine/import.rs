@@ -431,14 +431,15 @@ fn reference_in(text: &str) -> Option<String> {
 
 /// Counts, and which entries of the own logs hold the lines: there each has its author and time.
 fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 3]) -> String {
-    let mut entries = String::new();
+    let mut entries = Vec::new();
     for (lane, before) in LANES.into_iter().zip(before) {
         let end = draft.ledger.end(draft.core.own_log(lane)).seq;
         if end > before {
             let (word, first) = (scope::lane_word(lane), before + 1);
-            entries.push_str(&format!("{word} entries {first}..={end}, "));
+            entries.push(format!("{word} entries {first}..={end}, "));
         }
     }
+    let entries = entries.concat();
     format!(
         "{entries}{} lines: {} created, {} changed, {} already present, {} rejected",
         report.lines, report.created, report.changed, report.already_present, report.rejected

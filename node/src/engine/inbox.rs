@@ -243,7 +243,6 @@ impl Inbox {
     }
 
     /// All logs that wait, with what for.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> Vec<(LogId, Waits)> {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = queues.iter();

@@ -129,6 +129,7 @@ fn admit<'a>(
         }
         audit(&mut draft, part);
     }
+    super::peers::put_in_force(&mut draft);
     Ok((draft, touched))
 }
 
@@ -181,7 +182,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
         EntryKind::Roster => {
             draft.record_entry(&signed, &BodyPlace::Here(entry.bytes().to_vec()));
             let member = Member::decode(entry.bytes()).expect("check_headers has decoded it");
-            super::peers::put_in_force(draft, member, entry.header.origin, entry.header.seq);
+            super::peers::keep_fact(draft, member, entry.header.origin, entry.header.seq);
         }
         EntryKind::Tombstone => {
             let order = Order::decode(entry.bytes()).expect("check_headers has decoded it");
@@ -241,6 +242,7 @@ fn finish(
     if ended {
         core.ticks.send_modify(|tick| *tick += 1);
     }
+    core.tell_waits(inbox.waiting());
 }
 
 /// Gives room back for what was admitted, and drops or puts back the rest.

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raccordo_crdt_model::UnixMillis;
 use raccordo_transport::{
-    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, Side, Standing, Stopped,
+    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, RemoteHello, Side, Standing,
+    Stopped,
 };
 
 /// All links, by peer.
@@ -131,20 +132,7 @@ impl Link {
     fn hear(&mut self, now_ms: i64, event: LinkEvent) -> Kept {
         match event {
             LinkEvent::Connected { remote, .. } => {
-                *self = Self {
-                    connected: true,
-                    regarded: Some(remote.standing),
-                    since_ms: Some(now_ms),
-                    last_contact_ms: Some(now_ms),
-                    clock_offset_ms: offset(remote.clock_ms, now_ms),
-                    acked: std::mem::take(&mut self.acked),
-                    acked_at_ms: self.acked_at_ms,
-                    proof: self.proof,
-                    repaired: self.repaired,
-                    withdrawn: Arc::clone(&self.withdrawn),
-                    kept_ms: self.kept_ms,
-                    ..Self::default()
-                };
+                self.connect(now_ms, &remote);
                 Kept::Contact
             }
             LinkEvent::Contact { clock_ms } => {
@@ -227,6 +215,24 @@ impl Link {
     const fn compared(&mut self, equal: bool) -> Kept {
         self.equal = Some(equal);
         Kept::Nothing
+    }
+
+    /// Begins anew; what the peer holds stays known.
+    fn connect(&mut self, now_ms: i64, remote: &RemoteHello) {
+        *self = Self {
+            connected: true,
+            regarded: Some(remote.standing),
+            since_ms: Some(now_ms),
+            last_contact_ms: Some(now_ms),
+            clock_offset_ms: offset(remote.clock_ms, now_ms),
+            acked: std::mem::take(&mut self.acked),
+            acked_at_ms: self.acked_at_ms,
+            proof: self.proof,
+            repaired: self.repaired,
+            withdrawn: Arc::clone(&self.withdrawn),
+            kept_ms: self.kept_ms,
+            ..Self::default()
+        };
     }
 
     fn acknowledge(&mut self, now_ms: i64, cursors: Vec<Cursor>) -> Kept {

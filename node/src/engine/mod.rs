@@ -74,6 +74,7 @@ pub use self::fields::BadRow;
 pub use self::found::{InitFailed, init};
 pub use self::import::{ImportSession, WINDOW_LINES_MAX};
 pub use self::node::{Node, NodeOptions, StartFailed};
+pub use self::sharing::{ScopeView, SharedLogView};
 pub use self::view::*;
 
 /// Commands that may wait for the writer; more wait outside.

@@ -385,6 +385,7 @@ pub(super) fn assemble(
         ledger: RwLock::new(Arc::new(ledger)),
         links,
         scrub: Scrub::default(),
+        waits: std::sync::Mutex::default(),
         ticks: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_KEPT),
         writing: AtomicBool::new(true),

@@ -121,26 +121,26 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
     }
 }
 
-/// Puts a replicated fact in force. Where it cuts short what this node has admitted already and
-/// may decide about, the node signs how far it had come, so that nothing built on it is lost.
-pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
-    let key = member.key;
-    hear(
-        draft,
-        Fact {
-            author,
-            seq,
-            first: seq,
-            here: false,
-            member,
-        },
-    );
-    let Some(member) = draft.ledger.roster.member(&key).cloned() else {
-        return;
+/// Keeps a replicated fact; in force with the next [`put_in_force`].
+pub(crate) fn keep_fact(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
+    let fact = Fact {
+        author,
+        seq,
+        first: seq,
+        here: false,
+        member,
     };
-    if cut_short(draft, &member) && draft.ledger.roster.decides_about(&key) {
-        let ends = ends_here(draft, &key);
-        sign(draft, Member { ends, ..member }, false);
+    keep(draft, fact);
+}
+
+/// Puts the facts that were kept in force. Where one cuts short what this node has admitted already
+/// and may decide about, the node signs how far it had come, so that nothing built on it is lost.
+pub(crate) fn put_in_force(draft: &mut Draft<'_>) {
+    for member in settle(draft) {
+        if cut_short(draft, &member) && draft.ledger.roster.decides_about(&member.key) {
+            let ends = ends_here(draft, &member.key);
+            sign(draft, Member { ends, ..member }, false);
+        }
     }
 }
 
@@ -486,26 +486,38 @@ fn sign(draft: &mut Draft<'_>, member: Member, here: bool) {
     );
 }
 
-/// Keeps a fact, and tells of every member that it moves.
+/// Keeps a fact and puts it in force.
 fn hear(draft: &mut Draft<'_>, fact: Fact) {
+    keep(draft, fact);
+    settle(draft);
+}
+
+fn keep(draft: &mut Draft<'_>, fact: Fact) {
     draft.ledger.totals.policy_epoch = draft.ledger.totals.policy_epoch.saturating_add(1);
-    let (kept, changed) = Arc::make_mut(&mut draft.ledger.roster).hear(fact);
+    let Some(kept) = Arc::make_mut(&mut draft.ledger.roster).keep(fact) else {
+        return;
+    };
     #[cfg(feature = "testing")]
     let forgotten =
         kept.member.state == MemberState::Revoked && planted(Planted::ForgottenRevocation);
     #[cfg(not(feature = "testing"))]
     let forgotten = false;
     if !forgotten {
-        draft
-            .batch
-            .put(Table::Roster, kept.row_key(), kept.encode());
+        let (key, row) = (kept.row_key(), kept.encode());
+        draft.batch.put(Table::Roster, key, row);
     }
+}
+
+/// Works out what is in force, and tells of every member that moved.
+fn settle(draft: &mut Draft<'_>) -> Vec<Member> {
+    let changed = Arc::make_mut(&mut draft.ledger.roster).settle();
     let events = changed.iter().map(|member| Event::Peer {
         id: member.key.to_string(),
         territory: member.territory.clone(),
         state: member.state.word(),
     });
     draft.events.extend(events);
+    changed
 }
 
 fn keep_invitation(draft: &mut Draft<'_>, one_time: PeerId, invitation: InvitationRow) {

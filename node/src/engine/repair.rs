@@ -110,9 +110,7 @@ pub(crate) fn items(core: &Core, peer: &PeerId) -> Result<Vec<Item>, ReadFailed>
             return;
         };
         let home = LogId::new(row.home_origin, row.lane);
-        let is_shared = shared
-            .entry(home)
-            .or_insert_with(|| between.offers(home) || between.takes(home));
+        let is_shared = shared.entry(home).or_insert_with(|| between.shares(home));
         if let (true, Some(indexed), false) =
             (*is_shared, &row.indexed, ledger.damaged.contains(&id))
         {

@@ -3,6 +3,7 @@
 //! Freshness is added here, at the moment of asking: counts are as fresh as their last entry.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use data_encoding::HEXLOWER;
@@ -57,7 +58,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
     let bound = core
         .bound
         .read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner)
         .clone();
     StatusView {
         id: core.id.to_string(),
@@ -78,7 +79,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
         store_problem: store_problem(core),
         scrub: scrub(core, &ledger),
-        stopped: stops_here(&ledger, |_| true),
+        stopped: stops_here(core, &ledger, |_| true),
         peers: peers(core),
     }
 }
@@ -116,10 +117,14 @@ pub(crate) fn store_problem(core: &Core) -> Option<String> {
     }
 }
 
-/// The logs that stopped here, among those that count.
-fn stops_here(ledger: &Ledger, counts: impl Fn(&LogId) -> bool) -> Vec<StopView> {
+/// The logs that stopped or wait here, among those that count.
+fn stops_here(core: &Core, ledger: &Ledger, counts: impl Fn(&LogId) -> bool) -> Vec<StopView> {
     let stopped = ledger.stopped.iter().filter(|(log, _)| counts(log));
-    stopped.map(|(log, stop)| stops::here(*log, stop)).collect()
+    let mut views: Vec<StopView> = stopped.map(|(log, stop)| stops::here(*log, stop)).collect();
+    let waits = core.waits.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = waits.iter().filter(|(log, _)| counts(log));
+    views.extend(waits.map(|(log, waits)| stops::waits(*log, waits)));
+    views
 }
 
 /// Every member but this node, by territory.
@@ -148,8 +153,8 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let own = core.own_log(LANE_SHARED);
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
     let (to_send, to_receive) = queues(core, ledger, &link, &member.key);
-    let mut stopped = stops_here(ledger, |log| log.origin == member.key.origin());
-    stopped.extend(link.refused.values().map(|stop| stops::there(stop)));
+    let mut stopped = stops_here(core, ledger, |log| log.origin == member.key.origin());
+    stopped.extend(link.refused.values().map(stops::there));
     let state = match member.state {
         MemberState::Approved if stopped.iter().any(stops::needs_a_person) => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),

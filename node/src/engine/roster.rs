@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raccordo_config::Role;
+use raccordo_config::{Role, Territory};
 use raccordo_transport::{LogId, PeerId, Standing};
 
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -23,6 +23,12 @@ const ROW_VERSION: u8 = 1;
 
 /// The author of what this node pinned itself when it joined.
 pub(crate) const PINNED: [u8; 8] = [0; 8];
+
+/// Most keys that one author is heard about.
+const SPOKEN_OF_MAX: usize = 4_096;
+/// Longest texts of a fact, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+const REASON_BYTES_MAX: usize = 2_048;
 
 /// The reason of a member that was turned away while pending.
 pub(crate) const REJECTED: &str = "rejected";
@@ -71,6 +77,8 @@ pub(crate) struct Roster {
     own: Option<Party>,
     facts: BTreeMap<PeerId, BTreeMap<[u8; 8], Fact>>,
     in_force: BTreeMap<PeerId, InForce>,
+    /// Of how many keys each author spoke.
+    spoken_of: BTreeMap<[u8; 8], usize>,
 }
 
 /// A key as the facts together say it stands.
@@ -125,6 +133,18 @@ impl Member {
         let mut ends = BTreeMap::new();
         for _ in 0..row.u8()? {
             ends.insert(row.u8()?, row.u64()?);
+        }
+        let long =
+            |text: &Option<String>, most: usize| text.as_ref().is_some_and(|t| t.len() > most);
+        let fits = Territory::parse(&territory).is_ok()
+            && name.len() <= NAME_BYTES_MAX
+            && !long(&reason, REASON_BYTES_MAX)
+            && !long(&address, NAME_BYTES_MAX);
+        if !fits {
+            return Err(BadRow {
+                row: "roster",
+                at: 0,
+            });
         }
         Ok(Self {
             key,
@@ -218,13 +238,12 @@ impl Roster {
         for fact in facts {
             roster.keep(fact);
         }
-        roster.in_force = force::in_force(roster.own.as_ref(), &roster.facts);
+        roster.settle();
         roster
     }
 
-    /// Hears a fact; returns it as kept, and whether what is in force changed.
-    pub(crate) fn hear(&mut self, fact: Fact) -> (Fact, Vec<Member>) {
-        let kept = self.keep(fact).clone();
+    /// Works out what is in force; returns the members that moved.
+    pub(crate) fn settle(&mut self) -> Vec<Member> {
         let now = force::in_force(self.own.as_ref(), &self.facts);
         let changed = now
             .iter()
@@ -232,17 +251,27 @@ impl Roster {
             .map(|(_, is)| is.member.clone())
             .collect();
         self.in_force = now;
-        (kept, changed)
+        changed
     }
 
-    fn keep(&mut self, fact: Fact) -> &Fact {
-        let of_key = self.facts.entry(fact.member.key).or_default();
+    /// Keeps a fact, which [`Roster::settle`] puts in force; gives it as kept. An author that has
+    /// spoken of very many keys is not heard about further ones: its log has one order, so every
+    /// node hears it about the same.
+    pub(crate) fn keep(&mut self, fact: Fact) -> Option<&Fact> {
         let author = fact.author;
+        let of_key = self.facts.entry(fact.member.key).or_default();
         let joined = match of_key.remove(&author) {
             Some(known) => known.joined_with(fact),
-            None => fact,
+            None => {
+                let spoken_of = self.spoken_of.entry(author).or_default();
+                if *spoken_of >= SPOKEN_OF_MAX {
+                    return None;
+                }
+                *spoken_of += 1;
+                fact
+            }
         };
-        of_key.entry(author).or_insert(joined)
+        Some(of_key.entry(author).or_insert(joined))
     }
 
     /// The member with this key.

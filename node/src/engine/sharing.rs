@@ -12,8 +12,42 @@ use super::links::Link;
 use super::peers::PeerCommand;
 use super::scope::{self, Narrowed};
 use super::task::Command;
-use super::view::{CommandFailed, ScopeView, SharedLogView};
+use super::view::{CommandFailed, PeerView};
 use super::{Engine, report};
+
+/// What a peer is sent.
+#[derive(Debug, Clone)]
+pub struct ScopeView {
+    /// The peer.
+    pub peer: PeerView,
+    /// Narrowed to authors of these territories and those within them; empty: all that it may have.
+    pub territories: Vec<String>,
+    /// Narrowed to these lanes; empty: all that it may have.
+    pub lanes: Vec<&'static str>,
+    /// Logs that go to it.
+    pub sent: Vec<SharedLogView>,
+    /// Logs that it may have and an administrator withdrew.
+    pub withdrawn: Vec<SharedLogView>,
+    /// Logs held here that the peer's administrator withdrew from this node.
+    pub ended: Vec<SharedLogView>,
+}
+
+/// One log towards a peer.
+#[derive(Debug, Clone)]
+pub struct SharedLogView {
+    /// Origin and lane.
+    pub log: String,
+    /// `shared`, `territory` or `everyone`.
+    pub lane: &'static str,
+    /// Its author's territory.
+    pub territory: String,
+    /// Its author's name.
+    pub name: String,
+    /// Number of the last entry that may go.
+    pub end: u64,
+    /// Number of the last entry that the peer is known to hold.
+    pub held: u64,
+}
 
 impl Engine {
     /// What a peer is sent and what was withdrawn from it.
@@ -69,6 +103,10 @@ fn view(core: &Core, key: &PeerId) -> Result<ScopeView, CommandFailed> {
         lanes: narrowed.lanes.into_iter().map(scope::lane_word).collect(),
         sent: sent.collect(),
         withdrawn: withdrawn.collect(),
+        ended: between
+            .ended()
+            .map(|log| shown(log, ledger.end(log).seq))
+            .collect(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use raccordo_transport::{LogId, StopCode, Stopped};
 
+use super::inbox::Waits;
 use super::quarantine::LogStop;
 use super::view::StopView;
 
@@ -16,6 +17,17 @@ pub(crate) fn here(log: LogId, stop: &LogStop) -> StopView {
         seq: stop.seq,
         code: word(stop.code),
         detail: stop.detail.clone(),
+    }
+}
+
+/// A log that waits here.
+pub(crate) fn waits(log: LogId, waits: &Waits) -> StopView {
+    StopView {
+        by: HERE,
+        log: log.to_string(),
+        seq: waits.seq,
+        code: word(StopCode::Waiting),
+        detail: waits.detail.clone(),
     }
 }
 
@@ -54,6 +66,9 @@ pub(crate) fn sentence(stop: &StopView) -> String {
         (HERE, "equivocation") => format!(
             "its log {log} stopped here: {detail}; the proof is kept, and nothing more of this node is taken until it is revoked"
         ),
+        (HERE, "waiting") => {
+            format!("its log {log} waits here before entry {seq}: {detail}; it goes on by itself")
+        }
         (HERE, _) => format!("its log {log} stopped here: {detail}"),
         (_, "waiting") => {
             format!("it takes no more of log {log} for now: {detail}; it goes on by itself")

@@ -319,6 +319,7 @@ impl Writer {
         if self.inbox.wake(|waits| waits.document.is_none()) {
             self.core.ticks.send_modify(|tick| *tick += 1);
         }
+        self.core.tell_waits(self.inbox.waiting());
         self.entries = true;
     }
 

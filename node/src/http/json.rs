@@ -164,6 +164,7 @@ pub(crate) fn scope(view: &ScopeView) -> Value {
         "lanes": view.lanes,
         "sent": view.sent.iter().map(shared_log).collect::<Vec<_>>(),
         "withdrawn": view.withdrawn.iter().map(shared_log).collect::<Vec<_>>(),
+        "ended": view.ended.iter().map(shared_log).collect::<Vec<_>>(),
     })
 }
 

@@ -173,3 +173,50 @@ async fn a_narrowed_scope_stops_what_goes_says_what_is_kept_and_widens_again() {
     shows(neighbour, &second, "/name", &json!("Il Forno")).await;
     links_are_equal(&federation).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guidelines_and_organisations_go_in_and_out_as_files_and_are_listed() {
+    let federation = Federation::joined(PROGRAM, 1, &[]).await;
+    let office = &federation.districts[0].node;
+    let line = |kind: &str, reference: &str, doc: &Value| {
+        json!({"op": "create", "kind": kind, "ref": reference, "doc": doc}).to_string()
+    };
+    let lines = [
+        line("guideline", "LG-1", &guideline("Accesso")),
+        line("organisation", "LG-1", &organisation("La Bottega")),
+    ];
+    let text = lines.join("\n");
+    let at_coordination = federation.coordination.http().import(&text).await;
+    let report = at_coordination.expect("an import is answered");
+    assert_eq!(
+        (&report["created"], &report["rejected"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(report["rejects"][0]["code"], "not_home", "{report}");
+    let report = office
+        .http()
+        .import(&text)
+        .await
+        .expect("an import is answered");
+    assert_eq!(
+        (&report["created"], &report["rejected"]),
+        (&json!(1), &json!(1))
+    );
+    for (kind, name) in [("guideline", "Accesso"), ("organisation", "La Bottega")] {
+        for node in all(&federation) {
+            eventually(&format!("{} lists {name}", node.name), async || {
+                let listed = node.cli(&["record", "list", kind]).await;
+                seen(listed.to_string().contains(name), || listed.to_string())
+            })
+            .await;
+            let out = node.cli(&["export", "--kind", kind]).await.to_string();
+            assert!(out.contains("LG-1") && out.contains(name), "{out}");
+        }
+        let path = format!("/api/v1/{kind}s/LG-1");
+        let found = office.local().read(&path).await;
+        assert_eq!(
+            found["_meta"]["kind"], kind,
+            "one number, two kinds: {found}"
+        );
+    }
+}

@@ -123,6 +123,48 @@ fn a_fact_and_its_row_come_back_as_they_were_written() {
 }
 
 #[test]
+fn a_fact_of_no_territory_or_with_endless_texts_is_no_fact() {
+    let bad = [
+        Member {
+            territory: "Frosinone/A".to_owned(),
+            ..member(OFFICE, MemberState::Approved)
+        },
+        Member {
+            name: "x".repeat(NAME_BYTES_MAX + 1),
+            ..member(OFFICE, MemberState::Approved)
+        },
+        Member {
+            reason: Some("x".repeat(REASON_BYTES_MAX + 1)),
+            ..member(OFFICE, MemberState::Approved)
+        },
+    ];
+    for member in bad {
+        assert!(Member::decode(&member.encode()).is_err(), "{member:?}");
+    }
+}
+
+#[test]
+fn an_author_that_speaks_of_endless_keys_costs_no_endless_memory() {
+    let mut roster = at(PROVINCE, &[REGION], chain());
+    for number in 0..2 * u32::try_from(SPOKEN_OF_MAX).unwrap() {
+        let mut fact = fact(
+            NEIGHBOUR,
+            u64::from(number) + 1,
+            NEIGHBOUR,
+            MemberState::Approved,
+        );
+        let mut bytes = [9; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        fact.member.key = PeerId::from_bytes(bytes);
+        roster.keep(fact);
+    }
+    assert!(roster.facts.values().map(BTreeMap::len).sum::<usize>() <= SPOKEN_OF_MAX + 10);
+    roster.keep(revoked(PROVINCE, 50, NEIGHBOUR, &[]));
+    roster.settle();
+    assert_eq!(roster.standing(&key(NEIGHBOUR)), Standing::Revoked);
+}
+
+#[test]
 fn everybody_learns_everybody_through_those_where_they_joined() {
     for (own, roster) in everywhere(&chain()) {
         for other in [REGION, PROVINCE, OFFICE, LAPTOP, NEIGHBOUR] {
@@ -194,7 +236,10 @@ fn revoked_stays_suspended_goes_before_approved_and_else_the_highest_decides() {
     let suspended = fact(OFFICE, 3, LAPTOP, Suspended);
     let confirmed = fact(PROVINCE, 9, LAPTOP, Approved);
     let gone = revoked(OFFICE, 4, LAPTOP, &[]);
-    assert_eq!(of_laptop(&[suspended.clone()]), Standing::Suspended);
+    assert_eq!(
+        of_laptop(std::slice::from_ref(&suspended)),
+        Standing::Suspended
+    );
     assert_eq!(
         of_laptop(&[suspended.clone(), confirmed.clone()]),
         Standing::Suspended
@@ -320,7 +365,8 @@ proptest! {
             let whole = at(own, &pins, facts.clone());
             let mut heard = at(own, &pins, Vec::new());
             for fact in &other {
-                heard.hear(fact.clone());
+                heard.keep(fact.clone());
+                heard.settle();
             }
             prop_assert_eq!(&whole.in_force, &heard.in_force);
             let again = Roster::new(party(own), heard.facts.values().flat_map(BTreeMap::values).cloned());
@@ -334,9 +380,10 @@ proptest! {
         more in prop::collection::vec(any_fact(), 1..10),
     ) {
         let mut roster = at(PROVINCE, &[REGION], chain());
-        roster.hear(revoked(PROVINCE, 50, LAPTOP, &[]));
+        roster.keep(revoked(PROVINCE, 50, LAPTOP, &[]));
         for fact in of_real_logs(facts.into_iter().chain(more).collect()) {
-            roster.hear(fact);
+            roster.keep(fact);
+            roster.settle();
             prop_assert_eq!(roster.standing(&key(LAPTOP)), Standing::Revoked);
         }
     }

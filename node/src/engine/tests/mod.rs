@@ -67,7 +67,8 @@ impl Bench {
         let mut draft = Draft::new(&self.core);
         let province = self.core.id.origin();
         let seq = self.facts.fetch_add(1, Ordering::Relaxed);
-        peers::put_in_force(&mut draft, author.member(state), province, seq);
+        peers::keep_fact(&mut draft, author.member(state), province, seq);
+        peers::put_in_force(&mut draft);
         commit::commit(draft).unwrap();
     }
 

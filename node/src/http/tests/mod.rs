@@ -2,6 +2,7 @@
 
 mod access;
 mod pages;
+mod published;
 mod records;
 mod state;
 
