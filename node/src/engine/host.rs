@@ -72,14 +72,7 @@ impl Host for NodeHost {
         let ledger = self.core.ledger();
         match Between::of(&self.core, &ledger, peer) {
             Some(between) => {
-                let acked = self.core.links.link(peer).acked;
                 let mut positions = between.positions();
-                // The sender starts a log only where the peer holds what introduces its author.
-                positions.offers.retain(|offer| {
-                    offer
-                        .after
-                        .is_none_or(|(log, seq)| acked.get(&log).is_some_and(|acked| *acked >= seq))
-                });
                 positions.stopped = self.stopped(&ledger, &positions.held);
                 positions
             }
