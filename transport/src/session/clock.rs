@@ -68,7 +68,7 @@ impl Clocks {
             i128::from(ping.clock_ms),
             i128::from(self.wall(now_ms)),
         ];
-        let offset_ms = i64::try_from(((heard - sent) + (answered - came)) / 2).ok()?;
+        let offset_ms = i64::try_from(i128::midpoint(heard - sent, answered - came)).ok()?;
         Some(Measured {
             offset_ms,
             rtt_us: rtt_ms.saturating_mul(1_000),

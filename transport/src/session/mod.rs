@@ -257,7 +257,8 @@ impl Session {
             regarded: hello.remote.standing,
             theirs: hello.positions,
         });
-        self.begin_if_both_approve(now_ms, out)
+        self.begin_if_both_approve(now_ms, out);
+        Ok(())
     }
 
     fn regarded(
@@ -276,27 +277,23 @@ impl Session {
         waiting.regarded = standing;
         waiting.theirs = theirs;
         out.push(Output::Report(Report::Regarded(standing)));
-        self.begin_if_both_approve(now_ms, out)
+        self.begin_if_both_approve(now_ms, out);
+        Ok(())
     }
 
     /// Entries flow only while each side regards the other as approved.
-    fn begin_if_both_approve(
-        &mut self,
-        now_ms: u64,
-        out: &mut Vec<Output>,
-    ) -> Result<(), CloseReason> {
+    fn begin_if_both_approve(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         let State::Waiting(waiting) = &self.state else {
-            return Ok(());
+            return;
         };
         if self.standing != Standing::Approved || waiting.regarded != Standing::Approved {
-            return Ok(());
+            return;
         }
         let repair = Repair::new(now_ms, self.dialled, self.proof_interval_ms);
         let mut tailing = Tailing::begin(self.ends, &self.told, &waiting.theirs, repair, out);
         tailing.moved(now_ms, &self.positions, out);
         self.state = State::Tailing(Box::new(tailing));
         self.announce(now_ms, out);
-        Ok(())
     }
 
     fn pinged(
@@ -374,7 +371,8 @@ impl Session {
                     positions: self.tell_positions(),
                 };
                 out.push(Output::SendControl(told.encode().into()));
-                self.begin_if_both_approve(now_ms, out)
+                self.begin_if_both_approve(now_ms, out);
+                Ok(())
             }
             State::Tailing(_) if standing != Standing::Approved => Err(CloseReason::Suspended),
             State::Tailing(tailing) => {

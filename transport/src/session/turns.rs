@@ -16,7 +16,7 @@ impl Turns {
     /// The next of these logs, each list sorted.
     pub(super) fn next(&mut self, first: &[LogId], second: &[LogId]) -> Option<LogId> {
         self.taken = self.taken.wrapping_add(1);
-        let second_first = self.taken % PREFERRED_TURNS == 0;
+        let second_first = self.taken.is_multiple_of(PREFERRED_TURNS);
         let class = usize::from(first.is_empty() || (second_first && !second.is_empty()));
         let logs = [first, second][class];
         let after = self.last[class];

@@ -168,13 +168,13 @@ fn a_hello_has_these_bytes() {
     let bytes = survives(&Message::Hello(Box::new(hello)));
     check(
         &bytes,
-        &expect![[r#"
+        &expect![[r"
             9b0101010000000011111111111111112222222222222222010200000199c82c
             c00007dddddddddddddddddddddddddddddddddddddddddddddddddddddddddd
             dddddd0100ac024e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e
             4e4e4e4e4e4e4e0100c0a9075e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e
             5e5e5e5e5e5e5e5e5e5e5e5e02cf51c73394b28596e63473dd88e434d600
-        "#]],
+        "]],
     );
 }
 
@@ -224,10 +224,10 @@ fn the_small_messages_have_these_bytes() {
     });
     check(
         &survives(&ping),
-        &expect![[r#"
+        &expect![[r"
             3d0400000199c82cc00000000199c82c98f0fc4d01a1a1a1a1a1a1a1a100055e
             5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e
-        "#]],
+        "]],
     );
     let standing = Message::Standing {
         standing: Standing::Pending,
@@ -235,10 +235,10 @@ fn the_small_messages_have_these_bytes() {
     };
     check(
         &survives(&standing),
-        &expect![[r#"
+        &expect![[r"
             2502010000000000000000000000000000000000000000000000000000000000
             00000000000000
-        "#]],
+        "]],
     );
     let proof = Message::Proof(Told {
         digest: [0xdd; 32],
@@ -249,11 +249,11 @@ fn the_small_messages_have_these_bytes() {
     });
     check(
         &survives(&proof),
-        &expect![[r#"
+        &expect![[r"
             5805dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd
             dddd0100000100025e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e
             5e5e5e5e5e5e5e5e000100603fe37a1289d08304227039296529
-        "#]],
+        "]],
     );
 }
 
@@ -262,11 +262,11 @@ fn messages_about_single_logs_have_these_bytes() {
     let cursors = Message::Cursors(vec![cursor(0xc1, 5), cursor(0xc2, 70_000)]);
     check(
         &survives(&cursors),
-        &expect![[r#"
+        &expect![[r"
         570702c1c1c1c1c1c1c1c100053e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e
         3e3e3e3e3e3e3e3e3e3e3e3e3ec2c2c2c2c2c2c2c200f0a2043d3d3d3d3d3d3d
         3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d3d
-    "#]],
+    "]],
     );
     let resume = Message::Resume(vec![
         Cursor::start(LogId::new([0xb1; 8], 2)),
@@ -274,10 +274,10 @@ fn messages_about_single_logs_have_these_bytes() {
     ]);
     check(
         &survives(&resume),
-        &expect![[r#"
+        &expect![[r"
         350802b1b1b1b1b1b1b1b10200c1c1c1c1c1c1c1c100053e3e3e3e3e3e3e3e3e
         3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e
-    "#]],
+    "]],
     );
     let stopped = Message::Stopped(Stopped {
         cursor: cursor(0xc1, 5),
@@ -286,15 +286,15 @@ fn messages_about_single_logs_have_these_bytes() {
     });
     check(
         &survives(&stopped),
-        &expect![[r#"
+        &expect![[r"
         3109c1c1c1c1c1c1c1c100053e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e
         3e3e3e3e3e3e3e3e3e3e3e3e0305706572c3b2
-    "#]],
+    "]],
     );
     let evidence = Message::Evidence(Box::new(sign(header(), &NodeKey::from_seed([7; 32]))));
     check(
         &survives(&evidence),
-        &expect![[r#"
+        &expect![[r"
         c4010a01016f726967696e6f72696e6361726e61740102030405060708aaaaaa
         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa111213
         14151617182122232402dcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdc01bbbbbbbbbb
@@ -302,14 +302,14 @@ fn messages_about_single_logs_have_these_bytes() {
         4243444546474883a5500b4e1b724e63ff6503ffa437d6aa3e3a08f103a09496
         62a5e4c7b6e59a4e86d0821301c7659c0d3706b5873d877cdfe5f84215fa09c9
         1dbb7581711605
-    "#]],
+    "]],
     );
     let withdrawn = Message::Withdrawn(vec![LogId::new([0xc1; 8], 0), LogId::new([0xc2; 8], 2)]);
     check(
         &survives(&withdrawn),
-        &expect![[r#"
+        &expect![[r"
         130b02c1c1c1c1c1c1c1c100c2c2c2c2c2c2c2c202
-    "#]],
+    "]],
     );
 }
 
@@ -341,14 +341,14 @@ fn a_frame_that_jumps_says_what_comes_before_it() {
     let (bytes, _) = DataEncoder::default().encode(&author.entries[1..], true);
     check(
         &bytes,
-        &expect![[r#"
+        &expect![[r"
         a5011000fd1724385aa0c75b00061c1c1c1c1c1c1c1cf37358537484743ba0de
         a130336cf93e45d3f07800963b66b93ae9f4b76073b90203012101d0d0d0d0d0
         d0d0d0d0d0d0d0d0d0d0d00199c82cc0020000bd7cd5e11409a62381c60e9086
         dd21252a889150d361a676c486500e5f9bd3e104431d3949e507a8243a260c5b
         0b8092386b4f44cdcd0e24694494639800420514707265616d626c6520616e64
         20616e6f74686572
-    "#]],
+    "]],
     );
     let batch = DataDecoder::default()
         .decode(&only_frame(&bytes).body)
@@ -368,7 +368,7 @@ fn an_erased_body_leaves_its_hash_and_the_entry_still_verifies() {
     let (bytes, _) = DataEncoder::default().encode(&author.entries, false);
     check(
         &bytes,
-        &expect![[r#"
+        &expect![[r"
         e9011000fd1724385aa0c75b00021c1c1c1c1c1c1c1c0103026101d0d0d0d0d0
         d0d0d0d0d0d0d0d0d0d0d00199c82cc0010000ee0b387fb1147676561d14e4d2
         cb3e50db49962e5758aed704785d83d130a5d1d92d81867d3fd7dcf84d262c51
@@ -377,7 +377,7 @@ fn an_erased_body_leaves_its_hash_and_the_entry_still_verifies() {
         c60e9086dd21252a889150d361a676c486500e5f9bd3e104431d3949e507a824
         3a260c5b0b8092386b4f44cdcd0e24694494639800420514707265616d626c65
         20616e6420616e6f74686572
-    "#]],
+    "]],
     );
     let batch = DataDecoder::default()
         .decode(&only_frame(&bytes).body)

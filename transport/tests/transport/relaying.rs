@@ -269,7 +269,7 @@ fn contradicting_entries_of_a_third_are_shown_to_both_and_stop_only_that_log() {
         assert_eq!(pair.ends[1].node.log(authors[1].log).len(), 20);
         assert_eq!(pair.ends[0].node.log(log).len(), first, "untouched");
         assert_eq!(pair.ends[1].node.log(log).len(), second, "untouched");
-        let [mine, theirs] = [&pair.ends[0], &pair.ends[1]].map(|end| end.evidence());
+        let [mine, theirs] = [&pair.ends[0], &pair.ends[1]].map(crate::pair::End::evidence);
         let seq = 10_usize;
         assert_eq!(mine, [(10, forked.entries[seq - 1].entry_hash())]);
         assert_eq!(theirs, [(10, authors[0].entries[seq - 1].entry_hash())]);
