@@ -14,7 +14,8 @@ use raccordo_node::planted::{Planted, planted};
 use raccordo_transport::session::{DeliveryFault, Session};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, Frame, FrameBuffer, Malformed};
 use raccordo_transport::{
-    BadEntry, EntryFault, Host, HostFailed, LogId, PeerId, SignedEntry, VerifiedEntry, verify,
+    BadEntry, DocumentParcel, EntryFault, Host, HostFailed, LogId, PeerId, SignedEntry,
+    VerifiedEntry, verify,
 };
 use tokio::sync::watch;
 
@@ -48,14 +49,23 @@ pub struct End {
     pub outgoing: VecDeque<Bytes>,
     /// Frames that came and were not read yet.
     pub arrived: VecDeque<Frame>,
-    /// What this end sent and did not arrive yet: control stream, data stream.
-    pub streams: [VecDeque<Bytes>; 2],
+    /// The same of the backfill stream.
+    pub backfill: VecDeque<Bytes>,
+    /// Backfill frames that came and were not read yet.
+    pub backfill_arrived: VecDeque<Frame>,
+    /// What this end sent and did not arrive yet: control, data and backfill stream.
+    pub streams: [VecDeque<Bytes>; 3],
     /// When the newest frame of each arrives.
-    pub clear_ms: [u64; 2],
+    pub clear_ms: [u64; 3],
     /// What would have arrived if the way were not cut.
     pub held: Vec<Travelling>,
     deliveries: VecDeque<Delivering>,
+    /// Documents on their way into the node.
+    pub installations: VecDeque<Work>,
 }
+
+/// A host's work under way.
+pub type Work = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
 
 /// What travels.
 #[derive(Debug, Clone)]
@@ -72,9 +82,12 @@ pub const CONTROL: usize = 0;
 /// Place of the data stream.
 pub const DATA: usize = 1;
 
+/// Place of the backfill stream.
+pub const BACKFILL: usize = 2;
+
 enum Delivering {
     Refused(DeliveryFault),
-    UnderWay(Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>),
+    UnderWay(Work),
 }
 
 impl End {
@@ -92,10 +105,13 @@ impl End {
             wake_ms: None,
             outgoing: VecDeque::new(),
             arrived: VecDeque::new(),
-            streams: [VecDeque::new(), VecDeque::new()],
-            clear_ms: [0; 2],
+            backfill: VecDeque::new(),
+            backfill_arrived: VecDeque::new(),
+            streams: Default::default(),
+            clear_ms: [0; 3],
             held: Vec::new(),
             deliveries: VecDeque::new(),
+            installations: VecDeque::new(),
         }
     }
 
@@ -111,6 +127,9 @@ impl End {
         self.outgoing.clear();
         self.arrived.clear();
         self.deliveries.clear();
+        self.backfill.clear();
+        self.backfill_arrived.clear();
+        self.installations.clear();
     }
 
     /// Verifies entries as the program does and queues them for the host.
@@ -133,6 +152,13 @@ impl End {
                 Delivering::UnderWay(Box::pin(async move { host.deliver(peer, entries).await }))
             }
         });
+    }
+
+    /// Queues documents for the host.
+    pub fn install(&mut self, parcels: Vec<DocumentParcel>) {
+        let (host, peer) = (Arc::clone(&self.host), self.peer);
+        self.installations
+            .push_back(Box::pin(async move { host.install(peer, parcels).await }));
     }
 
     /// How the oldest delivery went, if that is known by now.

@@ -8,6 +8,7 @@
 mod bend;
 mod clock;
 mod link;
+mod mending;
 mod network;
 mod people;
 mod place;
@@ -15,6 +16,7 @@ pub mod plan;
 mod promises;
 pub mod report;
 mod truth;
+mod ways;
 mod work;
 mod world;
 

@@ -9,6 +9,7 @@ use raccordo_transport::{LogId, PeerId};
 
 use super::clock::Time;
 use super::link::{Link, Travelling};
+use super::mending::Mend;
 use super::people::Joining;
 use super::place::Place;
 use super::plan::{Act, Plan};
@@ -81,6 +82,8 @@ pub(super) enum Event {
         log: LogId,
         after: u64,
     },
+    /// A read for a repair is done.
+    Mend { link: u64, side: usize, mend: Mend },
     /// A session's deadline.
     Wake { link: u64, side: usize },
     /// One side notices that the other is gone.
@@ -163,6 +166,7 @@ impl World {
                 log,
                 after,
             } => self.read(link, side, log, after),
+            Event::Mend { link, side, mend } => self.mend(link, side, mend),
             Event::Wake { link, side } => self.wake(link, side),
             Event::Lost { link, side } => self.lost(link, side),
             Event::WayOpen { from, to } => self.open_way(from, to),
