@@ -4,6 +4,7 @@
 //! Everything here drives the program from outside, as people and offices do; nothing reaches into
 //! a node's memory. `eventually` is the one place that waits. A failure panics with what was seen.
 
+pub mod below;
 pub mod chance;
 pub mod eventually;
 pub mod federation;

@@ -26,15 +26,13 @@ pub(super) fn store_engine(text: &str) -> Result<StoreEngine, String> {
     StoreEngine::from_name(text).ok_or_else(|| format!("known engines: {known}"))
 }
 
-/// `project` or `projects`
+/// `project` or `projects`, and so on
 pub(super) fn kind(text: &str) -> Result<Kind, String> {
     Kind::from_singular(text)
         .or_else(|| Kind::from_plural(text))
         .ok_or_else(|| {
-            format!(
-                "no such kind of record; known: {}",
-                Kind::Project.singular()
-            )
+            let known = Kind::all().map(Kind::singular).join(", ");
+            format!("no such kind of record; known: {known}")
         })
 }
 
@@ -55,6 +53,16 @@ pub(super) fn expiry(text: &str) -> Result<u64, String> {
         .and_then(|count| count.checked_mul(factor))
         .filter(|seconds| (1..=EXPIRY_SECONDS_MAX).contains(seconds))
         .ok_or_else(|| allowed.to_owned())
+}
+
+/// `shared`, `territory` or `everyone`
+pub(super) fn lane(text: &str) -> Result<String, String> {
+    let known = ["shared", "territory", "everyone"];
+    if known.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("known lanes: {}", known.join(", ")))
+    }
 }
 
 /// At least eight hexadecimal digits, made lower case.

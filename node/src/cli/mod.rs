@@ -53,9 +53,10 @@ pub enum Command {
     Run(RunArguments),
     /// Print the node's id
     Id(Format),
-    /// On the coordination: print one invitation, for one use
+    /// Print one invitation, for one use: a coordination for a node below it, a district's node for a
+    /// further device of its own
     Invite(InviteArguments),
-    /// On a district: redeem an invitation
+    /// Redeem an invitation
     Join(JoinArguments),
     /// See and administer the node's peers, live
     #[command(subcommand)]
@@ -173,7 +174,7 @@ pub struct InviteArguments {
 /// `join`
 #[derive(Debug, Args)]
 pub struct JoinArguments {
-    /// The text that the coordination handed over
+    /// The text that the inviting node's administrator handed over
     pub invitation: String,
     /// How to print the new peer.
     #[command(flatten)]
@@ -206,6 +207,25 @@ pub enum PeerCommand {
     },
     /// Say in words how a peer is, why, and whose move it is
     Explain(PeerArguments),
+    /// Show what a peer is sent, or narrow it; facts about members always go
+    Scope(ScopeArguments),
+}
+
+/// `peer scope`
+#[derive(Debug, Args)]
+pub struct ScopeArguments {
+    /// Which peer, and how to print it.
+    #[command(flatten)]
+    pub peer: PeerArguments,
+    /// Only what these territories wrote, and those within them; may be repeated
+    #[arg(long, value_parser = meant::territory)]
+    pub territory: Vec<Territory>,
+    /// Only these lanes: shared, territory, everyone; may be repeated
+    #[arg(long, value_parser = meant::lane)]
+    pub lane: Vec<String>,
+    /// Send all that the peer may have again
+    #[arg(long, conflicts_with_all = ["territory", "lane"])]
+    pub all: bool,
 }
 
 /// One peer.

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::api::{Api, escape};
 use super::status::peer_table;
 use super::table::cell;
-use super::{Format, InviteArguments, JoinArguments, PeerArguments, PeerCommand, print};
+use super::{
+    Format, InviteArguments, JoinArguments, PeerArguments, PeerCommand, ScopeArguments, print,
+};
 
 /// `invite`
 pub(super) async fn invite(data: &Path, arguments: InviteArguments) -> anyhow::Result<()> {
@@ -63,6 +65,7 @@ pub(super) async fn peer(data: &Path, command: PeerCommand) -> anyhow::Result<()
             decide(data, &peer, "revoke", json!({"reason": reason})).await
         }
         PeerCommand::Explain(peer) => explain(data, &peer).await,
+        PeerCommand::Scope(arguments) => scope(data, &arguments).await,
     }
 }
 
@@ -97,15 +100,93 @@ async fn decide(data: &Path, peer: &PeerArguments, verb: &str, body: Value) -> a
 
 async fn explain(data: &Path, wanted: &PeerArguments) -> anyhow::Result<()> {
     let api = Api::open(data).await?;
-    let answer = api.read("/api/v1/peers").await;
+    let answer = explained(&api, &wanted.id).await;
     api.close().await;
-    let peers = answer?;
-    let peer = find(&peers["items"], &wanted.id)?;
-    let text = words(peer);
+    let (peer, scope) = answer?;
+    let text = words(&peer);
     if wanted.format.json {
-        return print::json(&json!({"peer": peer, "explanation": text}));
+        return print::json(&json!({"peer": peer, "explanation": text, "scope": scope}));
     }
-    print::line(&text)
+    let all = [&scope["territories"], &scope["lanes"]];
+    if all
+        .iter()
+        .all(|list| list.as_array().is_none_or(Vec::is_empty))
+    {
+        return print::line(&text);
+    }
+    print::line(&format!("{text}\n{}", sent(&scope)))
+}
+
+async fn explained(api: &Api, id: &str) -> anyhow::Result<(Value, Value)> {
+    let peers = api.read("/api/v1/peers").await?;
+    let peer = find(&peers["items"], id)?.clone();
+    let id = cell(&peer["id"]);
+    let scope = api.read(&format!("/api/v1/peers/{id}/scope")).await?;
+    Ok((peer, scope))
+}
+
+async fn scope(data: &Path, arguments: &ScopeArguments) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let path = format!("/api/v1/peers/{}/scope", escape(&arguments.peer.id));
+    let asked = !arguments.territory.is_empty() || !arguments.lane.is_empty() || arguments.all;
+    let answer = if asked {
+        let territories = arguments.territory.iter().map(ToString::to_string);
+        let body = json!({"territories": territories.collect::<Vec<_>>(), "lanes": arguments.lane});
+        api.post(&path, &body).await
+    } else {
+        api.read(&path).await
+    };
+    api.close().await;
+    let scope = answer?;
+    if arguments.peer.format.json {
+        return print::json(&scope);
+    }
+    print::line(&sent(&scope))
+}
+
+/// What a peer is sent, and what it still holds of what was withdrawn.
+fn sent(scope: &Value) -> String {
+    let listed = |name: &str| {
+        let words: Vec<String> = scope[name]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(cell)
+            .collect();
+        words.join(", ")
+    };
+    let (territories, lanes) = (listed("territories"), listed("lanes"));
+    let narrowed = match (territories.is_empty(), lanes.is_empty()) {
+        (true, true) => "all that it may have".to_owned(),
+        (false, true) => format!("only what {territories} wrote"),
+        (true, false) => format!("only the lanes {lanes}"),
+        (false, false) => format!("only the lanes {lanes} of {territories}"),
+    };
+    let mut lines = vec![format!("It is sent {narrowed}:")];
+    for log in scope["sent"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "  {} ({}), {}: it holds {} of {}",
+            cell(&log["territory"]),
+            cell(&log["name"]),
+            cell(&log["lane"]),
+            cell(&log["held"]),
+            cell(&log["end"])
+        ));
+    }
+    for log in scope["withdrawn"].as_array().into_iter().flatten() {
+        let (territory, name) = (cell(&log["territory"]), cell(&log["name"]));
+        let held = log["held"].as_u64().unwrap_or_default();
+        let still = if held == 0 {
+            "it holds nothing of it".to_owned()
+        } else {
+            format!("it keeps what it has, up to entry {held}")
+        };
+        lines.push(format!(
+            "  withdrawn: {territory} ({name}), {}: {still}",
+            cell(&log["lane"])
+        ));
+    }
+    lines.join("\n")
 }
 
 fn find<'a>(peers: &'a Value, prefix: &str) -> anyhow::Result<&'a Value> {
@@ -144,7 +225,7 @@ fn words(peer: &Value) -> String {
             "does not answer, {contact}; {send} entries wait and leave by themselves when it is back: its \
              administrator should see whether it runs and the network lets UDP through"
         ),
-        "pending" => "waits for approval: the coordination's administrator compares the id by telephone and runs \
+        "pending" => "waits for approval: the administrator of the node where it joined compares the id by telephone and runs \
                       `raccordo peer approve` or `peer reject`"
             .to_owned(),
         "suspended" => "is paused by an administrator; `raccordo peer resume` on the coordination ends it".to_owned(),
@@ -187,6 +268,22 @@ mod tests {
                 !text.contains(&format!("is {state}.")),
                 "{state} has no words: {text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_scope_says_what_goes_and_what_the_peer_still_holds() {
+        let log = |held: u64| json!({"territory": "frosinone/a", "name": "A", "lane": "shared", "end": 9, "held": held});
+        let scope = json!({"territories": [], "lanes": ["everyone"], "sent": [log(3)],
+            "withdrawn": [log(7), log(0)]});
+        let text = sent(&scope);
+        for words in [
+            "only the lanes everyone",
+            "it holds 3 of 9",
+            "up to entry 7",
+            "holds nothing of it",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use raccordo_crdt_model::Kind;
 use serde_json::Value;
 
 use super::api::{Api, escape, with_query};
@@ -16,7 +17,14 @@ pub(super) async fn record(data: &Path, command: RecordCommand) -> anyhow::Resul
     let answer = answer?;
     match command {
         RecordCommand::Show(arguments) if !arguments.format.json => print::line(&shown(&answer)),
-        RecordCommand::List(arguments) if !arguments.format.json => print::line(&listed(&answer)),
+        RecordCommand::List(arguments) if !arguments.format.json => {
+            let titled_kind = arguments.kind != Kind::Project;
+            print::line(&if titled_kind {
+                titled(&answer)
+            } else {
+                listed(&answer)
+            })
+        }
         RecordCommand::History(arguments) if !arguments.format.json => print::line(&told(&answer)),
         _ => print::json(&answer),
     }
@@ -102,6 +110,39 @@ fn shown(record: &Value) -> String {
     format!("{}\n\n{fields:#}", lines.join("\n"))
 }
 
+/// Records of a kind that is named by a title.
+fn titled(page: &Value) -> String {
+    let mut table = Table::new([
+        "title",
+        "ref",
+        "territory",
+        "state",
+        "type",
+        "delivery",
+        "changed",
+        "id",
+    ]);
+    for record in page["items"].as_array().into_iter().flatten() {
+        let meta = &record["_meta"];
+        let title = if record["title"].is_null() {
+            &record["name"]
+        } else {
+            &record["title"]
+        };
+        table.row([
+            cell(title),
+            cell(&record["ref"]),
+            cell(&meta["territory"]),
+            cell(&record["state"]),
+            cell(&record["type"]),
+            cell(&meta["delivery"]["state"]),
+            cell(&meta["updated_at"]),
+            short(&meta["id"]),
+        ]);
+    }
+    format!("{}{}", table.show("no records"), more(page))
+}
+
 fn listed(page: &Value) -> String {
     let mut table = Table::new([
         "ref",
@@ -128,11 +169,13 @@ fn listed(page: &Value) -> String {
             short(&meta["id"]),
         ]);
     }
-    let next = page["next"]
-        .as_str()
-        .map(|next| format!("\n\nmore: --cursor {}", plain(next)))
-        .unwrap_or_default();
-    format!("{}{next}", table.show("no records"))
+    format!("{}{}", table.show("no records"), more(page))
+}
+
+fn more(page: &Value) -> String {
+    let next = page["next"].as_str();
+    next.map(|next| format!("\n\nmore: --cursor {}", plain(next)))
+        .unwrap_or_default()
 }
 
 fn told(history: &Value) -> String {

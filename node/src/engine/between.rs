@@ -3,6 +3,9 @@
 //! Both sides ask the same question (`scope::offered`) of the same facts, so both sum their
 //! digests over the same documents. From memory, of one instant. Does not know links.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use raccordo_transport::{Cursor, LogId, Offer, PeerId, Positions};
 
 use super::core::Core;
@@ -17,16 +20,19 @@ pub(crate) struct Between<'a> {
     ledger: &'a Ledger,
     own: Party,
     peer: Party,
+    /// What the peer does not offer any more.
+    ended: Arc<BTreeSet<LogId>>,
 }
 
 impl<'a> Between<'a> {
     /// This node and a member; none if the key is no member's.
-    pub(crate) fn of(core: &Core, ledger: &'a Ledger, peer: &PeerId) -> Option<Self> {
-        let peer = Party::from(ledger.roster.member(peer)?);
+    pub(crate) fn of(core: &Core, ledger: &'a Ledger, peer_key: &PeerId) -> Option<Self> {
+        let peer = Party::from(ledger.roster.member(peer_key)?);
         Some(Self {
             ledger,
             own: core.party(),
             peer,
+            ended: core.links.withdrawn(peer_key),
         })
     }
 
@@ -35,7 +41,7 @@ impl<'a> Between<'a> {
         self.author(log).is_some_and(|author| {
             scope::offered(&self.peer, author, log.lane)
                 && self.leaves(author, log)
-                && self.away_from(author.key(), true)
+                && self.flows(author.key(), true)
         })
     }
 
@@ -44,7 +50,7 @@ impl<'a> Between<'a> {
         self.author(log).is_some_and(|author| {
             scope::offered(&self.own, author, log.lane)
                 && self.leaves(author, log)
-                && self.away_from(author.key(), false)
+                && self.flows(author.key(), false)
         })
     }
 
@@ -81,19 +87,24 @@ impl<'a> Between<'a> {
     }
 
     /// Logs of others flow along the links by which their authors became members: a log comes from
-    /// its author's side and goes to the other side, so no two nodes offer it to each other.
-    fn away_from(&self, author: PeerId, sending: bool) -> bool {
+    /// its author's side and goes to the other side. Both ways go only those of authors that were
+    /// taken in on both sides.
+    fn flows(&self, author: PeerId, sending: bool) -> bool {
         if author == self.own.key || author == self.peer.key {
             return true;
         }
         let roster = &self.ledger.roster;
         let peer_is_above = roster.fact(&self.peer.key, PINNED).is_some();
-        let from_below = if peer_is_above {
-            roster.came_through(&author, &self.own.key)
+        let lower = if peer_is_above {
+            &self.own.key
         } else {
-            roster.came_through(&author, &self.peer.key)
+            &self.peer.key
         };
-        (from_below == peer_is_above) == sending
+        if peer_is_above == sending {
+            roster.came_through(&author, lower)
+        } else {
+            roster.comes_without(&author, lower)
+        }
     }
 
     fn logs(&self) -> impl Iterator<Item = LogId> + '_ {
@@ -145,7 +156,10 @@ impl<'a> Between<'a> {
     /// Digest over the documents created in the logs that either may offer the other.
     fn digest(&self) -> [u8; 32] {
         let shared = self.ledger.homes.iter();
-        let shared = shared.filter(|(log, _)| self.offers(**log) || self.takes(**log));
+        let shared = shared.filter(|(log, _)| {
+            let gone_on = !self.ended.contains(log);
+            self.offers(**log) || (gone_on && self.takes(**log))
+        });
         overview::sum_of(shared.map(|(_, digest)| digest)).finish()
     }
 }

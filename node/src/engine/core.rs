@@ -23,7 +23,7 @@ use super::ledger::Ledger;
 use super::links::LinkBoard;
 use super::rows::DocumentRow;
 use super::scope::Party;
-pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED, LANE_TERRITORY};
+pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED};
 use super::scrub::Scrub;
 use super::view::Event;
 

@@ -438,12 +438,16 @@ pub(crate) struct Finished {
     pub(crate) events: Vec<Event>,
 }
 
-/// Index key of an office's own number in its territory.
-pub(crate) fn reference_hash(core: &Core, territory: &str, reference: &str) -> [u8; 16] {
-    core.vault.keyed_hash(
-        "reference",
-        [territory, "\0", reference].concat().as_bytes(),
-    )
+/// Index key of an office's own number among the records of a kind in its territory.
+pub(crate) fn reference_hash(
+    core: &Core,
+    kind: Kind,
+    territory: &str,
+    reference: &str,
+) -> [u8; 16] {
+    let kind = kind.singular();
+    let named = [kind, "\0", territory, "\0", reference].concat();
+    core.vault.keyed_hash("reference", named.as_bytes())
 }
 
 /// Meta key of a log's end.

@@ -174,8 +174,8 @@ impl Host for NodeHost {
                 for cursor in cursors {
                     self.acknowledged(peer, cursor, now_ms);
                 }
-                self.core.ticks.send_modify(|tick| *tick += 1);
             }
+            Kept::Withdrawn => self.core.ticks.send_modify(|tick| *tick += 1),
         }
         if visible {
             let state = report::peer_state(&self.core, peer);

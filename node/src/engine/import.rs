@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raccordo_config::Role;
 use raccordo_crdt_model::{
     Change, Document, DocumentId, Heads, ImportLine, ImportOp, Kind, LineId, Patch, Problem,
     Rejected, Stamp, Summary, UnixMillis,
@@ -18,12 +17,13 @@ use crate::clock::draw;
 use crate::store::Table;
 use crate::store::seal::SealKey;
 
-use super::core::{Core, LANE_SHARED, LANE_TERRITORY, Loaded, ReadFailed};
+use super::admission;
+use super::core::{Core, Loaded, ReadFailed};
 use super::draft::Draft;
 use super::lines;
 use super::local;
 use super::rows::DocumentRow;
-use super::scope;
+use super::scope::{self, LANES};
 use super::task::Done;
 use super::view::{CommandFailed, ImportReport, ImportText, Reject};
 
@@ -31,7 +31,7 @@ use super::view::{CommandFailed, ImportReport, ImportText, Reject};
 pub const WINDOW_LINES_MAX: usize = 8_192;
 
 /// Records by reference, as a dry run would have left them.
-pub(crate) type Rehearsed = BTreeMap<String, Document>;
+pub(crate) type Rehearsed = BTreeMap<(Kind, String), Document>;
 
 /// What has to be remembered from window to window of one file.
 #[derive(Debug, Default)]
@@ -131,6 +131,7 @@ enum Outcome {
 /// One record's lines, and what they made of it.
 #[derive(Debug)]
 struct Prepared {
+    kind: Kind,
     reference: String,
     /// Keyed hash of the reference.
     hash: [u8; 16],
@@ -160,9 +161,6 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
         dry_run,
         mut rehearsed,
     } = window;
-    if draft.core.config().node.role == Role::Coordination {
-        return Ok(Done::Imported(all_refused(&lines), rehearsed));
-    }
     let mut report = ImportReport::default();
     let groups = by_record(&lines, &mut report);
     let prepared = prepare_all(draft, &groups, &rehearsed, dry_run)?;
@@ -173,12 +171,11 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
     if dry_run {
         let touched = prepared
             .into_iter()
-            .filter_map(|record| Some((record.reference, record.newest?.document?)));
+            .filter_map(|record| Some(((record.kind, record.reference), record.newest?.document?)));
         rehearsed.extend(touched);
         return Ok(Done::Imported(report, rehearsed));
     }
-    let before =
-        [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
+    let before = LANES.map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
     write(draft, prepared);
     if report.created + report.changed > 0 {
         let detail = summary(draft, &report, before);
@@ -188,20 +185,20 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
 }
 
 /// One record's lines, with their numbers.
-type Lines<'a> = (&'a str, Vec<(u64, &'a (ImportLine, LineId))>);
+type Lines<'a> = ((Kind, &'a str), Vec<(u64, &'a (ImportLine, LineId))>);
 
 /// The lines by record, in the order in which records first appear; lines that cannot be read are
 /// counted at once.
 fn by_record<'a>(lines: &'a [Parsed], report: &mut ImportReport) -> Vec<Lines<'a>> {
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
     let mut records: Vec<Lines<'_>> = Vec::new();
     for parsed in lines {
         match &parsed.line {
             Ok(line) => {
-                let reference = line.0.reference.as_str();
-                let place = *places.entry(reference).or_insert(records.len());
+                let named = (line.0.kind, line.0.reference.as_str());
+                let place = *places.entry(named).or_insert(records.len());
                 if place == records.len() {
-                    records.push((reference, Vec::new()));
+                    records.push((named, Vec::new()));
                 }
                 records[place].1.push((parsed.number, line));
             }
@@ -244,9 +241,9 @@ fn prepare(
     rehearsed: &Rehearsed,
     keep: bool,
 ) -> Result<Prepared, ReadFailed> {
-    let (reference, lines) = group;
+    let ((kind, reference), lines) = group;
     let territory = core.territory();
-    let hash = super::draft::reference_hash(core, &territory, reference);
+    let hash = super::draft::reference_hash(core, *kind, &territory, reference);
     let holders = core.store.scan(Table::References, &hash, None, 1)?;
     let holder = holders
         .first()
@@ -262,7 +259,8 @@ fn prepare(
         }
         None => (None, None),
     };
-    let mut document = rehearsed.get(*reference).cloned().or(stored);
+    let place = (*kind, (*reference).to_owned());
+    let mut document = rehearsed.get(&place).cloned().or(stored);
     let mut outcomes = Vec::with_capacity(lines.len());
     let known = lines::known(&core.store, &hash)?;
     for (number, (line, id)) in lines {
@@ -285,7 +283,8 @@ fn prepare(
         document: keep.then_some(document),
     });
     Ok(Prepared {
-        reference: (*reference).to_owned(),
+        kind: *kind,
+        reference: place.1,
         hash,
         former,
         newest,
@@ -300,6 +299,11 @@ fn perform(
     line: &ImportLine,
     stamp: &Stamp,
 ) -> Result<Outcome, Vec<Problem>> {
+    if admission::may_write(line.kind, core.config().node.role).is_err() {
+        let (writer, kinds) = (local::writer(line.kind), line.kind.plural());
+        let detail = format!("{writer} keeps {kinds}, not this node: import them there");
+        return Err(vec![Problem::new("", "not_home", detail)]);
+    }
     match (&line.op, document.as_mut()) {
         (ImportOp::Create { .. }, Some(_)) => Err(vec![Problem::new(
             "/ref",
@@ -350,7 +354,7 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
             None => {
                 let home = draft.core.own_log(newest.lane);
                 draft.adopt_new(id, newest.kind, &territory, home);
-                local::refer(draft, &territory, Some(&record.reference), id);
+                local::refer(draft, record.kind, &territory, Some(&record.reference), id);
             }
         }
         match newest.document {
@@ -366,27 +370,6 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
         }
         lines::remember(&mut draft.batch, &record.hash, &imported);
     }
-}
-
-fn all_refused(lines: &[Parsed]) -> ImportReport {
-    let mut report = ImportReport::default();
-    for parsed in lines {
-        let reference = parsed
-            .line
-            .as_ref()
-            .ok()
-            .map(|(line, _)| line.reference.clone());
-        let detail =
-            "a coordination node keeps no projects of its own: import them at their district"
-                .to_owned();
-        let problem = Problem::new("", "not_home", detail);
-        report.count(&Outcome::Rejected(reject(
-            parsed.number,
-            reference.as_deref(),
-            &[problem],
-        )));
-    }
-    report
 }
 
 fn stamp(core: &Core, now_ms: i64, line: &ImportLine, id: LineId) -> Stamp {
@@ -447,17 +430,17 @@ fn reference_in(text: &str) -> Option<String> {
 }
 
 /// Counts, and which entries of the own logs hold the lines: there each has its author and time.
-fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 2]) -> String {
-    let [shared, territory] =
-        [LANE_SHARED, LANE_TERRITORY].map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
+fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 3]) -> String {
+    let mut entries = String::new();
+    for (lane, before) in LANES.into_iter().zip(before) {
+        let end = draft.ledger.end(draft.core.own_log(lane)).seq;
+        if end > before {
+            let (word, first) = (scope::lane_word(lane), before + 1);
+            entries.push_str(&format!("{word} entries {first}..={end}, "));
+        }
+    }
     format!(
-        "shared entries {}..={shared}, territory entries {}..={territory}, {} lines: {} created, {} changed, {} already present, {} rejected",
-        before[0] + 1,
-        before[1] + 1,
-        report.lines,
-        report.created,
-        report.changed,
-        report.already_present,
-        report.rejected
+        "{entries}{} lines: {} created, {} changed, {} already present, {} rejected",
+        report.lines, report.created, report.changed, report.already_present, report.rejected
     )
 }

@@ -3,8 +3,8 @@
 //! From the transport's events alone; in memory, except the last contact, which the writer keeps.
 //! Does not dial (`dial.rs`) and does not know records.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raccordo_crdt_model::UnixMillis;
 use raccordo_transport::{
@@ -30,6 +30,8 @@ pub(crate) struct Link {
     /// Up to where the peer holds our logs durably.
     pub(crate) acked: BTreeMap<LogId, u64>,
     pub(crate) acked_at_ms: Option<i64>,
+    /// Logs held here that the peer does not offer any more.
+    pub(crate) withdrawn: Arc<BTreeSet<LogId>>,
     pub(crate) statistics: LinkStatistics,
     /// Our logs of which the peer takes no more now, as it told.
     pub(crate) refused: BTreeMap<LogId, Stopped>,
@@ -53,10 +55,12 @@ pub(crate) enum Kept {
     Nothing,
     Contact,
     Acknowledged(Vec<Cursor>),
+    /// Nothing, but what is compared with the peer changed.
+    Withdrawn,
 }
 
 /// What a node that waits for approval is told.
-const WAITS: &str = "the coordination has not approved this node yet: its administrator approves it with `raccordo peer approve`";
+const WAITS: &str = "the node where this one joined has not approved it yet: its administrator approves it with `raccordo peer approve`";
 
 impl LinkBoard {
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Link>> {
@@ -66,6 +70,13 @@ impl LinkBoard {
     /// The link with a peer, as it is now.
     pub(crate) fn link(&self, peer: &PeerId) -> Link {
         self.lock().get(peer).cloned().unwrap_or_default()
+    }
+
+    /// What a peer does not offer any more, of what is held here.
+    pub(crate) fn withdrawn(&self, peer: &PeerId) -> Arc<BTreeSet<LogId>> {
+        let links = self.lock();
+        let known = links.get(peer).map(|link| Arc::clone(&link.withdrawn));
+        known.unwrap_or_default()
     }
 
     /// Takes an event in; says what is worth keeping on disk.
@@ -114,6 +125,7 @@ impl Link {
                     clock_offset_ms: offset(remote.clock_ms, now_ms),
                     acked: std::mem::take(&mut self.acked),
                     acked_at_ms: self.acked_at_ms,
+                    withdrawn: Arc::clone(&self.withdrawn),
                     kept_ms: self.kept_ms,
                     ..Self::default()
                 };
@@ -157,9 +169,15 @@ impl Link {
             LinkEvent::Stopped { .. }
             | LinkEvent::Resumed { .. }
             | LinkEvent::RolledBack(_)
-            | LinkEvent::Scope { .. }
             | LinkEvent::Evidence { .. }
             | LinkEvent::Repaired { .. } => Kept::Nothing,
+            LinkEvent::Scope { by, withdrawn } => {
+                if by == Side::Ours {
+                    return Kept::Nothing;
+                }
+                self.withdrawn = Arc::new(withdrawn.into_iter().collect());
+                Kept::Withdrawn
+            }
             LinkEvent::Reconciled { differing, .. } => self.compared(differing == 0),
             LinkEvent::Compared { equal } => self.compared(equal),
             LinkEvent::Stats(statistics) => {

@@ -36,14 +36,14 @@ pub(crate) fn create(
         Document::create(id, kind, &territory, fields, &stamp).map_err(CommandFailed::Rejected)?;
     let reference = fields.get("ref").and_then(serde_json::Value::as_str);
     if let Some(reference) =
-        reference.filter(|r| !holders(draft, &territory, r).is_ok_and(|h| h.is_empty()))
+        reference.filter(|r| !holders(draft, kind, &territory, r).is_ok_and(|h| h.is_empty()))
     {
         return Err(CommandFailed::ReferenceInUse {
             reference: reference.to_owned(),
         });
     }
     enter(draft, document, &change);
-    refer(draft, &territory, reference, id);
+    refer(draft, kind, &territory, reference, id);
     draft.audit(by, "create", &id.to_string(), "");
     Ok(Done::Record(id))
 }
@@ -87,13 +87,18 @@ pub(crate) fn patch(
 
 /// Whether nodes of this role write records of this kind.
 fn may_write(draft: &Draft<'_>, kind: Kind) -> Result<(), CommandFailed> {
-    let writer = match kind.writer() {
+    let refused = |_| CommandFailed::NotHome {
+        territory: writer(kind).to_owned(),
+    };
+    admission::may_write(kind, draft.core.config().node.role).map_err(refused)
+}
+
+/// Who writes records of a kind.
+pub(crate) fn writer(kind: Kind) -> &'static str {
+    match kind.writer() {
         Writer::District => "a district",
         Writer::Coordination => "the coordination",
-    };
-    admission::may_write(kind, draft.core.config().node.role).map_err(|_| CommandFailed::NotHome {
-        territory: writer.to_owned(),
-    })
+    }
 }
 
 /// Puts a new document and its first change into the draft.
@@ -109,10 +114,11 @@ pub(crate) fn enter(draft: &mut Draft<'_>, document: Document, change: &Change) 
 /// The documents of a territory that have this reference, as the draft would leave it.
 pub(crate) fn holders(
     draft: &Draft<'_>,
+    kind: Kind,
     territory: &str,
     reference: &str,
 ) -> Result<Vec<DocumentId>, ReadFailed> {
-    let hash = reference_hash(draft.core, territory, reference);
+    let hash = reference_hash(draft.core, kind, territory, reference);
     let stored = draft.core.store.scan(Table::References, &hash, None, 16)?;
     let mut keys: Vec<Vec<u8>> = stored.into_iter().map(|(key, _)| key).collect();
     let pending = draft.batch.iter().filter(|(table, key, value)| {
@@ -125,12 +131,13 @@ pub(crate) fn holders(
 /// Puts the reference of a record just created into the index at once, for what follows it.
 pub(crate) fn refer(
     draft: &mut Draft<'_>,
+    kind: Kind,
     territory: &str,
     reference: Option<&str>,
     id: DocumentId,
 ) {
     if let Some(reference) = reference {
-        let hash = reference_hash(draft.core, territory, reference);
+        let hash = reference_hash(draft.core, kind, territory, reference);
         draft.batch.put(
             Table::References,
             [hash.as_slice(), id.as_bytes()].concat(),

@@ -246,7 +246,7 @@ impl Engine {
         })
     }
 
-    fn peer_key(&self, id_prefix: &str) -> Result<PeerId, CommandFailed> {
+    pub(super) fn peer_key(&self, id_prefix: &str) -> Result<PeerId, CommandFailed> {
         let prefix = id_prefix.to_lowercase();
         if prefix.len() < 8 {
             let detail = format!("{id_prefix} is too short: at least 8 digits of the node's id");

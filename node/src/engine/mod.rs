@@ -39,6 +39,7 @@ mod roster;
 mod rows;
 mod scope;
 mod scrub;
+mod sharing;
 #[cfg(feature = "testing")]
 pub mod simulated;
 mod stops;

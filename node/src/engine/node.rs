@@ -33,7 +33,7 @@ use super::peers::{self, InvitationRow};
 use super::quarantine::LogStop;
 use super::roster::{Fact, Roster};
 use super::rows::Counts;
-use super::scope::{LANES, Narrowed, Party};
+use super::scope::{Narrowed, Party};
 use super::scrub::Scrub;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
@@ -363,7 +363,7 @@ pub(super) fn assemble(
         role: config.node.role,
     };
     let ledger = read_ledger(&store, own)?;
-    let links = read_links(&store, &ledger, &node_key)?;
+    let links = read_links(&store, &ledger)?;
     let documents = document_cache(config.limits.document_cache);
     // As configured, until something is really bound.
     let bound = (
@@ -468,9 +468,8 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
 }
 
 /// What the links knew when the node last ran: contacts and acknowledgements.
-fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<LinkBoard, ReadFailed> {
+fn read_links(store: &Store, ledger: &Ledger) -> Result<LinkBoard, ReadFailed> {
     let board = LinkBoard::default();
-    let origin = node_key.public().origin();
     for member in ledger.roster.iter() {
         let mut links = board.lock();
         let link = links.entry(member.key).or_default();
@@ -478,12 +477,23 @@ fn read_links(store: &Store, ledger: &Ledger, node_key: &NodeKey) -> Result<Link
         link.last_contact_ms = contact
             .and_then(|value| value.try_into().ok())
             .map(i64::from_be_bytes);
-        for own in LANES.map(|lane| LogId { origin, lane }) {
-            let prefix = [member.key.as_bytes().as_slice(), &super::rows::log_key(own)].concat();
+        if !ledger.roster.is_peer(&member.key) {
+            continue;
+        }
+        for log in ledger
+            .logs
+            .keys()
+            .filter(|log| log.origin != member.key.origin())
+        {
+            let prefix = [
+                member.key.as_bytes().as_slice(),
+                &super::rows::log_key(*log),
+            ]
+            .concat();
             let mut newest = store.scan_back(Table::Acknowledgements, &prefix, None, 1)?;
             if let Some((key, value)) = newest.pop() {
                 let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
-                link.acked.insert(own, seq);
+                link.acked.insert(*log, seq);
                 let at_ms = value.try_into().ok().map(i64::from_be_bytes);
                 link.acked_at_ms = link.acked_at_ms.max(at_ms);
             }

@@ -224,7 +224,7 @@ impl Draft<'_> {
         let reference = summary
             .reference
             .as_ref()
-            .map(|r| reference_hash(self.core, &summary.territory, r));
+            .map(|r| reference_hash(self.core, summary.kind, &summary.territory, r));
         Indexed {
             state: summary.state.clone(),
             need_area: summary.need_area.clone(),

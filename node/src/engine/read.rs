@@ -2,11 +2,11 @@
 //!
 //! What is read is always some committed state. Nothing here writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
-use raccordo_transport::{Cursor, LogId};
+use raccordo_transport::{Cursor, LogId, PeerId};
 
 use crate::store::Table;
 
@@ -14,6 +14,7 @@ use super::between::Between;
 use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
+use super::ledger::Ledger;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
@@ -63,9 +64,9 @@ pub(crate) fn resolve(
         kind: kind.singular(),
         id: name.to_owned(),
     };
-    let mut found = by_reference(core, name, territory)?;
+    let mut found = by_reference(core, kind, name, territory)?;
     if found.is_empty() && name.len() >= 8 {
-        found = by_prefix(core, name)?;
+        found = by_prefix(core, kind, name)?;
     }
     match found.as_slice() {
         [] => Err(missing()),
@@ -256,7 +257,8 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
     })
 }
 
-/// How far a record has travelled, from acknowledgements alone.
+/// How far a record has travelled, from acknowledgements alone: delivered when every peer has it
+/// that this node's own part of it is for.
 fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, ReadFailed> {
     let saved = Delivery {
         state: DeliveryState::Saved,
@@ -266,34 +268,70 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
     };
     let ledger = core.ledger();
     let own = core.own_log(row.lane);
-    let approved = ledger
-        .roster
-        .member(&core.id)
-        .is_some_and(|m| m.state == MemberState::Approved);
-    let upstream = ledger.roster.sponsors().map(|(member, _)| member);
-    let upstream = upstream
-        .filter(|m| Between::of(core, &ledger, &m.key).is_some_and(|between| between.offers(own)))
-        .min_by_key(|m| scope::depth(&m.territory));
-    let (true, Some(peer), true) = (approved, upstream, row.last_seq > 0) else {
+    let peers = recipients(core, &ledger, own);
+    if peers.is_empty() || row.last_seq == 0 {
         return Ok(saved);
+    }
+    let acked = |peer: &PeerId| {
+        let link = core.links.link(peer);
+        link.acked.get(&own).copied().unwrap_or(0)
     };
-    let link = core.links.link(&peer.key);
-    let acked = link.acked.get(&own).copied().unwrap_or(0);
-    if row.last_seq > acked {
-        let queued = queued(core, id, own, acked)?;
+    let least = peers.iter().map(acked).min().unwrap_or(0);
+    if row.last_seq > least {
         return Ok(Delivery {
             state: DeliveryState::Queued,
-            queued,
+            queued: queued(core, id, own, least)?,
             ..saved
         });
     }
+    let mut delivered_ms = None;
+    for peer in &peers {
+        delivered_ms = delivered_ms.max(acknowledged_ms(core, peer, own, row.last_seq)?);
+    }
+    Ok(Delivery {
+        state: DeliveryState::Delivered,
+        delivered_at: delivered_ms.map(UnixMillis),
+        ..saved
+    })
+}
+
+/// Who has to have an own log before it counts as delivered: the highest of where this node
+/// joined; where it joined nowhere, all that joined here.
+fn recipients(core: &Core, ledger: &Ledger, own: LogId) -> Vec<PeerId> {
+    let may_have =
+        |peer: &PeerId| Between::of(core, ledger, peer).is_some_and(|between| between.offers(own));
+    let sponsors = || ledger.roster.sponsors().map(|(member, _)| member);
+    if sponsors().next().is_some() {
+        let own = ledger.roster.member(&core.id);
+        if own.is_none_or(|member| member.state != MemberState::Approved) {
+            return Vec::new();
+        }
+        let highest = sponsors().filter(|member| may_have(&member.key));
+        let highest = highest.min_by_key(|member| scope::depth(&member.territory));
+        return highest.map(|member| member.key).into_iter().collect();
+    }
+    let members = ledger.roster.iter();
+    let approved = members.filter(|member| {
+        member.state == MemberState::Approved && ledger.roster.is_peer(&member.key)
+    });
+    let keys = approved.map(|member| member.key);
+    keys.filter(|key| may_have(key)).collect()
+}
+
+/// When a peer acknowledged an own entry.
+fn acknowledged_ms(
+    core: &Core,
+    peer: &PeerId,
+    own: LogId,
+    seq: u64,
+) -> Result<Option<i64>, ReadFailed> {
     let before = Cursor {
         log: own,
-        seq: row.last_seq.saturating_sub(1),
+        seq: seq.saturating_sub(1),
         hash: [0; 32],
     };
-    let prefix = [peer.key.as_bytes().as_slice(), &rows::log_key(own)].concat();
-    let from = commit::acknowledgement_key(&peer.key, &before);
+    let prefix = [peer.as_bytes().as_slice(), &rows::log_key(own)].concat();
+    let from = commit::acknowledgement_key(peer, &before);
     let kept = core
         .store
         .scan(Table::Acknowledgements, &prefix, Some(&from), 1)?;
@@ -302,12 +340,7 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         .next()
         .and_then(|(_, value)| value.try_into().ok())
         .map(i64::from_be_bytes);
-    let delivered_at = kept_ms.or(link.acked_at_ms).map(UnixMillis);
-    Ok(Delivery {
-        state: DeliveryState::Delivered,
-        delivered_at,
-        ..saved
-    })
+    Ok(kept_ms.or(core.links.link(peer).acked_at_ms))
 }
 
 /// Entries of this record above the acknowledged number.
@@ -360,17 +393,22 @@ fn card(
 
 fn by_reference(
     core: &Core,
+    kind: Kind,
     name: &str,
     territory: Option<&str>,
 ) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
     let ledger = core.ledger();
-    let territories: Vec<String> = match territory {
-        Some(one) => vec![one.to_owned()],
-        None => ledger.counts.keys().cloned().collect(),
+    let territories: BTreeSet<String> = match territory {
+        Some(one) => BTreeSet::from([one.to_owned()]),
+        None => {
+            let members = ledger.roster.iter().map(|m| m.territory.clone());
+            let counted = ledger.counts.keys().cloned();
+            members.chain(counted).chain([core.territory()]).collect()
+        }
     };
     let mut found = Vec::new();
     for territory in territories {
-        let hash = reference_hash(core, &territory, name);
+        let hash = reference_hash(core, kind, &territory, name);
         let holders = core.store.scan(Table::References, &hash, None, 16)?;
         found.extend(
             holders
@@ -383,7 +421,7 @@ fn by_reference(
 }
 
 /// Documents whose id starts with these hex digits (two are enough to know that it is not unique).
-fn by_prefix(core: &Core, name: &str) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
+fn by_prefix(core: &Core, kind: Kind, name: &str) -> Result<Vec<(DocumentId, String)>, ReadFailed> {
     let even = &name.as_bytes()[..name.len() & !1];
     let bytes = HEXLOWER_PERMISSIVE.decode(even).ok();
     let Some(prefix) = bytes else {
@@ -393,7 +431,10 @@ fn by_prefix(core: &Core, name: &str) -> Result<Vec<(DocumentId, String)>, ReadF
     let mut found = Vec::new();
     for (key, value) in core.store.scan(Table::Documents, &prefix, None, 64)? {
         if let Some(id) = id_of(&key).filter(|id| id.to_string().starts_with(&lower)) {
-            found.push((id, DocumentRow::decode(&value)?.territory));
+            let row = DocumentRow::decode(&value)?;
+            if row.kind == kind.code() {
+                found.push((id, row.territory));
+            }
         }
     }
     Ok(found)

@@ -17,7 +17,7 @@ use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
 use super::links::{Link, shown};
 use super::overview;
-use super::roster::{Member, REJECTED};
+use super::roster::{Member, PINNED, REJECTED};
 use super::rows::Counts;
 use super::scope;
 use super::stops;
@@ -141,6 +141,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         id: member.key.to_string(),
         territory: member.territory.clone(),
         role: role_word(member.role).to_owned(),
+        above: ledger.roster.fact(&member.key, PINNED).is_some(),
         name: member.name.clone(),
         state,
         since: shown(link.since_ms).or(Some(UnixMillis(member.since_ms))),

@@ -4,7 +4,7 @@
 //! them (`standing`), never from the order in which they were heard. Revoked is for good.
 //! Does not know links: whether a member is reachable is not a fact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_config::Role;
 use raccordo_transport::{LogId, PeerId, Standing};
@@ -79,8 +79,8 @@ struct InForce {
     member: Member,
     /// The fact that introduces the key to others: its author and number.
     introduced: Option<(LogId, u64)>,
-    /// The member that took it in; none of those where this node joined, and above.
-    through: Option<PeerId>,
+    /// The members that took it in; none for those where this node joined, and above.
+    through: Vec<PeerId>,
 }
 
 impl Member {
@@ -290,14 +290,41 @@ impl Roster {
 
     /// Whether a member became one through another, directly or further down.
     pub(crate) fn came_through(&self, key: &PeerId, other: &PeerId) -> bool {
-        let mut at = self.in_force.get(key).and_then(|is| is.through);
-        while let Some(through) = at {
-            if through == *other {
+        let mut waiting = self.through(key).to_vec();
+        let mut seen = BTreeSet::new();
+        while let Some(next) = waiting.pop() {
+            if next == *other {
                 return true;
             }
-            at = self.in_force.get(&through).and_then(|is| is.through);
+            if seen.insert(next) {
+                waiting.extend(self.through(&next));
+            }
         }
         false
+    }
+
+    /// Whether a member is one also without another.
+    pub(crate) fn comes_without(&self, key: &PeerId, other: &PeerId) -> bool {
+        let mut waiting = vec![*key];
+        let mut seen = BTreeSet::from([*other]);
+        while let Some(next) = waiting.pop() {
+            if seen.insert(next) {
+                let through = self.through(&next);
+                if through.is_empty() {
+                    return true;
+                }
+                waiting.extend(through);
+            }
+        }
+        false
+    }
+
+    fn through(&self, key: &PeerId) -> &[PeerId] {
+        let own = self.own.as_ref().is_some_and(|own| own.key == *key);
+        match self.in_force.get(key) {
+            Some(is) if !own => &is.through,
+            _ => &[],
+        }
     }
 
     /// Whether this node may take members of this territory and role in.

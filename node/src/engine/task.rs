@@ -26,7 +26,7 @@ use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
-use super::roster::Member;
+use super::roster::{Member, Roster};
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
 use super::{equivocation, import, ingest, local, peers, quarantine, tokens, tombstone};
@@ -270,6 +270,7 @@ impl Writer {
         let mends = |command: &Command| matches!(command, Command::Repair(_));
         let mended = commands.iter().any(mends);
         let (core, notes) = (&self.core, &self.notes);
+        let roster = Arc::clone(&core.ledger().roster);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut draft = Draft::new(core);
@@ -294,6 +295,7 @@ impl Writer {
                     self.core.ticks.send_modify(|tick| *tick += 1);
                 }
             }
+            self.wake(&roster);
         }
         let outcomes = outcomes
             .into_iter()
@@ -307,6 +309,17 @@ impl Writer {
             };
             answer(reply, outcome);
         }
+    }
+
+    /// Lets logs try again that wait for their author, if a decision about members was made.
+    fn wake(&mut self, before: &Arc<Roster>) {
+        if Arc::ptr_eq(before, &self.core.ledger().roster) {
+            return;
+        }
+        if self.inbox.wake(|waits| waits.document.is_none()) {
+            self.core.ticks.send_modify(|tick| *tick += 1);
+        }
+        self.entries = true;
     }
 
     fn commit_entries(&mut self) {

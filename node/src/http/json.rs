@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::{
     Delivery, EquivocationView, ErasureView, HistoryView, ImportReport, InvitationView,
-    OverviewView, PeerView, QuarantineView, RecordView, StatusView, StopView, TerritoryView,
-    TokenView, TotalsView,
+    OverviewView, PeerView, QuarantineView, RecordView, ScopeView, SharedLogView, StatusView,
+    StopView, TerritoryView, TokenView, TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -121,6 +121,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "id": view.id,
         "territory": view.territory,
         "role": view.role,
+        "above": view.above,
         "name": view.name,
         "state": view.state,
         "since": moment(view.since),
@@ -138,6 +139,28 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "stopped": view.stopped.iter().map(stop).collect::<Vec<_>>(),
         "problem": view.problem,
         "next_try_at": moment(view.next_try_at),
+    })
+}
+
+/// What a peer is sent.
+pub(crate) fn scope(view: &ScopeView) -> Value {
+    json!({
+        "peer": peer(&view.peer),
+        "territories": view.territories,
+        "lanes": view.lanes,
+        "sent": view.sent.iter().map(shared_log).collect::<Vec<_>>(),
+        "withdrawn": view.withdrawn.iter().map(shared_log).collect::<Vec<_>>(),
+    })
+}
+
+fn shared_log(view: &SharedLogView) -> Value {
+    json!({
+        "log": view.log,
+        "lane": view.lane,
+        "territory": view.territory,
+        "name": view.name,
+        "end": view.end,
+        "held": view.held,
     })
 }
 

@@ -123,7 +123,10 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/openapi.json", get(api::openapi::show))
         .route("/peers", get(api::peers::list))
         .route("/peers/pending", get(api::peers::pending))
-        .route("/peers/{id}/{verb}", post(api::peers::act))
+        .route(
+            "/peers/{id}/{verb}",
+            get(api::peers::look).post(api::peers::act),
+        )
         .route("/quarantine", get(api::trust::quarantine))
         .route("/quarantine/{id}", get(api::trust::quarantined))
         .route("/quarantine/{id}/{verb}", post(api::trust::decide))
@@ -160,6 +163,8 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
 fn pages(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(web::home))
+        .route("/guidelines", get(web::published::guidelines))
+        .route("/organisations", get(web::published::organisations))
         .route("/records", get(web::projects::show))
         .route("/records/{id}", get(web::record::show))
         .route("/records/{id}/choose", post(web::record::choose))

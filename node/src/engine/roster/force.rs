@@ -154,10 +154,16 @@ impl Known {
             ..deciding.member.clone()
         };
         let introduced = introduced(own, &counting);
+        let through = counting.iter().map(|(author, _)| author.key);
+        let through = if self.upward.contains(key) {
+            Vec::new()
+        } else {
+            through.collect()
+        };
         Some(InForce {
             member,
             introduced,
-            through: self.introducers.get(key).copied(),
+            through,
         })
     }
 

@@ -234,6 +234,31 @@ fn a_revoked_members_logs_end_where_anybody_entitled_had_admitted_them_to() {
     }
 }
 
+#[test]
+fn a_member_is_on_the_side_of_those_who_took_it_in() {
+    let office = at(OFFICE, &[PROVINCE], chain());
+    assert!(office.came_through(&key(LAPTOP), &key(OFFICE)));
+    assert!(!office.comes_without(&key(LAPTOP), &key(OFFICE)));
+    for above in [PROVINCE, REGION, NEIGHBOUR] {
+        assert!(!office.came_through(&key(above), &key(OFFICE)), "{above}");
+        assert!(office.comes_without(&key(above), &key(OFFICE)), "{above}");
+    }
+    let region = at(REGION, &[], chain());
+    for below in [OFFICE, LAPTOP, NEIGHBOUR] {
+        assert!(region.came_through(&key(below), &key(PROVINCE)), "{below}");
+        assert!(
+            !region.comes_without(&key(below), &key(PROVINCE)),
+            "{below}"
+        );
+    }
+    // Taken in by the province as well, the laptop is on both sides.
+    let mut facts = chain();
+    facts.push(fact(PROVINCE, 9, LAPTOP, MemberState::Approved));
+    let province = at(PROVINCE, &[REGION], facts);
+    assert!(province.came_through(&key(LAPTOP), &key(OFFICE)));
+    assert!(province.comes_without(&key(LAPTOP), &key(OFFICE)));
+}
+
 fn any_fact() -> impl Strategy<Value = Fact> {
     let state = prop_oneof![
         Just(MemberState::Pending),

@@ -38,7 +38,10 @@ fn kind(plural: &str) -> Result<Kind, ApiError> {
         ApiError::new(
             StatusCode::NOT_FOUND,
             "unknown_kind",
-            format!("there is no kind of record called {plural:?}; this node knows: projects"),
+            format!(
+                "there is no kind of record called {plural:?}; this node knows: {}",
+                Kind::all().map(Kind::plural).join(", ")
+            ),
         )
     })
 }

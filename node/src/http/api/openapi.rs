@@ -89,7 +89,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "get",
         "/api/v1/export",
         "All records that this node may show, one create line each, sorted by ref.",
-        &[("kind", "project"), ("format", "jsonl")],
+        &[("kind", "project, guideline or organisation"), ("format", "jsonl")],
     )
     .answers("application/jsonl"),
     operation("get", "/api/v1/openapi.json", "This description.", NO_QUERY),
@@ -98,10 +98,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(
         "post",
         "/api/v1/peers/{id}/{verb}",
-        "Tells a peer's standing: approve, reject, suspend, resume, or revoke with {\"reason\": TEXT}.",
+        "Tells a peer's standing: approve, reject, suspend, resume, or revoke with {\"reason\": TEXT}; or narrows what it is sent: scope with {\"territories\": [PATH], \"lanes\": [LANE]}, empty for all.",
         NO_QUERY,
     )
     .takes(JSON),
+    operation(
+        "get",
+        "/api/v1/peers/{id}/{verb}",
+        "scope: what a peer is sent, what was withdrawn, and what it holds of it.",
+        NO_QUERY,
+    ),
     operation("get", "/api/v1/quarantine", "Refused entries that wait for an administrator.", NO_QUERY),
     operation(
         "get",
@@ -275,6 +281,8 @@ mod tests {
         };
         let pages = [
             "/",
+            "/guidelines",
+            "/organisations",
             "/records",
             "/records/{id}",
             "/records/{id}/choose",

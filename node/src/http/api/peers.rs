@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use raccordo_config::Territory;
 
 use crate::engine::PeerView;
 use crate::http::problem::ApiError;
@@ -40,9 +41,48 @@ pub(crate) async fn act(
                 .peer_revoke(&id, body::text(&arguments, "reason")?)
                 .await?
         }
+        "scope" => {
+            let arguments = body::arguments(&headers, bytes)?;
+            let territories = texts(&arguments, "territories")?;
+            let territories = territories
+                .iter()
+                .map(|text| Territory::parse(text))
+                .collect::<Result<_, _>>()
+                .map_err(|problem| ApiError::malformed(format!("territories: {problem}")))?;
+            let lanes = texts(&arguments, "lanes")?;
+            let scope = engine.narrow_peer(&id, territories, &lanes).await?;
+            return Ok(Json(json::scope(&scope)));
+        }
         other => return Err(no_such_verb(other)),
     };
     Ok(Json(json::peer(&peer)))
+}
+
+pub(crate) async fn look(
+    State(shared): State<Arc<Shared>>,
+    Path((id, what)): Path<(String, String)>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    if what != "scope" {
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "no_such_address",
+            format!("a peer has no {what:?} to look at; there is scope"),
+        ));
+    }
+    Ok(Json(json::scope(&shared.engine.peer_scope(&id)?)))
+}
+
+/// A list of texts; none if it is not there.
+fn texts(arguments: &serde_json::Value, name: &str) -> Result<Vec<String>, ApiError> {
+    let wrong = || ApiError::malformed(format!("`{name}` is not a list of texts"));
+    match arguments.get(name) {
+        None | Some(serde_json::Value::Null) => Ok(Vec::new()),
+        Some(serde_json::Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong))
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
 }
 
 fn listed(peers: &[PeerView]) -> serde_json::Value {
@@ -54,7 +94,7 @@ fn no_such_verb(verb: &str) -> ApiError {
         StatusCode::NOT_FOUND,
         "no_such_address",
         format!(
-            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke"
+            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope"
         ),
     )
 }

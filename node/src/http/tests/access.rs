@@ -12,11 +12,15 @@ use crate::http::api::openapi::OPERATIONS;
 
 #[tokio::test]
 async fn nothing_under_the_api_answers_without_a_credential() {
-    let bench = Bench::district().await;
-    for operation in OPERATIONS
+    let mut bench = Bench::district().await;
+    let operations = OPERATIONS
         .iter()
-        .filter(|operation| operation.path.starts_with("/api/"))
-    {
+        .filter(|operation| operation.path.starts_with("/api/"));
+    for (place, operation) in operations.enumerate() {
+        // After twenty wrong tokens the door stays shut for a while, whatever comes.
+        if place % 10 == 9 {
+            bench = Bench::district().await;
+        }
         let method = operation.method.to_uppercase();
         for more in [
             &[][..],

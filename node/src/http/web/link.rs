@@ -19,9 +19,12 @@ pub(crate) struct Link {
     pub(crate) detail: Option<String>,
 }
 
-/// The banner for a district; the peer of interest is its coordination.
+/// The banner for a district; the peer of interest is where it joined: a device's office, an
+/// office's coordination.
 pub(crate) fn of(status: &StatusView, now: UnixMillis, words: Words) -> Link {
-    let Some(peer) = status.peers.iter().find(|peer| peer.role == "coordination") else {
+    let above = || status.peers.iter().filter(|peer| peer.above);
+    let coordination = above().find(|peer| peer.role == "coordination");
+    let Some(peer) = coordination.or_else(|| above().next()) else {
         return Link {
             tone: "alone",
             says: words.say("link-none"),

@@ -6,6 +6,7 @@
 pub(super) mod assets;
 mod link;
 pub(super) mod projects;
+pub(super) mod published;
 mod reading;
 pub(super) mod record;
 pub(super) mod sign_in;

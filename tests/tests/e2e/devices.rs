@@ -1,0 +1,275 @@
+//! An office and its devices: the same records, edited at once, with and without a link.
+
+use std::time::Duration;
+
+use raccordo_tests::below::{
+    Below, created, guideline, organisation, peer, same_everywhere, shows,
+};
+use raccordo_tests::chance::Chance;
+use raccordo_tests::eventually::{eventually, never, seen, within};
+use raccordo_tests::federation::Federation;
+use raccordo_tests::process::Node;
+use raccordo_tests::workload::{project, some_day};
+use serde_json::{Value, json};
+
+use crate::PROGRAM;
+
+/// A coordination, an office, and a laptop that joined at the office.
+struct Territory {
+    federation: Federation,
+    laptop: Below,
+}
+
+impl Territory {
+    async fn new() -> Self {
+        let federation = Federation::joined(PROGRAM, 1, &[]).await;
+        let laptop = device(&federation, "laptop").await;
+        laptop.join(&federation.districts[0].node).await;
+        Self { federation, laptop }
+    }
+
+    fn office(&self) -> &Node {
+        &self.federation.districts[0].node
+    }
+
+    fn laptop(&self) -> &Node {
+        &self.laptop.node
+    }
+
+    fn all(&self) -> [&Node; 3] {
+        [self.office(), self.laptop(), &self.federation.coordination]
+    }
+}
+
+async fn device(federation: &Federation, name: &str) -> Below {
+    Below::started(&federation.lab, name, "frosinone/a", "district").await
+}
+
+fn a_project(seed: u64, reference: &str) -> Value {
+    project(&mut Chance::new(seed), Some(reference), some_day())
+}
+
+fn set(path: &str, value: &str) -> Value {
+    json!([{"op": "add", "path": path, "value": value}])
+}
+
+async fn edited(node: &Node, path: &str, pointer: &str, value: &str) {
+    let done = node.http().patch(path, None, &set(pointer, value)).await;
+    done.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_edit_one_record_at_once_and_all_hold_the_same() {
+    let territory = Territory::new().await;
+    let (office, laptop) = (territory.office(), territory.laptop());
+    let path = created(&office.http(), "projects", &a_project(1, "FR-A-1")).await;
+    same_everywhere(&territory.all(), &path).await;
+    territory.laptop.relay.cut();
+    for day in 1..=5 {
+        edited(
+            office,
+            &path,
+            "/next_review_on",
+            &format!("2026-09-{day:02}"),
+        )
+        .await;
+        edited(laptop, &path, "/need_area", ["POV", "DIS", "FAM"][day % 3]).await;
+    }
+    edited(office, &path, "/state", "review").await;
+    edited(laptop, &path, "/state", "suspended").await;
+    territory.laptop.relay.heal();
+    let record = same_everywhere(&territory.all(), &path).await;
+    assert_eq!(record["next_review_on"], "2026-09-05", "{record}");
+    assert_eq!(record["need_area"], "FAM", "{record}");
+    let conflicts = record["_meta"]["conflicts"].to_string();
+    assert!(
+        conflicts.contains("review") && conflicts.contains("suspended"),
+        "both states stay until a person chooses: {record}"
+    );
+    // A choice on the laptop settles it everywhere.
+    edited(laptop, &path, "/state", "review").await;
+    let settled = same_everywhere(&territory.all(), &path).await;
+    assert_eq!(settled["_meta"]["conflicts"], json!([]), "{settled}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_in_the_territory_is_on_its_devices_and_nowhere_else() {
+    let territory = Territory::new().await;
+    let (office, laptop) = (territory.office(), territory.laptop());
+    let mut fields = a_project(1, "FR-A-1");
+    fields["sharing"] = json!("local");
+    let path = created(&office.http(), "projects", &fields).await;
+    shows(laptop, &path, "/ref", &json!("FR-A-1")).await;
+    edited(laptop, &path, "/state", "review").await;
+    edited(office, &path, "/next_review_on", "2026-09-01").await;
+    let record = same_everywhere(&[office, laptop], &path).await;
+    assert_eq!(record["state"], "review", "{record}");
+    let mut fields = a_project(2, "FR-A-2");
+    fields["sharing"] = json!("local");
+    let second = created(&laptop.http(), "projects", &fields).await;
+    shows(office, &second, "/ref", &json!("FR-A-2")).await;
+    let shared = created(&laptop.http(), "projects", &a_project(3, "FR-A-3")).await;
+    same_everywhere(&territory.all(), &shared).await;
+    for path in [path, second] {
+        let above = territory.federation.coordination.local().get(&path).await;
+        assert_eq!(above.status, 404, "{above}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_goes_on_through_restarts_and_a_long_absence() {
+    let mut territory = Territory::new().await;
+    let path = created(
+        &territory.office().http(),
+        "projects",
+        &a_project(1, "FR-A-1"),
+    )
+    .await;
+    same_everywhere(&territory.all(), &path).await;
+    territory.federation.districts[0].node.stop().await;
+    for round in 0..20 {
+        let day = format!("2026-10-{:02}", round + 1);
+        edited(territory.laptop(), &path, "/next_review_on", &day).await;
+    }
+    let made = created(
+        &territory.laptop().http(),
+        "projects",
+        &a_project(2, "FR-A-2"),
+    )
+    .await;
+    territory.laptop.node.kill().await;
+    territory.federation.districts[0].node.start().await;
+    edited(territory.office(), &path, "/need_area", "DIS").await;
+    territory.laptop.node.start().await;
+    territory
+        .laptop
+        .lead_to(&territory.federation.districts[0].node)
+        .await;
+    let record = same_everywhere(&territory.all(), &path).await;
+    assert_eq!(record["next_review_on"], "2026-10-20", "{record}");
+    assert_eq!(record["need_area"], "DIS", "{record}");
+    same_everywhere(&territory.all(), &made).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_has_what_everybody_has_and_names_its_authors() {
+    let territory = Territory::new().await;
+    let coordination = &territory.federation.coordination;
+    let rule = created(&coordination.http(), "guidelines", &guideline("Regola")).await;
+    shows(territory.laptop(), &rule, "/title", &json!("Regola")).await;
+    let found = organisation("La Bottega");
+    let found = created(&territory.laptop().http(), "organisations", &found).await;
+    same_everywhere(&territory.all(), &found).await;
+    let history = coordination.local().read(&format!("{found}/history")).await;
+    assert_eq!(
+        history["items"][0]["node"],
+        territory.laptop().id().await.as_str(),
+        "the coordination knows the device that it never met: {history}"
+    );
+    let overview = coordination.overview().await;
+    let parts = overview["territories"].as_array().map(Vec::len);
+    assert_eq!(parts, Some(1), "a device is no territory: {overview}");
+    assert_eq!(overview["territories"][0]["name"], "Node a", "{overview}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_device_is_cut_off_at_once_and_what_it_wrote_before_stays() {
+    let territory = Territory::new().await;
+    let (office, laptop) = (territory.office(), territory.laptop());
+    let path = created(&laptop.http(), "projects", &a_project(1, "FR-A-1")).await;
+    same_everywhere(&territory.all(), &path).await;
+    let (id, above) = (laptop.id().await, office.id().await);
+    let revoke = ["peer", "revoke", &id, "--reason", "stolen"];
+    office.cli(&revoke).await.expect(0);
+    within(Duration::from_secs(5), "the link is closed", async || {
+        let link = peer(&laptop.local().look("/api/v1/status").await?, &above);
+        seen(link["state"] == "revoked", || link.to_string())
+    })
+    .await;
+    edited(laptop, &path, "/state", "suspended").await;
+    let late = created(&laptop.http(), "projects", &a_project(2, "FR-A-2")).await;
+    // The others go on with the record, and agree.
+    edited(office, &path, "/next_review_on", "2026-09-01").await;
+    let record = same_everywhere(&[office, &territory.federation.coordination], &path).await;
+    assert_eq!(record["next_review_on"], "2026-09-01", "{record}");
+    assert_ne!(record["state"], "suspended", "{record}");
+    never(
+        Duration::from_secs(3),
+        "what a revoked device wrote came in",
+        async || {
+            let missing = office.local().get(&late).await;
+            seen(missing.status == 404, || missing.to_string())
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_coordination_revokes_a_device_that_it_never_met() {
+    let territory = Territory::new().await;
+    let (office, laptop) = (territory.office(), territory.laptop());
+    let path = created(&laptop.http(), "projects", &a_project(1, "FR-A-1")).await;
+    same_everywhere(&territory.all(), &path).await;
+    // The office takes more in than the coordination has when it decides.
+    territory.federation.districts[0].relay.cut();
+    edited(laptop, &path, "/need_area", "DIS").await;
+    shows(office, &path, "/need_area", &json!("DIS")).await;
+    edited(office, &path, "/next_review_on", "2026-09-01").await;
+    let id = laptop.id().await;
+    let revoke = ["peer", "revoke", &id, "--reason", "stolen"];
+    territory
+        .federation
+        .coordination
+        .cli(&revoke)
+        .await
+        .expect(0);
+    territory.federation.districts[0].relay.heal();
+    eventually("the office closes the link", async || {
+        let status = office.local().look("/api/v1/status").await?;
+        let link = peer(&status, &id);
+        seen(link["state"] == "revoked", || link.to_string())
+    })
+    .await;
+    // What the office had admitted and built on is admitted by all.
+    let record = same_everywhere(&[office, &territory.federation.coordination], &path).await;
+    assert_eq!(record["need_area"], "DIS", "{record}");
+    assert_eq!(record["next_review_on"], "2026-09-01", "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_takes_in_its_own_devices_and_nobody_else() {
+    let federation = Federation::joined(PROGRAM, 1, &[]).await;
+    let office = &federation.districts[0].node;
+    for wrong in [
+        ["invite", "--territory", "frosinone/b", "--role", "district"],
+        [
+            "invite",
+            "--territory",
+            "frosinone/a",
+            "--role",
+            "coordination",
+        ],
+        [
+            "invite",
+            "--territory",
+            "frosinone/a/x",
+            "--role",
+            "district",
+        ],
+    ] {
+        office.cli(&wrong).await.refused(&["frosinone/a"]);
+    }
+    let laptop = device(&federation, "laptop").await;
+    laptop.lead_to(office).await;
+    let invite = ["invite", "--territory", "frosinone/a"];
+    let invitation = office.cli(&invite).await.expect(0).line().to_owned();
+    laptop.node.cli(&["join", &invitation]).await.expect(0);
+    let id = laptop.node.id().await;
+    let pending = ["peer", "pending", "--json"];
+    let waiting = office.cli(&pending).await.expect(0).json();
+    assert_eq!(waiting["items"][0]["id"], id.as_str(), "{waiting}");
+    let at_coordination = federation.coordination.cli(&pending).await.expect(0).json();
+    assert_eq!(at_coordination["items"], json!([]), "{at_coordination}");
+    office.cli(&["peer", "approve", &id]).await.expect(0);
+    laptop.connected(office).await;
+}
