@@ -14,7 +14,8 @@ use raccordo_node::planted::{Planted, planted};
 use raccordo_transport::session::{DeliveryFault, Session};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, Frame, FrameBuffer, Malformed};
 use raccordo_transport::{
-    BadEntry, EntryFault, Host, HostFailed, LogId, PeerId, SignedEntry, VerifiedEntry, verify,
+    BadEntry, DocumentParcel, EntryFault, Host, HostFailed, LogId, PeerId, SignedEntry,
+    VerifiedEntry, verify,
 };
 use tokio::sync::watch;
 
@@ -48,21 +49,23 @@ pub struct End {
     pub outgoing: VecDeque<Bytes>,
     /// Frames that came and were not read yet.
     pub arrived: VecDeque<Frame>,
-    /// Frames of documents that came and were not read yet.
-    pub backfill: VecDeque<Frame>,
-    /// What this end sent and did not arrive yet: control, data, backfill stream.
+    /// The same of the backfill stream.
+    pub backfill: VecDeque<Bytes>,
+    /// Backfill frames that came and were not read yet.
+    pub backfill_arrived: VecDeque<Frame>,
+    /// What this end sent and did not arrive yet: control, data and backfill stream.
     pub streams: [VecDeque<Bytes>; 3],
     /// When the newest frame of each arrives.
     pub clear_ms: [u64; 3],
     /// What would have arrived if the way were not cut.
     pub held: Vec<Travelling>,
     deliveries: VecDeque<Delivering>,
-    /// Documents that the host is installing.
-    pub installations: VecDeque<Installing>,
+    /// Documents on their way into the node.
+    pub installations: VecDeque<Work>,
 }
 
-/// An installation under way.
-pub type Installing = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
+/// A host's work under way.
+pub type Work = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
 
 /// What travels.
 #[derive(Debug, Clone)]
@@ -79,12 +82,12 @@ pub const CONTROL: usize = 0;
 /// Place of the data stream.
 pub const DATA: usize = 1;
 
-/// Place of the stream of documents.
+/// Place of the backfill stream.
 pub const BACKFILL: usize = 2;
 
 enum Delivering {
     Refused(DeliveryFault),
-    UnderWay(Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>),
+    UnderWay(Work),
 }
 
 impl End {
@@ -103,7 +106,8 @@ impl End {
             outgoing: VecDeque::new(),
             arrived: VecDeque::new(),
             backfill: VecDeque::new(),
-            streams: [const { VecDeque::new() }; 3],
+            backfill_arrived: VecDeque::new(),
+            streams: Default::default(),
             clear_ms: [0; 3],
             held: Vec::new(),
             deliveries: VecDeque::new(),
@@ -122,8 +126,9 @@ impl End {
         self.wake_ms = None;
         self.outgoing.clear();
         self.arrived.clear();
-        self.backfill.clear();
         self.deliveries.clear();
+        self.backfill.clear();
+        self.backfill_arrived.clear();
         self.installations.clear();
     }
 
@@ -147,6 +152,13 @@ impl End {
                 Delivering::UnderWay(Box::pin(async move { host.deliver(peer, entries).await }))
             }
         });
+    }
+
+    /// Queues documents for the host.
+    pub fn install(&mut self, parcels: Vec<DocumentParcel>) {
+        let (host, peer) = (Arc::clone(&self.host), self.peer);
+        self.installations
+            .push_back(Box::pin(async move { host.install(peer, parcels).await }));
     }
 
     /// How the oldest delivery went, if that is known by now.

@@ -15,10 +15,8 @@ use raccordo_transport::{
 
 use super::bend;
 use super::link::{BACKFILL, CONTROL, DATA, End, Link, Travelling, WIRE_FRAMES_MAX, frames};
+use super::mending::Mend;
 use super::world::{Event, World};
-
-/// How often a dialler compares all documents, in milliseconds.
-const PROOF_INTERVAL_MS: u64 = 60_000;
 
 /// A dial that finds nobody is given up after so long at most, in milliseconds.
 const HANDSHAKE_MAX_MS: u64 = 5_000;
@@ -152,7 +150,8 @@ impl World {
             local: end.host.local_hello(),
             standing: end.host.standing(&end.peer),
             positions: end.host.positions(&end.peer),
-            proof_interval_ms: PROOF_INTERVAL_MS,
+            proof_interval_ms: u64::try_from(end.host.proof_interval().as_millis())
+                .expect("some minutes"),
         };
         let mut out = Vec::new();
         end.session = Some(Session::open(now_ms, opening, &mut out));
@@ -195,9 +194,8 @@ impl World {
             self.perform(id, side, output);
         }
         self.take_deliveries(id, side);
-        self.take_installations(id, side);
-        self.move_backfill(id, side);
         self.move_data(id);
+        self.move_backfill(id);
     }
 
     fn perform(&mut self, id: u64, side: usize, output: Output) {
@@ -221,18 +219,12 @@ impl World {
                 self.after(wait_ms, read);
             }
             Output::Deliver { log, entries } => end.deliver(log, entries),
-            Output::ReadItems => self.after(1, Event::ReadItems { link: id, side }),
+            Output::ReadItems => self.mend_soon(id, side, place, Mend::Items),
             Output::ReadParcels { ids, last } => {
-                let read = Event::ReadParcels {
-                    link: id,
-                    side,
-                    ids,
-                    last,
-                };
-                self.after(1, read);
+                self.mend_soon(id, side, place, Mend::Parcels { ids, last });
             }
-            Output::SendBackfill(frame) => self.send_backfill(id, side, frame),
-            Output::Install(parcels) => self.install(id, side, parcels),
+            Output::SendBackfill(frame) => end.backfill.push_back(frame),
+            Output::Install(parcels) => end.install(parcels),
             Output::Connected(remote) => {
                 let address = "127.0.0.1:1".parse().expect("an address");
                 let outgoing = side == 0;
@@ -417,20 +409,18 @@ impl World {
                     self.feed(id, 1 - from, Input::Control(frame));
                 }
             }
-            Ok(frames) if stream == BACKFILL => {
-                if let Some(link) = self.links.get_mut(&id)
-                    && link.ends[1 - from].is_live()
-                {
-                    link.ends[1 - from].backfill.extend(frames);
-                    self.move_backfill(id, 1 - from);
-                }
-            }
             Ok(frames) => {
                 if let Some(link) = self.links.get_mut(&id)
                     && link.ends[1 - from].is_live()
                 {
-                    link.ends[1 - from].arrived.extend(frames);
+                    let reader = &mut link.ends[1 - from];
+                    if stream == BACKFILL {
+                        reader.backfill_arrived.extend(frames);
+                    } else {
+                        reader.arrived.extend(frames);
+                    }
                     self.move_data(id);
+                    self.move_backfill(id);
                 }
             }
             Err(malformed) => self.broken_stream(id, 1 - from, malformed.to_string()),
@@ -486,6 +476,7 @@ impl World {
 
     /// Tells a session how its deliveries went, as far as that is known.
     pub(super) fn take_deliveries(&mut self, id: u64, side: usize) {
+        self.take_installations(id, side);
         loop {
             let Some(link) = self.links.get_mut(&id) else {
                 return;
@@ -582,55 +573,9 @@ impl World {
         self.feed(id, side, Input::Deadline { clock_ms });
     }
 
-    fn delay_ms(&mut self) -> u64 {
+    pub(super) fn delay_ms(&mut self) -> u64 {
         let most = self.plan.delay_ms;
         self.chance.between(1.min(most), most)
-    }
-
-    fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut.contains_key(&(from, to))
-    }
-
-    /// From now on nothing passes from one place to another.
-    pub(super) fn cut_way(&mut self, from: usize, to: usize, for_ms: u64) {
-        *self.cut.entry((from, to)).or_default() += 1;
-        self.note(&[10], || {
-            format!("nothing passes from {from} to {to} for {for_ms} ms")
-        });
-        self.after(for_ms, Event::WayOpen { from, to });
-    }
-
-    /// One reason for a cut is gone; with the last what was held travels on.
-    pub(super) fn open_way(&mut self, from: usize, to: usize) {
-        if let Some(cuts) = self.cut.get_mut(&(from, to)) {
-            *cuts -= 1;
-            if *cuts == 0 {
-                self.cut.remove(&(from, to));
-                self.travel_on(from, to);
-            }
-        }
-    }
-
-    pub(super) fn open_all_ways(&mut self) {
-        for ((from, to), _) in std::mem::take(&mut self.cut) {
-            self.travel_on(from, to);
-        }
-    }
-
-    fn travel_on(&mut self, from: usize, to: usize) {
-        let mut waiting = Vec::new();
-        for (id, link) in &mut self.links {
-            for side in 0..2 {
-                if link.ends[side].place == from && link.ends[1 - side].place == to {
-                    let held = std::mem::take(&mut link.ends[side].held);
-                    waiting.extend(held.into_iter().map(|what| (*id, side, what)));
-                }
-            }
-        }
-        for (link, from, what) in waiting {
-            let wait_ms = self.delay_ms();
-            self.after(wait_ms, Event::Arrival { link, from, what });
-        }
     }
 }
 

@@ -232,7 +232,6 @@ impl World {
             .collect();
         for (id, side) in waiting {
             self.take_deliveries(id, side);
-            self.take_installations(id, side);
         }
     }
 

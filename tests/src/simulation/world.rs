@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use raccordo_transport::session::{Input, RepairInput};
 use raccordo_transport::{LogId, PeerId};
 
 use super::clock::Time;
 use super::link::{Link, Travelling};
+use super::mending::Mend;
 use super::people::Joining;
 use super::place::Place;
 use super::plan::{Act, Plan};
@@ -82,17 +82,8 @@ pub(super) enum Event {
         log: LogId,
         after: u64,
     },
-    /// The items of a comparison are read.
-    ReadItems { link: u64, side: usize },
-    /// Documents are read whole.
-    ReadParcels {
-        link: u64,
-        side: usize,
-        ids: Vec<[u8; 16]>,
-        last: bool,
-    },
-    /// A frame of documents is on its stream.
-    BackfillWritten { link: u64, side: usize },
+    /// A read for a repair is done.
+    Mend { link: u64, side: usize, mend: Mend },
     /// A session's deadline.
     Wake { link: u64, side: usize },
     /// One side notices that the other is gone.
@@ -175,16 +166,7 @@ impl World {
                 log,
                 after,
             } => self.read(link, side, log, after),
-            Event::ReadItems { link, side } => self.read_items(link, side),
-            Event::ReadParcels {
-                link,
-                side,
-                ids,
-                last,
-            } => self.read_parcels(link, side, &ids, last),
-            Event::BackfillWritten { link, side } => {
-                self.feed(link, side, Input::Repair(RepairInput::Written));
-            }
+            Event::Mend { link, side, mend } => self.mend(link, side, mend),
             Event::Wake { link, side } => self.wake(link, side),
             Event::Lost { link, side } => self.lost(link, side),
             Event::WayOpen { from, to } => self.open_way(from, to),
