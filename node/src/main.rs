@@ -12,5 +12,8 @@ use raccordo_node::cli::{Arguments, dispatch};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Huge pages would make a node that holds tens of megabytes take hundreds. Only memory depends
+    // on it, so a system that refuses is none the worse.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     dispatch::dispatch(Arguments::parse())
 }

@@ -19,7 +19,7 @@ mod save;
 mod sense;
 mod write;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use automerge::Automerge;
 use serde_json::Value;
@@ -140,8 +140,15 @@ pub struct Document {
     local: bool,
     changes: u64,
     automerge: Automerge,
-    /// Made once for each version, since a commit and the overview both ask for it.
-    summary: OnceLock<Summary>,
+    /// Made once for each version, since a commit and whoever made it both ask for it.
+    shown: OnceLock<Arc<Shown>>,
+}
+
+/// A version as people and indexes see it.
+#[derive(Debug)]
+struct Shown {
+    record: Record,
+    summary: Summary,
 }
 
 impl Document {
@@ -171,7 +178,7 @@ impl Document {
             local: false,
             changes: 0,
             automerge: Automerge::new(),
-            summary: OnceLock::new(),
+            shown: OnceLock::new(),
         }
     }
 
@@ -189,14 +196,14 @@ impl Document {
             local,
             changes: 1,
             automerge,
-            summary: OnceLock::new(),
+            shown: OnceLock::new(),
         }
     }
 
     /// Notes that the document holds so many changes more.
     fn changed(&mut self, more: u64) {
         self.changes += more;
-        self.summary = OnceLock::new();
+        self.shown = OnceLock::new();
     }
 
     /// The identity.
@@ -248,29 +255,12 @@ impl Document {
 
     /// The record with all that merging left open.
     pub fn record(&self) -> Record {
-        record::record(self)
+        self.shown().record.clone()
     }
 
     /// What indexes, rows and overview need.
     pub fn summary(&self) -> Summary {
-        self.summary
-            .get_or_init(|| Summary::of(self.kind, &self.territory, self.local, &self.record()))
-            .clone()
-    }
-
-    /// The whole document with its history, uncompressed: what [`Document::from_save`] reads.
-    pub fn to_save(&self) -> Vec<u8> {
-        self.automerge.save_nocompress()
-    }
-
-    /// Reads a whole foreign document and takes it apart into its changes, each after those it
-    /// depends on. It is made anew from them: what the save says otherwise is refused, so that
-    /// whoever finds every change signed has exactly the document that they make.
-    pub fn from_save(
-        id: DocumentId,
-        save: &CheckedSave,
-    ) -> Result<(Self, Vec<StoredChange>), Refused> {
-        save::read(id, save)
+        self.shown().summary.clone()
     }
 
     /// Whether the document, saved whole and loaded again, is the same version: to be asked
@@ -282,6 +272,14 @@ impl Document {
     /// Who changed what, oldest first.
     pub fn history(&self) -> Vec<HistoryItem> {
         history::history(self)
+    }
+
+    fn shown(&self) -> &Shown {
+        self.shown.get_or_init(|| {
+            let record = record::record(self);
+            let summary = Summary::of(self.kind, &self.territory, self.local, &record);
+            Arc::new(Shown { record, summary })
+        })
     }
 }
 

@@ -179,6 +179,26 @@ impl Core {
             .map(|document| Some(Arc::new(document)))
     }
 
+    /// As [`Core::look`], and keeps it in the cache: who looks at a record often edits it next.
+    pub(crate) fn look_and_keep(
+        &self,
+        id: DocumentId,
+    ) -> Result<Option<Arc<Document>>, ReadFailed> {
+        let looked = self.look(id)?;
+        if let Some(document) = &looked {
+            let mut cache = self
+                .documents
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // Under the lock: the writer puts a newer one in after its row is there.
+            let newest = self.document_row(id)?.map(|row| row.version());
+            if !cache.contains(&id) && newest == Some(document.heads()) {
+                cache.put(id, Arc::clone(document));
+            }
+        }
+        Ok(looked)
+    }
+
     pub(crate) fn document_key(&self, id: DocumentId) -> Result<SealKey, ReadFailed> {
         let wrapped = self.store.get(Table::Keys, id.as_bytes())?;
         let wrapped = wrapped.ok_or(BadRow { row: "key", at: 0 })?;

@@ -28,7 +28,7 @@ use super::task::Done;
 use super::view::{CommandFailed, ImportReport, ImportText, Reject};
 
 /// Lines that one window may have.
-pub const WINDOW_LINES_MAX: usize = 8_192;
+pub const WINDOW_LINES_MAX: usize = 32_768;
 
 /// Records by reference, as a dry run would have left them.
 pub(crate) type Rehearsed = BTreeMap<(Kind, String), Document>;

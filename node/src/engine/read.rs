@@ -43,7 +43,10 @@ pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordVi
     let row = row
         .filter(|row| row.kind == kind.code())
         .ok_or_else(missing)?;
-    let document = core.look(id).map_err(damaged)?.ok_or_else(missing)?;
+    let document = core
+        .look_and_keep(id)
+        .map_err(damaged)?
+        .ok_or_else(missing)?;
     Ok(view(core, &row, &document)?)
 }
 

@@ -77,7 +77,7 @@ impl Sled {
             disk::sync_tree(&side_files)?;
         }
         self.log
-            .sync_all()
+            .sync_data()
             .map_err(|source| EngineFailed::file(&self.folder.join("db"), source))
     }
 
