@@ -198,6 +198,11 @@ impl Inbox {
         let queue = queues
             .entry(log)
             .or_insert_with(|| Queue::new(self.limits.queue));
+        if queue.has_no_room_for(&entries, self.limits.waiting) {
+            room.add_permits(asked);
+            self.room.add_permits(asked);
+            return Put::Full;
+        }
         queue.tail = queue.tail.max(held);
         queue.arrived_ms = now_ms;
         queue.peer = peer;
@@ -223,15 +228,12 @@ impl Inbox {
         if follows { Put::Queued } else { Put::Gap }
     }
 
-    /// Whether a log that waits has no room for so much more; then it is stopped until it goes on.
+    /// Whether a log waits and has no room for so much more; then it is stopped until it goes on.
     fn is_full(&self, log: LogId, entries: &[SignedEntry]) -> bool {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queues.get_mut(&log).filter(|queue| queue.waits.is_some()) else {
-            return false;
-        };
-        let asked: usize = entries.iter().map(cost).sum();
-        queue.full |= queue.bytes + asked > self.limits.waiting;
-        queue.full
+        queues
+            .get_mut(&log)
+            .is_some_and(|queue| queue.has_no_room_for(entries, self.limits.waiting))
     }
 
     /// Logs that wait and have no more room, with what they wait for.
@@ -362,6 +364,14 @@ impl Queue {
             waits: None,
             full: false,
         }
+    }
+
+    /// Whether it waits and can hold no more meanwhile.
+    fn has_no_room_for(&mut self, entries: &[SignedEntry], bytes_max: usize) -> bool {
+        let asked: usize = entries.iter().map(cost).sum();
+        let waits = self.waits.is_some();
+        self.full |= waits && self.bytes + asked > bytes_max;
+        self.full
     }
 
     /// Drops the newest entries until the rest fits; the peer is asked for them again.

@@ -24,7 +24,7 @@ async fn logs_that_need_each_other_are_admitted_together_in_whatever_order_they_
     let mut document = one.create(1);
     two.edit(&mut document, "/need_area", &json!("FAM"));
     one.edit(&mut document, "/state", &json!("review"));
-    two.edit(&mut document, "/next_review_on", &json!("2026-09-01"));
+    two.edit(&mut document, "/need_area", &json!("DIS"));
     let bench = Bench::coordination(&[&one, &two]).await;
     for author in [&two, &one] {
         let delivery = Delivery {
