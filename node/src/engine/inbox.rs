@@ -496,12 +496,12 @@ mod tests {
         }
     }
 
-    fn waits(byte: u8) -> Option<Waits> {
-        Some(Waits {
+    fn waits(byte: u8) -> Waits {
+        Waits {
             document: Some(DocumentId::from_bytes([byte; 16])),
             seq: 1,
             detail: "it needs another change".to_owned(),
-        })
+        }
     }
 
     fn numbers(taken: &[Taken]) -> Vec<u64> {
@@ -604,7 +604,7 @@ mod tests {
         };
         put(1).await;
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
-        inbox.put_back(taken.log, taken.entries, waits(7));
+        inbox.put_back(taken.log, taken.entries, Some(waits(7)));
         assert_eq!(put(2).await, Put::Queued);
         assert_eq!(inbox.ready(u64::MAX, |_| 0), Ready::No);
         inbox.wake(|waits| waits.document == Some(DocumentId::from_bytes([8; 16])));
@@ -623,7 +623,7 @@ mod tests {
         let all = vec![big(1), big(2), big(3)];
         inbox.put(delivery(log(), all), 0, 0).await;
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
-        inbox.put_back(taken.log, taken.entries, waits(7));
+        inbox.put_back(taken.log, taken.entries, Some(waits(7)));
         let more = inbox.put(delivery(log(), vec![entry(4, 4, 1)]), 0, 0).await;
         assert_eq!(more, Put::Full);
         assert_eq!(inbox.full()[0].0, log());
@@ -650,7 +650,7 @@ mod tests {
         }
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
         let waiting = inbox.put(delivery(log(), vec![big(3)]), 0, 0);
-        let stopping = async { inbox.put_back(taken.log, taken.entries, waits(7)) };
+        let stopping = async { inbox.put_back(taken.log, taken.entries, Some(waits(7))) };
         assert_eq!(tokio::join!(waiting, stopping).0, Put::Full);
     }
 

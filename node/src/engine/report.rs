@@ -149,7 +149,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
     let (to_send, to_receive) = queues(core, ledger, &link, &member.key);
     let mut stopped = stops_here(ledger, |log| log.origin == member.key.origin());
-    stopped.extend(link.refused.values().map(|stop| stops::there(stop)));
+    stopped.extend(link.refused.values().map(stops::there));
     let state = match member.state {
         MemberState::Approved if stopped.iter().any(stops::needs_a_person) => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),

@@ -21,17 +21,29 @@ async fn delivered(districts: usize) -> (Federation, String) {
     let node = &federation.districts[0].node;
     node.local().import(&work.text()).await.expect("answered");
     let record = project(&mut Chance::new(1), Some("FR-A-900"), some_day());
-    let created = node.http().post("/api/v1/projects", &record).await.expect(201);
+    let created = node
+        .http()
+        .post("/api/v1/projects", &record)
+        .await
+        .expect(201);
     let path = created.header("location").expect("a place").to_owned();
     let edit = json!([{"op": "replace", "path": "/plans/work/employability", "value": 51}]);
-    node.http().patch(&path, None, &edit).await.expect(200).etag();
+    node.http()
+        .patch(&path, None, &edit)
+        .await
+        .expect(200)
+        .etag();
     districts_and_coordination_come_to_hold_the_same(&federation).await;
     (federation, path)
 }
 
 async fn receipts(federation: &Federation) -> Value {
     let node = &federation.districts[0].node;
-    let status = node.cli(&["erase", "status", "--json"]).await.expect(0).json();
+    let status = node
+        .cli(&["erase", "status", "--json"])
+        .await
+        .expect(0)
+        .json();
     status["items"][0]["receipts"].clone()
 }
 
@@ -39,7 +51,13 @@ async fn receipts(federation: &Federation) -> Value {
 async fn an_erased_record_is_gone_at_the_coordination_too_and_its_receipt_is_listed() {
     let (federation, path) = delivered(1).await;
     let node = &federation.districts[0].node;
-    federation.coordination.local().get(&path).await.expect(200).text();
+    federation
+        .coordination
+        .local()
+        .get(&path)
+        .await
+        .expect(200)
+        .text();
     node.cli(&["erase", "FR-A-900", "--reason", "su richiesta"])
         .await
         .expect(0)

@@ -34,7 +34,7 @@ struct Bench {
 
 impl Bench {
     /// A coordination of `frosinone` that knows these members.
-    async fn coordination(members: &[&Author]) -> Self {
+    fn coordination(members: &[&Author]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("node");
         let settings = InitialSettings {
