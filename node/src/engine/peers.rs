@@ -125,20 +125,23 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
 /// may decide about, the node signs how far it had come, so that nothing built on it is lost.
 pub(crate) fn put_in_force(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
     let key = member.key;
+    // An own fact that comes back after it was lost: the key joined here, if nobody else took it in.
+    let returned = author == draft.core.id.origin();
     hear(
         draft,
         Fact {
             author,
             seq,
             first: seq,
-            here: false,
+            here: returned && !draft.ledger.roster.is_known(&key),
             member,
         },
     );
     let Some(member) = draft.ledger.roster.member(&key).cloned() else {
         return;
     };
-    if cut_short(draft, &member) && draft.ledger.roster.decides_about(&key) {
+    let whole = draft.ledger.recovery.is_empty();
+    if whole && cut_short(draft, &member) && draft.ledger.roster.decides_about(&key) {
         let ends = ends_here(draft, &key);
         sign(draft, Member { ends, ..member }, false);
     }
