@@ -205,6 +205,15 @@ pub enum PeerCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Two nodes use one peer's key: say which of them is let in
+    Choose {
+        /// Which peer, and how to print it.
+        #[command(flatten)]
+        peer: PeerArguments,
+        /// The first digits of its incarnation, as `peer explain` shows it
+        #[arg(long, value_name = "PREFIX")]
+        incarnation: String,
+    },
     /// Say in words how a peer is, why, and whose move it is
     Explain(PeerArguments),
     /// Show what a peer is sent, or narrow it; facts about members always go

@@ -4,7 +4,7 @@
 //! newest, or one that comes while another still answers, is a copy's. Nobody can tell which of the
 //! two is the copy: an administrator chooses. In memory, and kept by the writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
@@ -16,6 +16,7 @@ use super::core::Core;
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
+use super::task::Done;
 use super::view::CommandFailed;
 use crate::store::Table;
 
@@ -60,6 +61,8 @@ pub(crate) enum Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct CloneBoard {
     starts: Mutex<BTreeMap<PeerId, Starts>>,
+    /// Whose hello was answered by sending it away, until that link has ended.
+    sent_away: Mutex<BTreeSet<PeerId>>,
 }
 
 impl CloneBoard {
@@ -74,13 +77,23 @@ impl CloneBoard {
         }
         Ok(Self {
             starts: Mutex::new(starts),
+            sent_away: Mutex::default(),
         })
     }
 
     /// A member's node says hello.
     pub(crate) fn judge(&self, peer: &PeerId, incarnation: [u8; 8], at_ms: i64) -> Verdict {
         let start = Start { incarnation, at_ms };
-        self.lock().entry(*peer).or_default().judge(start)
+        let verdict = self.lock().entry(*peer).or_default().judge(start);
+        if verdict == Verdict::KeptOut {
+            self.away().insert(*peer);
+        }
+        verdict
+    }
+
+    /// Whether it was this side that ended the link which has just ended.
+    pub(crate) fn was_sent_away(&self, peer: &PeerId) -> bool {
+        self.away().remove(peer)
     }
 
     /// A second node with a member's key came while the first still answered.
@@ -94,9 +107,25 @@ impl CloneBoard {
         self.lock().entry(*peer).or_default().choose(prefix)
     }
 
+    /// Whether that start is the one let in; true if there is none.
+    pub(crate) fn is_let_in(&self, peer: &PeerId, incarnation: Option<[u8; 8]>) -> bool {
+        let newest = self.of(peer).seen.last().map(|start| start.incarnation);
+        let let_in = incarnation.is_none() || incarnation == newest;
+        if !let_in {
+            self.away().insert(*peer);
+        }
+        let_in
+    }
+
     /// One member's starts.
     pub(crate) fn of(&self, peer: &PeerId) -> Starts {
         self.lock().get(peer).cloned().unwrap_or_default()
+    }
+
+    fn away(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
+        self.sent_away
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, Starts>> {
@@ -224,6 +253,26 @@ impl Starts {
 /// Meta key of a member's starts.
 pub(crate) fn row_key(peer: &PeerId) -> Vec<u8> {
     [ROWS, peer.as_bytes()].concat()
+}
+
+/// Lets in the start of a member's node that a person chose, and its others never again.
+pub(crate) fn choose(
+    draft: &mut Draft<'_>,
+    peer: PeerId,
+    prefix: &str,
+) -> Result<Done, CommandFailed> {
+    let core = draft.core;
+    let member = core.ledger().roster.member(&peer).cloned();
+    let member = member.ok_or_else(|| CommandFailed::NotFound {
+        kind: "peer",
+        id: peer.to_string(),
+    })?;
+    let chosen = core.clones.choose(&peer, prefix)?;
+    let row = core.clones.of(&peer).encode();
+    draft.batch.put(Table::Meta, row_key(&peer), row);
+    let incarnation = HEXLOWER.encode(&chosen.incarnation);
+    draft.audit("administrator", "choose", &peer.to_string(), &incarnation);
+    Ok(Done::Member(member))
 }
 
 /// A peer keeps this node out as a copy of another, or lets it in again.

@@ -10,14 +10,16 @@ use std::time::Duration;
 use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
-    Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
-    PeerId, Pins, Positions, SignedEntry, Standing, StopCode, Stopped, VerifiedEntry,
+    CloseReason, Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
+    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, SignedEntry, Standing, StopCode,
+    Stopped, VerifiedEntry,
 };
 
 use tokio::sync::oneshot;
 
 use super::Hand;
 use super::between::Between;
+use super::clones::Verdict;
 use super::commit;
 use super::core::Core;
 use super::equivocation::Evidence;
@@ -73,6 +75,15 @@ impl Host for NodeHost {
             clock_ms: u64::try_from(self.core.clock.unix_millis()).unwrap_or_default(),
             policy_epoch: self.core.ledger().totals.policy_epoch,
         }
+    }
+
+    fn turns_away(&self, peer: &PeerId, hello: &RemoteHello) -> Option<CloseReason> {
+        let now_ms = self.core.clock.unix_millis();
+        let verdict = self.core.clones.judge(peer, hello.incarnation, now_ms);
+        if verdict != Verdict::Welcome {
+            self.hand.signal(Signal::Note(Note::Starts { peer: *peer }));
+        }
+        (verdict == Verdict::KeptOut).then_some(CloseReason::Cloned)
     }
 
     fn positions(&self, peer: &PeerId) -> Positions {
@@ -196,6 +207,7 @@ impl Host for NodeHost {
             let (peer, rollback) = (*peer, *rollback);
             self.hand.signal(Signal::RolledBack { peer, rollback });
         }
+        self.hear_of_clones(peer, now_ms, &event);
         let visible = !matches!(event, LinkEvent::Contact { .. } | LinkEvent::Stats(_));
         match self.core.links.hear(peer, now_ms, event) {
             Kept::Nothing => {}
@@ -263,6 +275,30 @@ impl NodeHost {
             return Standing::Unknown;
         }
         ledger.roster.standing(peer)
+    }
+
+    /// Two nodes with one key: the peer's, or this one's.
+    fn hear_of_clones(&self, peer: &PeerId, now_ms: i64, event: &LinkEvent) {
+        match event {
+            LinkEvent::Cloned { incarnation } => {
+                self.core.clones.contend(peer, *incarnation, now_ms);
+                self.hand.signal(Signal::Note(Note::Starts { peer: *peer }));
+            }
+            LinkEvent::Closed {
+                reason: CloseReason::Cloned,
+            } if !self.core.clones.was_sent_away(peer) => {
+                let (peer, is) = (*peer, true);
+                self.hand.signal(Signal::KeptOut { peer, is });
+            }
+            // A link that has held until its first ping is no mistake.
+            LinkEvent::Stats(_) if self.core.links.link(peer).connected => {
+                let (peer, is) = (*peer, false);
+                if self.core.ledger().kept_out.contains(&peer) {
+                    self.hand.signal(Signal::KeptOut { peer, is });
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Takes back entries of an own log that were lost here.

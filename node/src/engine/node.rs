@@ -371,6 +371,7 @@ pub(super) fn assemble(
         config.network.listen.to_string(),
         config.http.address.to_string(),
     );
+    let starts = all(&store, Table::Meta, clones::prefix())?;
     let core = Core {
         config: RwLock::new(Arc::new(config)),
         store,
@@ -380,8 +381,7 @@ pub(super) fn assemble(
         id,
         lineage,
         incarnation: RwLock::new(incarnation),
-        clones: CloneBoard::read(all(&store, Table::Meta, clones::prefix())?)
-            .map_err(ReadFailed::from)?,
+        clones: CloneBoard::read(starts).map_err(ReadFailed::from)?,
         clock,
         entropy,
         documents,

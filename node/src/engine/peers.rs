@@ -14,6 +14,7 @@ use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, LogId, PeerId};
 use crate::planted::{Planted, planted};
 use crate::store::Table;
 
+use super::clones;
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -49,6 +50,8 @@ pub(crate) enum PeerCommand {
     Adopt { sponsor: Member },
     /// Narrows what a peer is sent, or widens it again.
     Narrow { key: PeerId, to: Narrowed },
+    /// Lets one of several nodes with a member's key in, by the first digits of its start.
+    Choose { key: PeerId, incarnation: String },
 }
 
 /// An invitation, without its secret.
@@ -118,6 +121,7 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
         }
         PeerCommand::Adopt { sponsor } => adopt(draft, sponsor).map(Done::Member),
         PeerCommand::Narrow { key, to } => narrow(draft, key, to).map(Done::Member),
+        PeerCommand::Choose { key, incarnation } => clones::choose(draft, key, &incarnation),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use raccordo_crdt_model::DocumentId;
-use raccordo_transport::{Cursor, EntryKind, LogId, PeerId, Rollback, Side, SignedEntry};
+use raccordo_transport::{Cursor, EntryKind, LogId, PeerId, Rollback, Side, SignedEntry, Standing};
 
 use crate::clock::draw;
 use crate::store::Table;
@@ -281,8 +281,11 @@ fn set_aside(core: &Core, log: LogId, from: u64) -> Result<(), ReadFailed> {
 /// Opens writing again where all that was lost is back.
 pub(crate) fn finish_if_complete(core: &Core) {
     let ledger = core.ledger();
-    let missing =
-        |(log, is): (&LogId, &Recovery)| is.known.is_some() || ledger.end(*log).seq < is.until;
+    // A peer that was revoked gives nothing back any more, whatever it says to hold.
+    let missing = |(log, is): (&LogId, &Recovery)| {
+        ledger.roster.standing(&is.peer) != Standing::Revoked
+            && (is.known.is_some() || ledger.end(*log).seq < is.until)
+    };
     if ledger.recovery.is_empty() || ledger.recovery.iter().any(missing) {
         return;
     }

@@ -431,6 +431,7 @@ impl Writer {
 /// fetched back, or while another node writes it.
 fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), CommandFailed> {
     let own = match command {
+        Command::Peer(PeerCommand::Choose { .. }) => false,
         Command::Create { .. }
         | Command::Patch { .. }
         | Command::Import(_)

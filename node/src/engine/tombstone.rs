@@ -204,7 +204,13 @@ pub(crate) fn renumber(
 /// Records an entry whose body is not kept: its header stands, it is never applied.
 pub(crate) fn record_without_body(draft: &mut Draft<'_>, entry: &SignedEntry, why: Missing) {
     let header = &entry.header;
-    draft.record_entry(&entry.signed_header(), &BodyPlace::Erased);
+    // Only a change may travel without its body; a fact that is not put in force says nothing.
+    let place = match (header.kind, &entry.body) {
+        (EntryKind::Tombstone, Some(body)) => BodyPlace::Here(sealed(draft.core, header, body)),
+        (EntryKind::Roster | EntryKind::Policy, Some(body)) => BodyPlace::Here(body.clone()),
+        _ => BodyPlace::Erased,
+    };
+    draft.record_entry(&entry.signed_header(), &place);
     let id = DocumentId::from_bytes(header.document);
     if header.kind != EntryKind::Change || draft.ledger.erased.contains(&id) {
         return;

@@ -4,6 +4,7 @@
 //! `raccordo_tests::eventually`, and each has its own folder and ports.
 
 mod bad_input;
+mod clone;
 mod configuration;
 mod conflict;
 mod crash;
@@ -25,6 +26,7 @@ mod reading;
 mod relay;
 mod restart;
 mod revocation;
+mod rollback;
 mod two_nodes;
 
 /// The program under test.

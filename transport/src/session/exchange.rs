@@ -58,6 +58,8 @@ pub enum Input {
     Backfill(Frame),
     /// Something that a repair waits for is done.
     Repair(RepairInput),
+    /// The host's side wants to know whether the peer still answers.
+    Probe,
     /// The deadline asked for has come.
     Deadline {
         /// Wall clock now, unix milliseconds.

@@ -151,6 +151,12 @@ impl Session {
             Input::Delivered(result) => {
                 self.tailing(|tailing, local| tailing.receiving.delivered(result, local, out))
             }
+            Input::Probe => {
+                if !matches!(self.state, State::Greeting(_)) {
+                    self.ping(now_ms, out);
+                }
+                Ok(())
+            }
             Input::Deadline { clock_ms } => self.deadline(now_ms, clock_ms, out),
             Input::Backfill(frame) => self.backfill(now_ms, &frame, out),
             Input::Repair(input) => match &mut self.state {

@@ -2,6 +2,7 @@
 
 mod erasure;
 mod quarantine;
+mod recovery;
 mod repair;
 mod waiting;
 
