@@ -44,6 +44,8 @@ pub(crate) struct Starts {
     contenders: Vec<Start>,
     /// Those that a person chose against.
     retired: Vec<Start>,
+    /// An older one that said hello once: a dead node's last word may come late. Not kept.
+    suspect: Option<[u8; 8]>,
 }
 
 /// What is to be done about a start that says hello.
@@ -143,7 +145,10 @@ impl Starts {
             return Verdict::Welcome;
         }
         if self.seen.iter().any(is) || !self.contenders.is_empty() {
-            self.contend(start);
+            let again = self.suspect.replace(start.incarnation) == Some(start.incarnation);
+            if again || !self.contenders.is_empty() {
+                self.contend(start);
+            }
             return Verdict::KeptOut;
         }
         self.seen.push(start);
@@ -337,8 +342,11 @@ mod tests {
         assert_eq!(judge(&board, 1), Verdict::Welcome);
         assert_eq!(judge(&board, 2), Verdict::Newest);
         assert_eq!(board.of(&PEER).problem(), None);
+        // A last word that came late is not taken for a node that lives.
         assert_eq!(judge(&board, 1), Verdict::KeptOut);
         assert_eq!(judge(&board, 2), Verdict::Welcome);
+        assert_eq!(board.of(&PEER).problem(), None);
+        assert_eq!(judge(&board, 1), Verdict::KeptOut);
         assert!(board.of(&PEER).problem().is_some());
     }
 

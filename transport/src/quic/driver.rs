@@ -322,7 +322,7 @@ impl Pump<'_> {
                 let clock_ms = self.host.local_hello().clock_ms;
                 Ok(Some(Input::Deadline { clock_ms }))
             }
-            () = live.probed() => Ok(Some(Input::Probe)),
+            number = live.probed() => Ok(Some(Input::Probe(number))),
             lost = connection.closed() => Err(StreamEnded::Connection(lost)),
         }
     }
@@ -376,6 +376,7 @@ impl Pump<'_> {
 
     fn report(&self, report: Report) {
         self.tell(match report {
+            Report::Answered(number) => return self.link.seat.live.answered(number),
             Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
             Report::Regarded(standing) => LinkEvent::Regarded { standing },
             Report::Announced(heads) => LinkEvent::Announced { heads },

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quinn::{Connection, VarInt};
-use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::streams::Counters;
 use crate::identity::PeerId;
@@ -25,14 +25,20 @@ pub(super) struct Live {
     ended: watch::Sender<bool>,
     /// The start that the peer named in its hello.
     incarnation: Mutex<Option<[u8; 8]>>,
-    probe: Notify,
+    /// The probes asked for and those answered, by number.
+    probes: watch::Sender<Probes>,
+}
+
+/// Whether a peer still answers: numbers of probes, from 1.
+#[derive(Debug, Default, Clone, Copy)]
+struct Probes {
+    asked: u64,
+    sent: u64,
+    answered: u64,
 }
 
 /// How long a peer has to answer a probe.
 const PROBE_MAX: Duration = Duration::from_secs(3);
-
-/// How often the answer to a probe is looked for.
-const PROBE_LOOK: Duration = Duration::from_millis(20);
 
 impl Live {
     /// Closes the link and tells the peer; the first reason stays.
@@ -60,23 +66,36 @@ impl Live {
         *locked(&self.incarnation)
     }
 
-    /// Resolves when somebody wants to know whether the peer answers.
-    pub(super) async fn probed(&self) {
-        self.probe.notified().await;
+    /// Resolves when somebody wants to know whether the peer answers, with the probe's number.
+    pub(super) async fn probed(&self) -> u64 {
+        let mut probes = self.probes.subscribe();
+        let due = probes.wait_for(|probes| probes.asked > probes.sent).await;
+        // The sender lives in `self`: the wait cannot fail.
+        let number = due.map_or(0, |probes| probes.asked);
+        self.probes.send_modify(|probes| probes.sent = number);
+        number
     }
 
-    /// Whether the peer still answers: what is sent to it now is acknowledged.
+    /// The peer answered the probe of that number.
+    pub(super) fn answered(&self, number: u64) {
+        self.probes
+            .send_modify(|probes| probes.answered = probes.answered.max(number.min(probes.sent)));
+    }
+
+    /// Whether the peer answers what it is asked now. What it sent before and is still on its way
+    /// is no answer.
     pub(super) async fn answers(&self) -> bool {
-        let acknowledged = || self.connection.stats().frame_rx.acks;
-        let before = acknowledged();
-        self.probe.notify_one();
-        let answered = async {
-            while acknowledged() == before && self.connection.close_reason().is_none() {
-                sleep(PROBE_LOOK).await;
-            }
-        };
-        let in_time = timeout(PROBE_MAX, answered).await.is_ok();
-        in_time && self.connection.close_reason().is_none()
+        let mut number = 0;
+        self.probes.send_modify(|probes| {
+            probes.asked = probes.asked.saturating_add(1);
+            number = probes.asked;
+        });
+        let mut probes = self.probes.subscribe();
+        let answered = probes.wait_for(|probes| probes.answered >= number);
+        tokio::select! {
+            in_time = timeout(PROBE_MAX, answered) => in_time.is_ok(),
+            () = self.ended() => false,
+        }
     }
 
     /// Resolves when the link's last event was told.
@@ -145,7 +164,7 @@ impl Registry {
             closing: Mutex::new(None),
             ended: watch::Sender::new(false),
             incarnation: Mutex::new(None),
-            probe: Notify::new(),
+            probes: watch::Sender::default(),
         });
         let older = locked(&self.live).insert(peer, live.clone());
         if let Some(older) = &older {
