@@ -437,7 +437,7 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         | Command::Import(_)
         | Command::Peer(_)
         | Command::Erase { .. } => true,
-        Command::Token(_) | Command::Quarantine(_) => false,
+        Command::Token(_) | Command::Quarantine(_) | Command::Repair(_) => false,
     };
     match report::writes_problem(core, &draft.ledger) {
         Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),
