@@ -6,6 +6,7 @@
 
 pub mod below;
 pub mod chance;
+pub mod copies;
 pub mod eventually;
 pub mod federation;
 pub mod forger;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 use tokio::time::timeout;
 
+use crate::copies::copy_folder;
 use crate::eventually::eventually;
 use crate::http::{Address, Client};
 use crate::lab::{Lab, Outcome};
@@ -85,6 +86,23 @@ impl Node {
             node.set(section, key, value);
         }
         node
+    }
+
+    /// A second node on a copy of this one's folder: the same key, another process. This one must
+    /// not be running.
+    pub fn copied(&self, name: &str) -> Self {
+        let data = self.lab.path(name);
+        copy_folder(&self.data, &data);
+        Self {
+            lab: Arc::clone(&self.lab),
+            name: name.to_owned(),
+            territory: self.territory.clone(),
+            log: self.lab.path(&format!("{name}.log")),
+            data,
+            child: None,
+            address: Address::default(),
+            token: self.token.clone(),
+        }
     }
 
     /// Writes a setting into the node's configuration; a running node reads it on [`Node::reload`].

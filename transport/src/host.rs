@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::entry::{SignedEntry, VerifiedEntry};
 use crate::identity::PeerId;
-use crate::link::LinkEvent;
+use crate::link::{CloseReason, LinkEvent, RemoteHello};
 use crate::log::{Cursor, LogId};
 use crate::reconcile::Item;
 use crate::wire::parcel::DocumentParcel;
@@ -258,6 +258,11 @@ pub trait Host: Send + Sync + 'static {
 
     /// What to say of this node in a hello or a ping.
     fn local_hello(&self) -> LocalHello;
+
+    /// Why a peer that has just said hello is sent away all the same; none if it is not.
+    fn turns_away(&self, _peer: &PeerId, _hello: &RemoteHello) -> Option<CloseReason> {
+        None
+    }
 
     /// Where this node stands towards `peer`; from memory.
     fn positions(&self, peer: &PeerId) -> Positions;

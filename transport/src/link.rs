@@ -163,6 +163,11 @@ pub enum LinkEvent {
         /// All of them.
         withdrawn: Vec<LogId>,
     },
+    /// A second node with the peer's key said hello while the first still answered; it was sent away.
+    Cloned {
+        /// The start that the second one named.
+        incarnation: [u8; 8],
+    },
     /// How far the peer's wall clock stands from ours, by the last exchange.
     Clock {
         /// Theirs minus ours, milliseconds.

@@ -205,6 +205,15 @@ pub enum PeerCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Two nodes use one peer's key: say which of them is let in
+    Choose {
+        /// Which peer, and how to print it.
+        #[command(flatten)]
+        peer: PeerArguments,
+        /// The first digits of its incarnation, as `peer explain` shows it
+        #[arg(long, value_name = "PREFIX")]
+        incarnation: String,
+    },
     /// Say in words how a peer is, why, and whose move it is
     Explain(PeerArguments),
     /// Show what a peer is sent, or narrow it; facts about members always go
@@ -272,32 +281,17 @@ pub enum QuarantineCommand {
 
 /// `erase RECORD --reason TEXT`, `erase status`
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct EraseArguments {
     /// See what was erased and who has carried it out
     #[command(subcommand)]
     pub command: Option<EraseCommand>,
-    /// Which record, and why.
-    #[command(flatten)]
-    pub record: Option<EraseRecord>,
-}
-
-/// `erase …`
-#[derive(Debug, Subcommand)]
-pub enum EraseCommand {
-    /// All erasures and the receipts of every peer
-    Status(Format),
-}
-
-/// The record to erase.
-#[derive(Debug, Args)]
-pub struct EraseRecord {
     /// The document's id (or a unique beginning of at least 8 digits), or the office's ref
-    #[arg(value_name = "RECORD")]
-    pub id: String,
+    #[arg(value_name = "RECORD", required = true)]
+    pub id: Option<String>,
     /// Why, at most 500 characters; it is signed and goes to every peer
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub reason: Option<String>,
     /// Its kind
     #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
     pub kind: Kind,
@@ -307,6 +301,13 @@ pub struct EraseRecord {
     /// How to print the receipts.
     #[command(flatten)]
     pub format: Format,
+}
+
+/// `erase …`
+#[derive(Debug, Subcommand)]
+pub enum EraseCommand {
+    /// All erasures and the receipts of every peer
+    Status(Format),
 }
 
 /// `config …`

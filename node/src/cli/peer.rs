@@ -64,6 +64,9 @@ pub(super) async fn peer(data: &Path, command: PeerCommand) -> anyhow::Result<()
         PeerCommand::Revoke { peer, reason } => {
             decide(data, &peer, "revoke", json!({"reason": reason})).await
         }
+        PeerCommand::Choose { peer, incarnation } => {
+            decide(data, &peer, "choose", json!({"incarnation": incarnation})).await
+        }
         PeerCommand::Explain(peer) => explain(data, &peer).await,
         PeerCommand::Scope(arguments) => scope(data, &arguments).await,
     }

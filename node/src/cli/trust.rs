@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, escape, with_query};
 use super::table::{Table, cell, short};
-use super::{EraseArguments, EraseCommand, EraseRecord, Format, QuarantineCommand, print};
+use super::{EraseArguments, EraseCommand, Format, QuarantineCommand, print};
 
 /// `quarantine …`
 pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyhow::Result<()> {
@@ -38,23 +38,21 @@ pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyho
 
 /// `erase …`
 pub(super) async fn erase(data: &Path, arguments: EraseArguments) -> anyhow::Result<()> {
-    match (arguments.command, arguments.record) {
-        (Some(EraseCommand::Status(format)), _) => status(data, format).await,
-        (None, Some(record)) => order(data, &record).await,
-        (None, None) => {
-            bail!("name a record and a reason, or see what was erased with `raccordo erase status`")
-        }
+    match arguments.command {
+        Some(EraseCommand::Status(format)) => status(data, format).await,
+        None => order(data, &arguments).await,
     }
 }
 
-async fn order(data: &Path, record: &EraseRecord) -> anyhow::Result<()> {
+async fn order(data: &Path, record: &EraseArguments) -> anyhow::Result<()> {
+    let (Some(id), Some(reason)) = (&record.id, &record.reason) else {
+        bail!("name a record and a reason, or see what was erased with `raccordo erase status`");
+    };
     let territory = record.territory.as_ref().map(ToString::to_string);
-    let path = format!("/api/v1/{}/{}", record.kind.plural(), escape(&record.id));
+    let path = format!("/api/v1/{}/{}", record.kind.plural(), escape(id));
     let path = with_query(&path, &[("territory", territory)]);
     let api = Api::open(data).await?;
-    let answer = api
-        .delete_with(&path, &json!({"reason": record.reason}))
-        .await;
+    let answer = api.delete_with(&path, &json!({"reason": reason})).await;
     api.close().await;
     let erased = answer?;
     if record.format.json {

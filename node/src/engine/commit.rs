@@ -11,6 +11,7 @@ use raccordo_transport::{Cursor, PeerId};
 use crate::planted::{Planted, planted};
 use crate::store::Table;
 
+use super::clones;
 use super::core::ReadFailed;
 use super::draft::{Draft, Finished};
 use super::peers;
@@ -85,6 +86,10 @@ pub(crate) fn notes<'a>(draft: &mut Draft<'_>, notes: impl Iterator<Item = &'a N
                     acknowledgement_key(peer, cursor),
                     at_ms.to_be_bytes(),
                 );
+            }
+            Note::Starts { peer } => {
+                let row = draft.core.clones.of(peer).encode();
+                draft.batch.put(Table::Meta, clones::row_key(peer), row);
             }
             Note::Contact { peer, at_ms } => {
                 draft

@@ -18,6 +18,7 @@ use crate::clock::{Clock, Entropy};
 use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Store, StoreFailed, Table};
 
+use super::clones::CloneBoard;
 use super::fields::BadRow;
 use super::inbox::Waits;
 use super::ledger::Ledger;
@@ -42,7 +43,10 @@ pub(crate) struct Core {
     pub(crate) node_seal: SealKey,
     pub(crate) id: PeerId,
     pub(crate) lineage: [u8; 8],
-    pub(crate) incarnation: [u8; 8],
+    /// Of this start, or of the moment when what was lost came back.
+    pub(crate) incarnation: RwLock<[u8; 8]>,
+    /// Starts of the members' nodes.
+    pub(crate) clones: CloneBoard,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) documents: Mutex<LruCache<DocumentId, Arc<Document>>>,
@@ -135,6 +139,22 @@ impl Core {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What the actors of this node's changes carry now.
+    pub(crate) fn incarnation(&self) -> [u8; 8] {
+        *self
+            .incarnation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on changes have other actors.
+    pub(crate) fn begin_incarnation(&self, incarnation: [u8; 8]) {
+        *self
+            .incarnation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = incarnation;
     }
 
     /// This node's log of a lane.

@@ -230,6 +230,19 @@ impl<'a> Draft<'a> {
         self.gone.extend(ids);
     }
 
+    /// Signs an own entry anew at the end of its log: same body, under the incarnation that the
+    /// body carries; recording it is the caller's.
+    pub(crate) fn sign_again(&mut self, former: &EntryHeader, group: Group) -> SignedHeader {
+        let own = self.own_header(former.lane, former.kind, former.body_hash, Some(group));
+        let header = EntryHeader {
+            incarnation: former.incarnation,
+            document: former.document,
+            document_kind: former.document_kind,
+            ..own
+        };
+        raccordo_transport::sign(header, &self.core.node_key)
+    }
+
     /// Takes a document out of this commit's hands for good: nobody keeps its state.
     pub(super) fn let_go(&mut self, id: DocumentId) -> Option<DocumentRow> {
         self.gone.push(id);
@@ -388,7 +401,7 @@ impl<'a> Draft<'a> {
         self.batch
             .put(Table::Meta, *b"totals", self.ledger.totals.encode());
         self.batch
-            .put(Table::Meta, *b"incarnation", self.core.incarnation);
+            .put(Table::Meta, *b"incarnation", self.core.incarnation());
         Ok(Finished {
             batch: self.batch,
             ledger: self.ledger,
@@ -413,7 +426,7 @@ impl<'a> Draft<'a> {
         EntryHeader {
             lane,
             origin: self.core.id.origin(),
-            incarnation: self.core.incarnation,
+            incarnation: self.core.incarnation(),
             seq,
             prev: end.hash,
             group_first: group.first,

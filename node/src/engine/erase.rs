@@ -11,7 +11,6 @@ use super::change_run::ChangeRun;
 use super::core::ReadFailed;
 use super::draft::Draft;
 use super::entry_run::{self, BodyPlace, entry_key, log_key};
-use super::fields::BadRow;
 use crate::store::{Row, Table};
 
 impl Draft<'_> {
@@ -29,22 +28,23 @@ impl Draft<'_> {
         let mut rewritten: BTreeMap<Vec<u8>, Vec<entry_run::StoredEntry>> = BTreeMap::new();
         for place in &places {
             let from = entry_key(place.log, place.seq.saturating_sub(1));
-            let bad = BadRow {
-                row: "entry",
-                at: 0,
-            };
             let found = self.row_after(Table::Entries, &log_key(place.log), &from)?;
-            let (key, value) = found.ok_or_else(|| bad.clone())?;
+            // The entry of a change may have been set aside: it is not in its log for now.
+            let Some((key, value)) = found else {
+                continue;
+            };
             let run = match rewritten.remove(&key) {
                 Some(run) => run,
                 None => entry_run::decode(&key, &value)?,
             };
             let run = rewritten.entry(key).or_insert(run);
-            let entry = run
-                .iter_mut()
-                .find(|entry| entry.signed.header.seq == place.seq)
-                .ok_or(bad)?;
-            entry.body = BodyPlace::Erased;
+            let entry = run.iter_mut().find(|entry| {
+                let header = &entry.signed.header;
+                header.seq == place.seq && header.document == *id.as_bytes()
+            });
+            if let Some(entry) = entry {
+                entry.body = BodyPlace::Erased;
+            }
         }
         for (_, run) in rewritten {
             let row = entry_run::encode(&run);

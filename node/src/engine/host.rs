@@ -10,12 +10,16 @@ use std::time::Duration;
 use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
-    Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent, LocalHello, LogId,
-    PeerId, Pins, Positions, SignedEntry, Standing, StopCode, Stopped, VerifiedEntry,
+    CloseReason, Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
+    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, SignedEntry, Standing, StopCode,
+    Stopped, VerifiedEntry,
 };
+
+use tokio::sync::oneshot;
 
 use super::Hand;
 use super::between::Between;
+use super::clones::Verdict;
 use super::commit;
 use super::core::Core;
 use super::equivocation::Evidence;
@@ -24,11 +28,12 @@ use super::ledger::Ledger;
 use super::links::Kept;
 use super::peers::{self, PeerCommand};
 use super::quarantine;
+use super::recovery;
 use super::repair::{self, RepairCommand};
 use super::report;
 use super::roster::role_code;
 use super::stored::Reading;
-use super::task::{Command, Done, Note, Signal};
+use super::task::{Command, Done, Note, Returned, Signal};
 use super::view::{CommandFailed, Event};
 
 /// The links' view of the node.
@@ -65,11 +70,20 @@ impl Host for NodeHost {
     fn local_hello(&self) -> LocalHello {
         LocalHello {
             lineage: self.core.lineage,
-            incarnation: self.core.incarnation,
+            incarnation: self.core.incarnation(),
             role: role_code(self.core.config().node.role),
             clock_ms: u64::try_from(self.core.clock.unix_millis()).unwrap_or_default(),
             policy_epoch: self.core.ledger().totals.policy_epoch,
         }
+    }
+
+    fn turns_away(&self, peer: &PeerId, hello: &RemoteHello) -> Option<CloseReason> {
+        let now_ms = self.core.clock.unix_millis();
+        let verdict = self.core.clones.judge(peer, hello.incarnation, now_ms);
+        if verdict != Verdict::Welcome {
+            self.hand.signal(Signal::Note(Note::Starts { peer: *peer }));
+        }
+        (verdict == Verdict::KeptOut).then_some(CloseReason::Cloned)
     }
 
     fn positions(&self, peer: &PeerId) -> Positions {
@@ -78,6 +92,7 @@ impl Host for NodeHost {
             Some(between) => {
                 let mut positions = between.positions();
                 positions.stopped = self.stopped(&ledger, &positions.held);
+                positions.recover = recovery::recover(&ledger, peer);
                 positions.wanted = ledger.damaged.iter().map(|id| *id.as_bytes()).collect();
                 positions
             }
@@ -126,6 +141,9 @@ impl Host for NodeHost {
             };
             let log = first.header.log();
             let ledger = self.core.ledger();
+            if log.origin == self.core.id.origin() {
+                return self.take_back(peer, entries).await;
+            }
             // What was on its way when the log stopped is asked for again once it goes on.
             if quarantine::stop_of(&ledger, log).is_some() {
                 return Ok(());
@@ -136,16 +154,7 @@ impl Host for NodeHost {
             let delivery = Delivery { log, peer, entries };
             let put = self.inbox.put(delivery, ledger.end(log).seq, now_ms).await;
             self.hand.signal(Signal::Entries);
-            match put {
-                Put::Queued => Ok(()),
-                Put::Full => {
-                    self.core.ticks.send_modify(|tick| *tick += 1);
-                    Ok(())
-                }
-                Put::Gap => Err(HostFailed::new(
-                    "entries were dropped here: send them again",
-                )),
-            }
+            self.answer(put)
         })
     }
 
@@ -194,6 +203,11 @@ impl Host for NodeHost {
             self.hand
                 .signal(Signal::Evidence(Evidence { peer, signed }));
         }
+        if let LinkEvent::RolledBack(rollback) = &event {
+            let (peer, rollback) = (*peer, *rollback);
+            self.hand.signal(Signal::RolledBack { peer, rollback });
+        }
+        self.hear_of_clones(peer, now_ms, &event);
         let visible = !matches!(event, LinkEvent::Contact { .. } | LinkEvent::Stats(_));
         match self.core.links.hear(peer, now_ms, event) {
             Kept::Nothing => {}
@@ -261,6 +275,63 @@ impl NodeHost {
             return Standing::Unknown;
         }
         ledger.roster.standing(peer)
+    }
+
+    /// Two nodes with one key: the peer's, or this one's.
+    fn hear_of_clones(&self, peer: &PeerId, now_ms: i64, event: &LinkEvent) {
+        match event {
+            LinkEvent::Cloned { incarnation } => {
+                self.core.clones.contend(peer, *incarnation, now_ms);
+                self.hand.signal(Signal::Note(Note::Starts { peer: *peer }));
+            }
+            LinkEvent::Closed {
+                reason: CloseReason::Cloned,
+            } if !self.core.clones.was_sent_away(peer) => {
+                let (peer, is) = (*peer, true);
+                self.hand.signal(Signal::KeptOut { peer, is });
+            }
+            // A link that has held until its first ping is no mistake.
+            LinkEvent::Stats(_) if self.core.links.link(peer).connected => {
+                let (peer, is) = (*peer, false);
+                if self.core.ledger().kept_out.contains(&peer) {
+                    self.hand.signal(Signal::KeptOut { peer, is });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes back entries of an own log that were lost here.
+    async fn take_back(&self, peer: PeerId, entries: Vec<VerifiedEntry>) -> Result<(), HostFailed> {
+        let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+        let (reply, answer) = oneshot::channel();
+        self.hand
+            .signal(Signal::Returned(Returned { entries, reply }));
+        let ending = |_| HostFailed::new("the node is stopping");
+        let entries = answer.await.map_err(ending)?;
+        let Some(log) = entries.first().map(|entry| entry.header.log()) else {
+            return Ok(());
+        };
+        let now_ms = self.core.clock.monotonic_millis();
+        let held = self.core.ledger().end(log).seq;
+        let delivery = Delivery { log, peer, entries };
+        let put = self.inbox.put(delivery, held, now_ms).await;
+        self.hand.signal(Signal::Entries);
+        self.answer(put)
+    }
+
+    /// What a delivery comes to for the link.
+    fn answer(&self, put: Put) -> Result<(), HostFailed> {
+        match put {
+            Put::Queued => Ok(()),
+            Put::Full => {
+                self.core.ticks.send_modify(|tick| *tick += 1);
+                Ok(())
+            }
+            Put::Gap => Err(HostFailed::new(
+                "entries were dropped here: send them again",
+            )),
+        }
     }
 
     /// Logs of the peer's offer of which no more is taken now.

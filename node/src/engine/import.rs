@@ -375,7 +375,7 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
 fn stamp(core: &Core, now_ms: i64, line: &ImportLine, id: LineId) -> Stamp {
     Stamp {
         origin: core.id.origin(),
-        incarnation: core.incarnation,
+        incarnation: core.incarnation(),
         at: line.at.unwrap_or(UnixMillis(now_ms)),
         by: line.by.clone(),
         line: Some(id),

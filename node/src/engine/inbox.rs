@@ -198,6 +198,11 @@ impl Inbox {
         let queue = queues
             .entry(log)
             .or_insert_with(|| Queue::new(self.limits.queue));
+        if queue.has_no_room_for(&entries, self.limits.waiting) {
+            room.add_permits(asked);
+            self.room.add_permits(asked);
+            return Put::Full;
+        }
         queue.tail = queue.tail.max(held);
         queue.arrived_ms = now_ms;
         queue.peer = peer;
@@ -223,15 +228,12 @@ impl Inbox {
         if follows { Put::Queued } else { Put::Gap }
     }
 
-    /// Whether a log that waits has no room for so much more; then it is stopped until it goes on.
+    /// Whether a log waits and has no room for so much more; then it is stopped until it goes on.
     fn is_full(&self, log: LogId, entries: &[SignedEntry]) -> bool {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queues.get_mut(&log).filter(|queue| queue.waits.is_some()) else {
-            return false;
-        };
-        let asked: usize = entries.iter().map(cost).sum();
-        queue.full |= queue.bytes + asked > self.limits.waiting;
-        queue.full
+        queues
+            .get_mut(&log)
+            .is_some_and(|queue| queue.has_no_room_for(entries, self.limits.waiting))
     }
 
     /// Logs that wait and have no more room, with what they wait for.
@@ -363,6 +365,14 @@ impl Queue {
         }
     }
 
+    /// Whether it waits and can hold no more meanwhile.
+    fn has_no_room_for(&mut self, entries: &[SignedEntry], bytes_max: usize) -> bool {
+        let asked: usize = entries.iter().map(cost).sum();
+        let waits = self.waits.is_some();
+        self.full |= waits && self.bytes + asked > bytes_max;
+        self.full
+    }
+
     /// Drops the newest entries until the rest fits; the peer is asked for them again.
     fn shorten_to(&mut self, bytes: usize, all: &Semaphore) {
         while self.bytes > bytes {
@@ -485,12 +495,12 @@ mod tests {
         }
     }
 
-    fn waits(byte: u8) -> Option<Waits> {
-        Some(Waits {
+    fn waits(byte: u8) -> Waits {
+        Waits {
             document: Some(DocumentId::from_bytes([byte; 16])),
             seq: 1,
             detail: "it needs another change".to_owned(),
-        })
+        }
     }
 
     fn numbers(taken: &[Taken]) -> Vec<u64> {
@@ -593,7 +603,7 @@ mod tests {
         };
         put(1).await;
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
-        inbox.put_back(taken.log, taken.entries, waits(7));
+        inbox.put_back(taken.log, taken.entries, Some(waits(7)));
         assert_eq!(put(2).await, Put::Queued);
         assert_eq!(inbox.ready(u64::MAX, |_| 0), Ready::No);
         inbox.wake(|waits| waits.document == Some(DocumentId::from_bytes([8; 16])));
@@ -612,7 +622,7 @@ mod tests {
         let all = vec![big(1), big(2), big(3)];
         inbox.put(delivery(log(), all), 0, 0).await;
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
-        inbox.put_back(taken.log, taken.entries, waits(7));
+        inbox.put_back(taken.log, taken.entries, Some(waits(7)));
         let more = inbox.put(delivery(log(), vec![entry(4, 4, 1)]), 0, 0).await;
         assert_eq!(more, Put::Full);
         assert_eq!(inbox.full()[0].0, log());
@@ -639,7 +649,7 @@ mod tests {
         }
         let taken = inbox.take(u64::MAX, |_| 0).remove(0);
         let waiting = inbox.put(delivery(log(), vec![big(3)]), 0, 0);
-        let stopping = async { inbox.put_back(taken.log, taken.entries, waits(7)) };
+        let stopping = async { inbox.put_back(taken.log, taken.entries, Some(waits(7))) };
         assert_eq!(tokio::join!(waiting, stopping).0, Put::Full);
     }
 

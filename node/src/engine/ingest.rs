@@ -14,7 +14,7 @@ use raccordo_crdt_model::{ChangeHash, DocumentId};
 use raccordo_transport::{EntryKind, SignedEntry};
 
 use self::documents::{Absorbed, Share, Without, absorb_all};
-use self::headers::check_headers;
+use self::headers::{author_of, check_headers};
 use self::trial::{Part, PartEnd, Stop, isolate_tombstone};
 use super::commit;
 use super::core::{Core, ReadFailed};
@@ -186,7 +186,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
         }
         EntryKind::Tombstone => {
             let order = Order::decode(entry.bytes()).expect("check_headers has decoded it");
-            let author = draft.ledger.roster.of_origin(entry.header.origin);
+            let author = author_of(draft.core, &draft.ledger, entry.header.origin);
             let territory = author.map_or(String::new(), |author| author.territory.clone());
             tombstone::put(draft, &signed, &order, entry.bytes(), &territory)?;
         }

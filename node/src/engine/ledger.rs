@@ -12,6 +12,7 @@ use raccordo_transport::{Cursor, LogId, PeerId};
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::peers::InvitationRow;
 use super::quarantine::LogStop;
+use super::recovery::Recovery;
 use super::roster::Roster;
 use super::rows::Counts;
 use super::scope::Narrowed;
@@ -44,6 +45,10 @@ pub(crate) struct Ledger {
     pub(crate) erased: Arc<BTreeSet<DocumentId>>,
     /// Documents that cannot be read here: served to nobody until a peer gives them back.
     pub(crate) damaged: Arc<BTreeSet<DocumentId>>,
+    /// Own logs whose ends are fetched back; nothing is written meanwhile.
+    pub(crate) recovery: BTreeMap<LogId, Recovery>,
+    /// Peers that keep this node out because another one uses its key; nothing is written meanwhile.
+    pub(crate) kept_out: BTreeSet<PeerId>,
     pub(crate) totals: Totals,
 }
 

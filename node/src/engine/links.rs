@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raccordo_crdt_model::UnixMillis;
 use raccordo_transport::{
-    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, RemoteHello, Side, Standing,
-    Stopped,
+    CloseReason, Cursor, LinkEvent, LinkStatistics, LogId, PeerId, RemoteHello, Rollback, Side,
+    Standing, Stopped,
 };
 
 /// All links, by peer.
@@ -24,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) connected: bool,
     /// How the peer regards us.
     pub(crate) regarded: Option<Standing>,
+    /// The start that the peer named.
+    pub(crate) incarnation: Option<[u8; 8]>,
     pub(crate) since_ms: Option<i64>,
     pub(crate) last_contact_ms: Option<i64>,
     /// Ends of the logs that the peer offers.
@@ -36,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) statistics: LinkStatistics,
     /// Our logs of which the peer takes no more now, as it told.
     pub(crate) refused: BTreeMap<LogId, Stopped>,
+    /// What the peer lost of its own log and this node holds.
+    pub(crate) lost: Option<Rollback>,
     pub(crate) equal: Option<bool>,
     /// The last comparison of all shared documents, whenever it was.
     pub(crate) proof: Option<Proof>,
@@ -147,6 +151,11 @@ impl Link {
             }
             LinkEvent::Announced { heads } => {
                 self.last_contact_ms = Some(now_ms);
+                let is_back = |lost: &Rollback| {
+                    let mut heads = heads.iter();
+                    heads.any(|head| head.log == lost.log && head.seq >= lost.held_seq)
+                };
+                self.lost = self.lost.filter(|lost| !is_back(lost));
                 self.announced
                     .extend(heads.iter().map(|head| (head.log, head.seq)));
                 Kept::Contact
@@ -170,9 +179,14 @@ impl Link {
                 self.refused.remove(&log);
                 Kept::Nothing
             }
+            LinkEvent::RolledBack(rollback) if rollback.whose == Side::Theirs => {
+                self.lost = Some(rollback);
+                Kept::Nothing
+            }
             LinkEvent::Stopped { .. }
             | LinkEvent::Resumed { .. }
             | LinkEvent::RolledBack(_)
+            | LinkEvent::Cloned { .. }
             | LinkEvent::Evidence { .. } => Kept::Nothing,
             LinkEvent::Scope { by, withdrawn } => {
                 if by == Side::Ours {
@@ -222,6 +236,7 @@ impl Link {
         *self = Self {
             connected: true,
             regarded: Some(remote.standing),
+            incarnation: Some(remote.incarnation),
             since_ms: Some(now_ms),
             last_contact_ms: Some(now_ms),
             clock_offset_ms: offset(remote.clock_ms, now_ms),
@@ -278,7 +293,9 @@ impl Link {
             _ if self.revoked => "revoked",
             None if self.regarded == Some(Standing::Pending) => "pending",
             Some(CloseReason::Suspended) => "suspended",
-            Some(CloseReason::BadEntry { .. } | CloseReason::RolledBack(_)) => "quarantined",
+            Some(
+                CloseReason::BadEntry { .. } | CloseReason::RolledBack(_) | CloseReason::Cloned,
+            ) => "quarantined",
             Some(
                 CloseReason::Refused { .. } | CloseReason::Version { .. } | CloseReason::Unknown,
             ) => "refused",
@@ -291,6 +308,10 @@ impl Link {
         if self.connected {
             return match self.regarded {
                 Some(Standing::Pending) => Some(WAITS.to_owned()),
+                _ if self.lost.is_some() => Some(
+                    "its store is older than what this node holds of it: it takes no writes until it has fetched that back, by itself"
+                        .to_owned(),
+                ),
                 _ if self.equal == Some(false) => Some(
                     "both sides hold the same entries and yet different contents: report it"
                         .to_owned(),
@@ -325,6 +346,9 @@ fn remedy(reason: &CloseReason) -> &'static str {
             "the peer's store is older than what this node holds: its administrator restores it"
         }
         CloseReason::BadEntry { .. } => "that log stops there until an administrator looks at it",
+        CloseReason::Cloned => {
+            "its administrator chooses between the two with `raccordo peer choose`"
+        }
         CloseReason::Suspended => "the coordination's administrator resumes it",
         CloseReason::HostFailed { .. } => "see the log of the node whose store failed",
         _ => "nothing to do: it is tried again by itself",

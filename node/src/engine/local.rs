@@ -164,7 +164,7 @@ fn document_of(reference_key: &[u8]) -> Option<DocumentId> {
 fn stamp(draft: &Draft<'_>, by: &str) -> Stamp {
     Stamp {
         origin: draft.core.id.origin(),
-        incarnation: draft.core.incarnation,
+        incarnation: draft.core.incarnation(),
         at: UnixMillis(draft.now_ms),
         by: Some(by.to_owned()),
         line: None,

@@ -195,6 +195,28 @@ impl Engine {
             .await
     }
 
+    /// Of several nodes with a member's key, lets the one in whose start begins with these digits.
+    pub async fn peer_choose(
+        &self,
+        id_prefix: &str,
+        incarnation: &str,
+    ) -> Result<PeerView, CommandFailed> {
+        let key = self.peer_key(id_prefix)?;
+        let command = PeerCommand::Choose {
+            key,
+            incarnation: incarnation.to_owned(),
+        };
+        let Done::Member(member) = self.hand.submit(Command::Peer(command)).await? else {
+            return Err(CommandFailed::Stopping);
+        };
+        let connected = self.core.links.link(&key).incarnation;
+        let chosen = self.core.clones.is_let_in(&key, connected);
+        if let Some(endpoint) = self.core.endpoint().filter(|_| !chosen) {
+            endpoint.close(&key, CloseReason::Cloned);
+        }
+        Ok(report::peer(&self.core, &self.core.ledger(), &member))
+    }
+
     async fn move_peer(
         &self,
         id_prefix: &str,

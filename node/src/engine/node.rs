@@ -23,6 +23,7 @@ use crate::planted::{Planted, planted};
 use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Batch, Condition, OpenFailed, Options, Store, StoreFailed, Table};
 
+use super::clones::CloneBoard;
 use super::core::{Core, NODE_DOCUMENT, ReadFailed, document_cache};
 use super::fields::BadRow;
 use super::host::NodeHost;
@@ -37,7 +38,7 @@ use super::scope::{Narrowed, Party};
 use super::scrub::Scrub;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
-use super::{Engine, Hand, commit, dial, found, repair, report, scrub};
+use super::{Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub};
 
 /// Events that a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 1_024;
@@ -370,6 +371,7 @@ pub(super) fn assemble(
         config.network.listen.to_string(),
         config.http.address.to_string(),
     );
+    let starts = all(&store, Table::Meta, clones::prefix())?;
     let core = Core {
         config: RwLock::new(Arc::new(config)),
         store,
@@ -378,7 +380,8 @@ pub(super) fn assemble(
         node_seal,
         id,
         lineage,
-        incarnation,
+        incarnation: RwLock::new(incarnation),
+        clones: CloneBoard::read(starts).map_err(ReadFailed::from)?,
         clock,
         entropy,
         documents,
@@ -433,6 +436,11 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         if let Some(log) = log_of(&key[8..]) {
             ledger.stopped.insert(log, LogStop::decode(&value)?);
         }
+    }
+    ledger.recovery = recovery::read(all(store, Table::Meta, recovery::prefix())?)?;
+    for (key, _) in all(store, Table::Meta, clones::KEPT_OUT)? {
+        let key = key_of(&key[clones::KEPT_OUT.len()..], "cloned")?;
+        ledger.kept_out.insert(key);
     }
     let tombstones = all(store, Table::Tombstones, b"")?;
     let erased = tombstones

@@ -14,6 +14,7 @@ use raccordo_transport::{EntryKind, JoinRefused, JoinRequest, LogId, PeerId};
 use crate::planted::{Planted, planted};
 use crate::store::Table;
 
+use super::clones;
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -49,6 +50,8 @@ pub(crate) enum PeerCommand {
     Adopt { sponsor: Member },
     /// Narrows what a peer is sent, or widens it again.
     Narrow { key: PeerId, to: Narrowed },
+    /// Lets one of several nodes with a member's key in, by the first digits of its start.
+    Choose { key: PeerId, incarnation: String },
 }
 
 /// An invitation, without its secret.
@@ -118,16 +121,19 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
         }
         PeerCommand::Adopt { sponsor } => adopt(draft, sponsor).map(Done::Member),
         PeerCommand::Narrow { key, to } => narrow(draft, key, to).map(Done::Member),
+        PeerCommand::Choose { key, incarnation } => clones::choose(draft, key, &incarnation),
     }
 }
 
 /// Keeps a replicated fact; in force with the next [`put_in_force`].
 pub(crate) fn keep_fact(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
+    // An own fact that comes back after it was lost: the key joined here, if nobody else took it in.
+    let returned = author == draft.core.id.origin();
     let fact = Fact {
         author,
         seq,
         first: seq,
-        here: false,
+        here: returned && !draft.ledger.roster.is_known(&member.key),
         member,
     };
     keep(draft, fact);
@@ -136,8 +142,9 @@ pub(crate) fn keep_fact(draft: &mut Draft<'_>, member: Member, author: [u8; 8], 
 /// Puts the facts that were kept in force. Where one cuts short what this node has admitted already
 /// and may decide about, the node signs how far it had come, so that nothing built on it is lost.
 pub(crate) fn put_in_force(draft: &mut Draft<'_>) {
+    let whole = draft.ledger.recovery.is_empty();
     for member in settle(draft) {
-        if cut_short(draft, &member) && draft.ledger.roster.decides_about(&member.key) {
+        if whole && cut_short(draft, &member) && draft.ledger.roster.decides_about(&member.key) {
             let ends = ends_here(draft, &member.key);
             sign(draft, Member { ends, ..member }, false);
         }

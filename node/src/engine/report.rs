@@ -17,7 +17,6 @@ use super::between::Between;
 use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
 use super::links::{Link, Proof, shown};
-use super::overview;
 use super::roster::{Member, PINNED, REJECTED};
 use super::rows::Counts;
 use super::scope;
@@ -26,6 +25,7 @@ use super::view::{
     Freshness, MemberState, OverviewView, PeerView, ProofView, ScrubView, StatusView, StopView,
     TerritoryView, TotalsView,
 };
+use super::{clones, overview, recovery};
 
 /// The merged view (a district's: its own territory alone).
 pub(crate) fn overview(core: &Core) -> OverviewView {
@@ -66,7 +66,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         role: config.node.role,
         name: config.node.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        incarnation: HEXLOWER.encode(&core.incarnation),
+        incarnation: HEXLOWER.encode(&core.incarnation()),
         lineage: HEXLOWER.encode(&core.lineage),
         listen: bound.0,
         http: bound.1,
@@ -79,6 +79,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         disk_bytes: stats.map_or(0, |stats| stats.disk_bytes),
         store_problem: store_problem(core),
         scrub: scrub(core, &ledger),
+        writes_problem: writes_problem(core, &ledger).map(|(_, problem)| problem),
         stopped: stops_here(core, &ledger, |_| true),
         peers: peers(core),
     }
@@ -115,6 +116,12 @@ pub(crate) fn store_problem(core: &Core) -> Option<String> {
         Condition::Healthy => None,
         Condition::Degraded { reason } | Condition::Poisoned { reason } => Some(reason),
     }
+}
+
+/// Why nothing is written for now although the store could: a stable code and one sentence.
+pub(crate) fn writes_problem(core: &Core, ledger: &Ledger) -> Option<(&'static str, String)> {
+    let rolled_back = recovery::problem(core, ledger).map(|problem| ("rolled_back", problem));
+    rolled_back.or_else(|| clones::problem(ledger).map(|problem| ("cloned", problem)))
 }
 
 /// The logs that stopped or wait here, among those that count.
@@ -186,6 +193,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         proof: link.proof.map(proof),
         repaired: link.repaired as u64,
         problem: membership_problem(member)
+            .or_else(|| core.clones.of(&member.key).problem())
             .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),
         stopped,

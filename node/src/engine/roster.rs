@@ -297,6 +297,11 @@ impl Roster {
         self.facts.get(key)?.get(&author)
     }
 
+    /// Whether anybody said anything of a key.
+    pub(crate) fn is_known(&self, key: &PeerId) -> bool {
+        self.facts.contains_key(key)
+    }
+
     /// Whether a member and this node are peers: one joined at the other.
     pub(crate) fn is_peer(&self, key: &PeerId) -> bool {
         let facts = self.facts.get(key).into_iter().flatten();

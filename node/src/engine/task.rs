@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
-use raccordo_transport::{Cursor, LogId, PeerId};
+use raccordo_transport::{Cursor, LogId, PeerId, Rollback, SignedEntry};
 use tokio::sync::oneshot;
 
 #[cfg(feature = "testing")]
@@ -29,7 +29,10 @@ use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
-use super::{equivocation, import, ingest, local, peers, quarantine, tokens, tombstone};
+use super::{
+    clones, equivocation, import, ingest, local, peers, quarantine, recovery, report, tokens,
+    tombstone,
+};
 
 /// Most jobs that one commit takes together.
 const JOBS_MAX: usize = 256;
@@ -79,11 +82,31 @@ pub(crate) enum Signal {
     Job(Box<Job>),
     /// The inbox has entries.
     Entries,
+    /// A peer holds more of an own log than there is, or something else.
+    RolledBack {
+        peer: PeerId,
+        rollback: Rollback,
+    },
+    /// Entries of an own log came back.
+    Returned(Returned),
+    /// A peer keeps this node out as a copy of another, or lets it in.
+    KeptOut {
+        peer: PeerId,
+        is: bool,
+    },
     /// A peer's word about an entry may prove that its author contradicts itself.
     Evidence(Evidence),
     /// A peer's acknowledgement or contact is worth keeping.
     Note(Note),
     Stop,
+}
+
+/// Entries of an own log that a peer gave back.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) entries: Vec<SignedEntry>,
+    /// Where those go that are not here.
+    pub(crate) reply: oneshot::Sender<Vec<SignedEntry>>,
 }
 
 /// A command and who waits for it.
@@ -105,14 +128,19 @@ pub(crate) enum Note {
         peer: PeerId,
         at_ms: i64,
     },
+    /// The starts of a member's node moved.
+    Starts {
+        peer: PeerId,
+    },
 }
 
 impl Note {
     /// Whom it is about, and which log if it is an acknowledgement.
-    fn subject(&self) -> (PeerId, Option<LogId>) {
+    fn subject(&self) -> (PeerId, Option<LogId>, bool) {
         match self {
-            Self::Acknowledged { peer, cursor, .. } => (*peer, Some(cursor.log)),
-            Self::Contact { peer, .. } => (*peer, None),
+            Self::Acknowledged { peer, cursor, .. } => (*peer, Some(cursor.log), false),
+            Self::Contact { peer, .. } => (*peer, None, false),
+            Self::Starts { peer } => (*peer, None, true),
         }
     }
 }
@@ -144,7 +172,7 @@ pub(crate) struct Writer {
     core: Arc<Core>,
     inbox: Arc<Inbox>,
     jobs: Vec<Job>,
-    notes: BTreeMap<(PeerId, Option<LogId>), Note>,
+    notes: BTreeMap<(PeerId, Option<LogId>, bool), Note>,
     notes_since: u64,
     entries: bool,
     evidence: Vec<Evidence>,
@@ -185,6 +213,12 @@ impl Writer {
                 Signal::Entries => self.entries = true,
                 Signal::Note(note) => self.note(note),
                 Signal::Evidence(evidence) => self.evidence.push(evidence),
+                // At once, so that no job behind it is done any more.
+                Signal::RolledBack { peer, rollback } => {
+                    recovery::begin(&self.core, peer, &rollback);
+                }
+                Signal::Returned(returned) => self.take_back(returned),
+                Signal::KeptOut { peer, is } => clones::kept_out(&self.core, peer, is),
                 Signal::Stop => return false,
             }
             next = if self.jobs.len() < JOBS_MAX {
@@ -203,6 +237,7 @@ impl Writer {
         }
         self.commit_entries();
         self.judge_evidence();
+        recovery::finish_if_complete(&self.core);
         self.commit_notes(last);
     }
 
@@ -276,7 +311,10 @@ impl Writer {
             let mut draft = Draft::new(core);
             let outcomes: Vec<_> = commands
                 .into_iter()
-                .map(|command| execute(&mut draft, command))
+                .map(|command| {
+                    may_write(core, &draft, &command)?;
+                    execute(&mut draft, command)
+                })
                 .collect();
             commit::notes(&mut draft, notes.values());
             (commit::commit(draft), outcomes)
@@ -347,6 +385,24 @@ impl Writer {
         ingest::absorb(&self.core, &self.inbox, taken);
     }
 
+    /// Sorts out what of an own log came back: what is not here goes the way of others' entries.
+    fn take_back(&self, Returned { entries, reply }: Returned) {
+        let log = entries.first().map(|entry| entry.header.log());
+        let new = recovery::compare(&self.core, entries).unwrap_or_else(|failed| {
+            tracing::error!(error = %commit::chain(&failed), "entries that came back could not be compared");
+            Vec::new()
+        });
+        if let Some(log) = log {
+            let end = self.core.ledger().end(log).seq;
+            if new.first().is_some_and(|first| first.header.seq == end + 1) {
+                self.inbox.drop_log(log, end);
+            }
+        }
+        if reply.send(new).is_err() {
+            tracing::debug!("the link that gave entries back has ended");
+        }
+    }
+
     fn judge_evidence(&mut self) {
         for evidence in std::mem::take(&mut self.evidence) {
             equivocation::judge(&self.core, &self.inbox, &evidence);
@@ -369,6 +425,24 @@ impl Writer {
         if let Err(NotStored { reason }) = commit::commit(draft) {
             tracing::warn!(reason, "acknowledgements were not kept; peers repeat them");
         }
+    }
+}
+
+/// Whether a command may write now: what goes into an own log may not while its end is being
+/// fetched back, or while another node writes it.
+fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), CommandFailed> {
+    let own = match command {
+        Command::Peer(PeerCommand::Choose { .. }) => false,
+        Command::Create { .. }
+        | Command::Patch { .. }
+        | Command::Import(_)
+        | Command::Peer(_)
+        | Command::Erase { .. } => true,
+        Command::Token(_) | Command::Quarantine(_) | Command::Repair(_) => false,
+    };
+    match report::writes_problem(core, &draft.ledger) {
+        Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use raccordo_transport::{EntryHeader, EntryKind, LogId, PeerId, SignedEntry, Sig
 use crate::store::Table;
 
 use super::admission::NotAdmitted;
+use super::between::Between;
 use super::commit;
 use super::core::{Core, NODE_DOCUMENT, ReadFailed};
 use super::draft::Draft;
@@ -179,10 +180,37 @@ pub(crate) fn put(
     Ok(())
 }
 
+/// The tombstone of a document stands elsewhere in its log now.
+pub(crate) fn renumber(
+    draft: &mut Draft<'_>,
+    id: DocumentId,
+    log: LogId,
+    former: u64,
+    seq: u64,
+) -> Result<(), ReadFailed> {
+    let Some(row) = draft.get(Table::Tombstones, id.as_bytes())? else {
+        return Ok(());
+    };
+    let row = TombstoneRow::decode(&row)?;
+    if (row.log, row.seq) == (log, former) {
+        let row = TombstoneRow { seq, ..row };
+        draft
+            .batch
+            .put(Table::Tombstones, *id.as_bytes(), row.encode());
+    }
+    Ok(())
+}
+
 /// Records an entry whose body is not kept: its header stands, it is never applied.
 pub(crate) fn record_without_body(draft: &mut Draft<'_>, entry: &SignedEntry, why: Missing) {
     let header = &entry.header;
-    draft.record_entry(&entry.signed_header(), &BodyPlace::Erased);
+    // Only a change may travel without its body; a fact that is not put in force says nothing.
+    let place = match (header.kind, &entry.body) {
+        (EntryKind::Tombstone, Some(body)) => BodyPlace::Here(sealed(draft.core, header, body)),
+        (EntryKind::Roster | EntryKind::Policy, Some(body)) => BodyPlace::Here(body.clone()),
+        _ => BodyPlace::Erased,
+    };
+    draft.record_entry(&entry.signed_header(), &place);
     let id = DocumentId::from_bytes(header.document);
     if header.kind != EntryKind::Change || draft.ledger.erased.contains(&id) {
         return;
@@ -296,9 +324,9 @@ pub(crate) fn receipts(core: &Core) -> Result<Vec<ErasureView>, ReadFailed> {
             continue;
         };
         let row = TombstoneRow::decode(&row)?;
-        let offered = peers
-            .iter()
-            .filter(|peer| peer.key.origin() != row.log.origin);
+        let offered = peers.iter().filter(|peer| {
+            Between::of(core, &ledger, &peer.key).is_some_and(|between| between.offers(row.log))
+        });
         let receipts: Result<Vec<_>, ReadFailed> =
             offered.map(|peer| receipt(core, &row, peer)).collect();
         views.push(ErasureView {

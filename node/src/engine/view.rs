@@ -332,6 +332,8 @@ pub struct StatusView {
     pub store_problem: Option<String>,
     /// How stored documents fare.
     pub scrub: ScrubView,
+    /// Why nothing is written for now although the store could.
+    pub writes_problem: Option<String>,
     /// Logs of which nothing more is taken here.
     pub stopped: Vec<StopView>,
     /// Peers, by territory.
@@ -587,6 +589,14 @@ pub enum CommandFailed {
         kind: &'static str,
         /// Id or reference asked for.
         id: String,
+    },
+    /// Nothing is written for now.
+    #[error("{detail}")]
+    WritesClosed {
+        /// Stable code: `rolled_back`, `cloned`.
+        code: &'static str,
+        /// Why, and what opens them.
+        detail: String,
     },
     /// The record was erased.
     #[error("the {} {} was erased on {}", .0.kind, .0.id, .0.at)]

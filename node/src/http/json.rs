@@ -102,6 +102,7 @@ pub(crate) fn status(view: &StatusView) -> Value {
             "lineage": view.lineage,
             "listen": view.listen,
             "http": view.http,
+            "writes_problem": view.writes_problem,
         },
         "store": {
             "engine": view.engine,

@@ -112,6 +112,9 @@ impl From<CommandFailed> for ApiError {
         match failed {
             CommandFailed::Rejected(rejected) => rejected.into(),
             CommandFailed::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", said),
+            CommandFailed::WritesClosed { code, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, said)
+            }
             CommandFailed::Erased(erased) => Self::new(StatusCode::GONE, "erased", said)
                 .member("erased_at", json!(erased.at.to_string())),
             CommandFailed::Damaged { .. } => {

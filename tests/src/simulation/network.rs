@@ -258,6 +258,8 @@ impl World {
 
     fn report(&mut self, id: u64, side: usize, report: Report) {
         let event = match report {
+            // Only an endpoint probes; connections are made without one here.
+            Report::Answered(_) => return,
             Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
             Report::Regarded(standing) => LinkEvent::Regarded { standing },
             Report::Announced(heads) => LinkEvent::Announced { heads },

@@ -1,18 +1,15 @@
-//! Members that sign what must not be, and stores that come from an old copy.
+//! Members that sign what must not be.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use raccordo_tests::chance::Chance;
 use raccordo_tests::eventually::{eventually, seen};
-use raccordo_tests::federation::{Federation, upstream};
+use raccordo_tests::federation::Federation;
 use raccordo_tests::forger::Forger;
-use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
 use raccordo_tests::stranger::{Stranger, seed_of};
 use raccordo_tests::workload::{project, some_day};
 use raccordo_transport::{EntryKind, PeerId, SignedEntry};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::PROGRAM;
 
@@ -171,84 +168,4 @@ async fn half_a_command_is_never_shown() {
         tokio::select! { part = looked => part, ended = offering => unreachable!("{ended:?}") };
     assert_eq!(part["projects"]["total"], 0, "{part}");
     assert_eq!(part["seq"], 0, "{part}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("writable");
-    let mode = fs::metadata(from).expect("a folder").permissions();
-    fs::set_permissions(to, mode).expect("writable");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_from_an_old_copy_is_noticed_and_destroys_nothing_at_the_coordination() {
-    let mut federation = Federation::joined(PROGRAM, 1, &[]).await;
-    let http = federation.districts[0].node.http();
-    let created = http.post("/api/v1/projects", &fields()).await.expect(201);
-    let path = created
-        .header("location")
-        .expect("a created record has a place")
-        .to_owned();
-    districts_and_coordination_come_to_hold_the_same(&federation).await;
-    let (data, old) = (
-        federation.districts[0].node.data.clone(),
-        federation.lab.path("old"),
-    );
-    federation.districts[0].node.stop().await;
-    copy(&data, &old);
-    federation.districts[0].node.start().await;
-    for value in [51, 52, 53] {
-        let edit = json!([{"op": "replace", "path": "/plans/work/employability", "value": value}]);
-        http.patch(&path, None, &edit).await.expect(200).etag();
-    }
-    districts_and_coordination_come_to_hold_the_same(&federation).await;
-    let before = federation.coordination.local().read(&path).await;
-    assert_eq!(before["plans"]["work"]["employability"], 53);
-
-    federation.districts[0].node.stop().await;
-    fs::remove_dir_all(&data).expect("writable");
-    fs::rename(&old, &data).expect("writable");
-    federation.districts[0].node.start().await;
-    eventually(
-        "both ends say that the store is older than what the coordination holds",
-        async || {
-            let link = upstream(
-                &federation.districts[0]
-                    .node
-                    .local()
-                    .look("/api/v1/status")
-                    .await?,
-            );
-            let peer = federation.peer(0).await;
-            let told = link["problem"]
-                .as_str()
-                .is_some_and(|problem| problem.contains("older"));
-            seen(
-                told && link["state"] == "quarantined" && peer["problem"].is_string(),
-                || format!("{link}, {peer}"),
-            )
-        },
-    )
-    .await;
-    let edit = json!([{"op": "replace", "path": "/plans/work/employability", "value": 99}]);
-    let written = http.patch(&path, None, &edit).await;
-    if written.status == 200 {
-        assert_ne!(
-            written.json()["_meta"]["delivery"]["state"],
-            "delivered",
-            "{written}"
-        );
-    }
-    assert_eq!(
-        federation.coordination.local().read(&path).await["_meta"]["etag"],
-        before["_meta"]["etag"]
-    );
 }

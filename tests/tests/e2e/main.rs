@@ -4,6 +4,7 @@
 //! `raccordo_tests::eventually`, and each has its own folder and ports.
 
 mod bad_input;
+mod clone;
 mod configuration;
 mod conflict;
 mod crash;
@@ -11,6 +12,7 @@ mod crowd;
 mod demo;
 mod devices;
 mod disk;
+mod erasure;
 mod events;
 mod export;
 mod hostile;
@@ -19,10 +21,12 @@ mod invitation;
 mod levels;
 mod network;
 mod partition;
+mod quarantine;
 mod reading;
 mod relay;
 mod restart;
 mod revocation;
+mod rollback;
 mod two_nodes;
 
 /// The program under test.

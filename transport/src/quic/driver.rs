@@ -8,16 +8,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{ConnectionError, VarInt};
+use quinn::{Connection, ConnectionError, SendStream, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::delivery::{self, Work};
-use super::registry::{Live, Seat};
+use super::registry::Seat;
 use super::repair::RepairWork;
 use super::streams::{
-    FrameReader, FrameWriter, Lane, LaneWriter, PeerStreams, STREAMS_MAX, StreamEnded,
+    Counters, FrameReader, FrameWriter, Lane, LaneWriter, PeerStreams, STREAMS_MAX, StreamEnded,
 };
 use crate::entry::SignedEntry;
 use crate::host::{Host, HostFailed};
@@ -26,8 +26,8 @@ use crate::link::{CloseReason, LinkEvent, Versions};
 use crate::log::LogId;
 use crate::session::{HELLO_DEADLINE_MS, Input, Opening, Output, RepairInput, Report, Session};
 use crate::wire::data::{DATA_BODIES_BYTES, DATA_ENTRIES_MAX};
-use crate::wire::decode_refusal;
-use crate::wire::frame::CONTROL_FRAME_BYTES_MAX;
+use crate::wire::frame::{CONTROL_FRAME_BYTES_MAX, Frame};
+use crate::wire::{Message, decode_refusal};
 
 /// TLS alert `no_application_protocol`.
 const ALERT_NO_PROTOCOL: u64 = 120;
@@ -41,19 +41,77 @@ pub(super) struct Link {
     pub(super) seat: Seat,
     pub(super) own: PeerId,
     pub(super) peer: AuthenticatedPeer,
-    pub(super) outgoing: bool,
+    /// What the peer opened the connection with; none if this side dialled.
+    pub(super) greeting: Option<Greeting>,
     pub(super) versions: Versions,
 }
 
+/// The first frame of a peer that dialled, and the streams that it came on.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    send: SendStream,
+    control: FrameReader,
+    frame: Frame,
+    counters: Counters,
+}
+
+/// How long a peer that dialled has to say its hello.
+const GREETING_MAX: Duration = Duration::from_millis(HELLO_DEADLINE_MS);
+
+impl Greeting {
+    /// Waits for what a peer that dialled says first.
+    pub(super) async fn of(
+        connection: &Connection,
+        versions: Versions,
+    ) -> Result<Self, CloseReason> {
+        let counters = Counters::default();
+        let said = async {
+            let (send, receive) = connection
+                .accept_bi()
+                .await
+                .map_err(StreamEnded::Connection)?;
+            let mut control = FrameReader::new(receive, "control", CONTROL_FRAME_BYTES_MAX);
+            let frame = control.next(&counters).await?;
+            Ok((send, control, frame))
+        };
+        match timeout(GREETING_MAX, said).await {
+            Ok(Ok((send, control, frame))) => Ok(Self {
+                send,
+                control,
+                frame,
+                counters,
+            }),
+            Ok(Err(ended)) => Err(reason_of_end(connection, &ended, versions).await),
+            Err(_) => Err(CloseReason::Unreachable {
+                detail: format!("no hello within {HELLO_DEADLINE_MS} ms"),
+            }),
+        }
+    }
+
+    /// The bytes counted so far.
+    pub(super) fn take_counters(&mut self) -> Counters {
+        std::mem::take(&mut self.counters)
+    }
+
+    /// The start that the peer names; none if that cannot be read.
+    pub(super) fn incarnation(&self) -> Option<[u8; 8]> {
+        match Message::parse(self.frame.kind, &self.frame.body) {
+            Ok(Some(Message::Hello(hello))) => Some(hello.remote.incarnation),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the session to its end, tells the host, and says why it ended.
-pub(super) async fn run(link: Link, host: Arc<dyn Host>) -> CloseReason {
+pub(super) async fn run(mut link: Link, host: Arc<dyn Host>) -> CloseReason {
     let live = link.seat.live.clone();
     let peer = link.peer.id();
-    let reason = match talk(&link, &host).await {
+    let greeting = link.greeting.take();
+    let reason = match talk(&link, greeting, &host).await {
         Ok(reason) => reason,
         Err(ended) => match live.closing() {
             Some(reason) => reason,
-            None => reason_of_end(&live, &ended, link.versions).await,
+            None => reason_of_end(&live.connection, &ended, link.versions).await,
         },
     };
     live.close(reason.clone());
@@ -98,7 +156,11 @@ fn reason_of_code(code: u64, detail: &str, ours: Versions) -> CloseReason {
 /// How long after a stream's end the connection's own end, which tells why, is awaited.
 const EXPLANATION_MAX: Duration = Duration::from_secs(1);
 
-async fn reason_of_end(live: &Live, ended: &StreamEnded, ours: Versions) -> CloseReason {
+async fn reason_of_end(
+    connection: &Connection,
+    ended: &StreamEnded,
+    ours: Versions,
+) -> CloseReason {
     let broken = || CloseReason::Protocol {
         detail: ended.to_string(),
     };
@@ -106,29 +168,28 @@ async fn reason_of_end(live: &Live, ended: &StreamEnded, ours: Versions) -> Clos
         StreamEnded::Connection(lost) => reason_of_loss(lost, ours),
         StreamEnded::Malformed(_) => broken(),
         // A peer that closes ends its streams first: its reason is on its way.
-        StreamEnded::Ended(_) => match timeout(EXPLANATION_MAX, live.connection.closed()).await {
+        StreamEnded::Ended(_) => match timeout(EXPLANATION_MAX, connection.closed()).await {
             Ok(lost) => reason_of_loss(&lost, ours),
             Err(_) => broken(),
         },
     }
 }
 
-async fn talk(link: &Link, host: &Arc<dyn Host>) -> Result<CloseReason, StreamEnded> {
-    let connection = &link.seat.live.connection;
-    let streams = if link.outgoing {
-        connection.open_bi().await
-    } else {
-        let deadline = Duration::from_millis(HELLO_DEADLINE_MS);
-        match timeout(deadline, connection.accept_bi()).await {
-            Ok(accepted) => accepted,
-            Err(_) => {
-                return Ok(CloseReason::Unreachable {
-                    detail: format!("no hello within {HELLO_DEADLINE_MS} ms"),
-                });
-            }
+async fn talk(
+    link: &Link,
+    greeting: Option<Greeting>,
+    host: &Arc<dyn Host>,
+) -> Result<CloseReason, StreamEnded> {
+    let outgoing = greeting.is_none();
+    let (send, control_in, first) = match greeting {
+        Some(greeting) => (greeting.send, greeting.control, Some(greeting.frame)),
+        None => {
+            let streams = link.seat.live.connection.open_bi().await;
+            let (send, receive) = streams.map_err(StreamEnded::Connection)?;
+            let control = FrameReader::new(receive, "control", CONTROL_FRAME_BYTES_MAX);
+            (send, control, None)
         }
     };
-    let (send, receive) = streams.map_err(StreamEnded::Connection)?;
     // Acknowledgements go before entries; a stream just opened takes a priority.
     send.set_priority(1).unwrap_or_default();
     let (work, works) = mpsc::channel(WORKS_MAX);
@@ -139,7 +200,8 @@ async fn talk(link: &Link, host: &Arc<dyn Host>) -> Result<CloseReason, StreamEn
         host,
         started: Instant::now(),
         ticks: host.ticks(),
-        control_in: FrameReader::new(receive, "control", CONTROL_FRAME_BYTES_MAX),
+        outgoing,
+        control_in,
         control_out: FrameWriter::new(send, "control"),
         streams_in: PeerStreams::default(),
         data_out: LaneWriter::new(Lane::Data),
@@ -150,7 +212,7 @@ async fn talk(link: &Link, host: &Arc<dyn Host>) -> Result<CloseReason, StreamEn
         repair: RepairWork::start(host, link.peer.id()),
         wake: None,
     };
-    let result = pump.run().await;
+    let result = pump.run(first).await;
     worker.abort();
     result
 }
@@ -160,6 +222,7 @@ const WORKS_MAX: usize = 16;
 
 struct Pump<'a> {
     link: &'a Link,
+    outgoing: bool,
     host: &'a Arc<dyn Host>,
     started: Instant,
     ticks: watch::Receiver<u64>,
@@ -176,13 +239,13 @@ struct Pump<'a> {
 }
 
 impl Pump<'_> {
-    async fn run(&mut self) -> Result<CloseReason, StreamEnded> {
+    async fn run(&mut self, mut first: Option<Frame>) -> Result<CloseReason, StreamEnded> {
         let peer = self.link.peer.id();
         self.ticks.mark_unchanged();
         let opening = Opening {
             own: self.link.own,
             peer: self.link.peer,
-            dialled: self.link.outgoing,
+            dialled: self.outgoing,
             versions: self.link.versions,
             local: self.host.local_hello(),
             standing: self.host.standing(&peer),
@@ -198,9 +261,13 @@ impl Pump<'_> {
                     return Ok(reason);
                 }
             }
-            let input = self
-                .next_input(session.wants_data(), session.wants_backfill())
-                .await?;
+            let input = match first.take() {
+                Some(frame) => Some(Input::Control(frame)),
+                None => {
+                    self.next_input(session.wants_data(), session.wants_backfill())
+                        .await?
+                }
+            };
             if let Some(input) = input {
                 session.step(self.now_ms(), input, &mut outputs);
             }
@@ -255,6 +322,7 @@ impl Pump<'_> {
                 let clock_ms = self.host.local_hello().clock_ms;
                 Ok(Some(Input::Deadline { clock_ms }))
             }
+            number = live.probed() => Ok(Some(Input::Probe(number))),
             lost = connection.closed() => Err(StreamEnded::Connection(lost)),
         }
     }
@@ -283,11 +351,18 @@ impl Pump<'_> {
             Output::ReadParcels { ids, last } => self.repair.read_parcels(ids, last),
             Output::SendBackfill(frame) => self.backfill_out.push(frame),
             Output::Install(parcels) => return self.repair.install(parcels),
-            Output::Connected(remote) => self.tell(LinkEvent::Connected {
-                remote: *remote,
-                address: self.link.seat.live.connection.remote_address(),
-                outgoing: self.link.outgoing,
-            }),
+            Output::Connected(remote) => {
+                let live = &self.link.seat.live;
+                live.name(remote.incarnation);
+                if let Some(reason) = self.host.turns_away(&self.link.peer.id(), &remote) {
+                    return Some(reason);
+                }
+                self.tell(LinkEvent::Connected {
+                    remote: *remote,
+                    address: live.connection.remote_address(),
+                    outgoing: self.outgoing,
+                });
+            }
             Output::Report(report) => self.report(report),
             Output::WakeAt { deadline_ms, why } => {
                 tracing::trace!(deadline_ms, ?why, "deadline set");
@@ -301,6 +376,7 @@ impl Pump<'_> {
 
     fn report(&self, report: Report) {
         self.tell(match report {
+            Report::Answered(number) => return self.link.seat.live.answered(number),
             Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
             Report::Regarded(standing) => LinkEvent::Regarded { standing },
             Report::Announced(heads) => LinkEvent::Announced { heads },

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quinn::{EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt};
 use tokio::time::{Instant, timeout};
 
-use super::driver::{self, Link, reason_of_loss};
+use super::driver::{self, Greeting, Link, reason_of_loss};
 use super::join::{self, Introduction, JoinFailed};
 use super::pressure::{Decision, HANDSHAKES_MAX, Pressure};
 use super::registry::Registry;
@@ -19,7 +19,7 @@ use super::streams::STREAMS_MAX;
 use super::tls::{ALPN_JOIN, ALPN_VERSIONS, Admit, Identity, SERVER_NAME, authenticated};
 use crate::host::{Host, JoinAccepted, Pins};
 use crate::identity::{AuthenticatedPeer, NodeKey, PeerId};
-use crate::link::{CloseReason, LinkStatistics, Versions};
+use crate::link::{CloseReason, LinkEvent, LinkStatistics, Versions};
 use crate::wire::{encode_refusal, refusal_code};
 
 /// A handshake that takes longer is dropped.
@@ -296,7 +296,22 @@ impl Endpoint {
         outgoing: bool,
         host: Arc<dyn Host>,
     ) -> CloseReason {
-        let (seat, older) = self.registry.enter(peer.id(), connection);
+        let mut greeting = if outgoing {
+            None
+        } else {
+            match self.greeted(&connection, &peer, &host).await {
+                Ok(greeting) => Some(greeting),
+                Err(reason) => {
+                    let code = VarInt::from_u32(u32::from(refusal_code(&reason)));
+                    connection.close(code, &encode_refusal(&reason));
+                    return reason;
+                }
+            }
+        };
+        // What came so far counts as the link's.
+        let counters = greeting.as_mut().map(Greeting::take_counters);
+        let counters = counters.unwrap_or_default();
+        let (seat, older) = self.registry.enter(peer.id(), connection, counters);
         if let Some(older) = older {
             // The host is to hear the end of the older link before the newer one begins.
             timeout(REPLACED_DEADLINE, older.ended())
@@ -307,10 +322,36 @@ impl Endpoint {
             seat,
             own: self.own,
             peer,
-            outgoing,
+            greeting,
             versions: self.versions,
         };
         driver::run(link, host).await
+    }
+
+    /// What a peer that dialled says first; the link that it has already goes on meanwhile. Where that
+    /// one still answers and is of another start, two nodes use one key, and the later one is sent away.
+    async fn greeted(
+        &self,
+        connection: &quinn::Connection,
+        peer: &AuthenticatedPeer,
+        host: &Arc<dyn Host>,
+    ) -> Result<Greeting, CloseReason> {
+        let waiting = self.registry.await_greeting(peer.id());
+        let _waiting = waiting.ok_or(CloseReason::Replaced)?;
+        let greeting = Greeting::of(connection, self.versions).await?;
+        let (Some(incarnation), Some(older)) =
+            (greeting.incarnation(), self.registry.find(&peer.id()))
+        else {
+            return Ok(greeting);
+        };
+        let other = older
+            .incarnation()
+            .is_some_and(|known| known != incarnation);
+        if other && older.answers().await {
+            host.event(&peer.id(), LinkEvent::Cloned { incarnation });
+            return Err(CloseReason::Cloned);
+        }
+        Ok(greeting)
     }
 }
 

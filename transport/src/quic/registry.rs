@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quinn::{Connection, VarInt};
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use super::streams::Counters;
 use crate::identity::PeerId;
@@ -21,7 +23,22 @@ pub(super) struct Live {
     pub(super) verify: Notify,
     closing: Mutex<Option<CloseReason>>,
     ended: watch::Sender<bool>,
+    /// The start that the peer named in its hello.
+    incarnation: Mutex<Option<[u8; 8]>>,
+    /// The probes asked for and those answered, by number.
+    probes: watch::Sender<Probes>,
 }
+
+/// Whether a peer still answers: numbers of probes, from 1.
+#[derive(Debug, Default, Clone, Copy)]
+struct Probes {
+    asked: u64,
+    sent: u64,
+    answered: u64,
+}
+
+/// How long a peer has to answer a probe.
+const PROBE_MAX: Duration = Duration::from_secs(3);
 
 impl Live {
     /// Closes the link and tells the peer; the first reason stays.
@@ -37,6 +54,48 @@ impl Live {
     /// The reason given to [`Live::close`], if it was called.
     pub(super) fn closing(&self) -> Option<CloseReason> {
         locked(&self.closing).clone()
+    }
+
+    /// Notes the start that the peer named.
+    pub(super) fn name(&self, incarnation: [u8; 8]) {
+        *locked(&self.incarnation) = Some(incarnation);
+    }
+
+    /// The start that the peer named, once it did.
+    pub(super) fn incarnation(&self) -> Option<[u8; 8]> {
+        *locked(&self.incarnation)
+    }
+
+    /// Resolves when somebody wants to know whether the peer answers, with the probe's number.
+    pub(super) async fn probed(&self) -> u64 {
+        let mut probes = self.probes.subscribe();
+        let due = probes.wait_for(|probes| probes.asked > probes.sent).await;
+        // The sender lives in `self`: the wait cannot fail.
+        let number = due.map_or(0, |probes| probes.asked);
+        self.probes.send_modify(|probes| probes.sent = number);
+        number
+    }
+
+    /// The peer answered the probe of that number.
+    pub(super) fn answered(&self, number: u64) {
+        self.probes
+            .send_modify(|probes| probes.answered = probes.answered.max(number.min(probes.sent)));
+    }
+
+    /// Whether the peer answers what it is asked now. What it sent before and is still on its way
+    /// is no answer.
+    pub(super) async fn answers(&self) -> bool {
+        let mut number = 0;
+        self.probes.send_modify(|probes| {
+            probes.asked = probes.asked.saturating_add(1);
+            number = probes.asked;
+        });
+        let mut probes = self.probes.subscribe();
+        let answered = probes.wait_for(|probes| probes.answered >= number);
+        tokio::select! {
+            in_time = timeout(PROBE_MAX, answered) => in_time.is_ok(),
+            () = self.ended() => false,
+        }
     }
 
     /// Resolves when the link's last event was told.
@@ -66,6 +125,28 @@ impl Live {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     live: Mutex<BTreeMap<PeerId, Arc<Live>>>,
+    /// Connections whose hello is awaited.
+    waiting: Mutex<BTreeMap<PeerId, usize>>,
+}
+
+/// Most connections of one key whose hello may be awaited at a time.
+const WAITING_MAX: usize = 4;
+
+/// A connection whose hello is awaited.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    registry: Arc<Registry>,
+    peer: PeerId,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = locked(&self.registry.waiting);
+        let count = waiting.remove(&self.peer).unwrap_or(0);
+        if count > 1 {
+            waiting.insert(self.peer, count - 1);
+        }
+    }
 }
 
 impl Registry {
@@ -74,13 +155,16 @@ impl Registry {
         self: &Arc<Self>,
         peer: PeerId,
         connection: Connection,
+        counters: Counters,
     ) -> (Seat, Option<Arc<Live>>) {
         let live = Arc::new(Live {
             connection,
-            counters: Counters::default(),
+            counters,
             verify: Notify::new(),
             closing: Mutex::new(None),
             ended: watch::Sender::new(false),
+            incarnation: Mutex::new(None),
+            probes: watch::Sender::default(),
         });
         let older = locked(&self.live).insert(peer, live.clone());
         if let Some(older) = &older {
@@ -92,6 +176,20 @@ impl Registry {
             live,
         };
         (seat, older)
+    }
+
+    /// Notes a connection whose hello is awaited; none if there are too many of that key.
+    pub(super) fn await_greeting(self: &Arc<Self>, peer: PeerId) -> Option<Waiting> {
+        let mut waiting = locked(&self.waiting);
+        let count = waiting.entry(peer).or_default();
+        if *count >= WAITING_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Waiting {
+            registry: self.clone(),
+            peer,
+        })
     }
 
     pub(super) fn find(&self, peer: &PeerId) -> Option<Arc<Live>> {

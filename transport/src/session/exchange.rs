@@ -58,6 +58,8 @@ pub enum Input {
     Backfill(Frame),
     /// Something that a repair waits for is done.
     Repair(RepairInput),
+    /// This side wants to know whether the peer still answers: it is asked, with this number.
+    Probe(u64),
     /// The deadline asked for has come.
     Deadline {
         /// Wall clock now, unix milliseconds.
@@ -207,6 +209,8 @@ pub enum Report {
         /// How many documents.
         documents: usize,
     },
+    /// The peer answered the probe of that number.
+    Answered(u64),
     /// A ping went out: time to tell the counters.
     Pinged,
 }

@@ -151,6 +151,10 @@ impl Session {
             Input::Delivered(result) => {
                 self.tailing(|tailing, local| tailing.receiving.delivered(result, local, out))
             }
+            Input::Probe(number) => {
+                out.push(Output::SendControl(Message::Probe(number).encode().into()));
+                Ok(())
+            }
             Input::Deadline { clock_ms } => self.deadline(now_ms, clock_ms, out),
             Input::Backfill(frame) => self.backfill(now_ms, &frame, out),
             Input::Repair(input) => match &mut self.state {
@@ -200,6 +204,10 @@ impl Session {
                 self.tailing(|tailing, _| tailing.sending.cursors(&cursors, out))?;
                 self.announce(now_ms, out);
             }
+            Message::Probe(number) => {
+                out.push(Output::SendControl(Message::Answer(number).encode().into()));
+            }
+            Message::Answer(number) => out.push(Output::Report(Report::Answered(number))),
             about => self.tailing(|tailing, local| about_logs(tailing, about, local, out))?,
         }
         self.contact(now_ms, clock_ms, out);
@@ -547,7 +555,12 @@ fn about_logs(
             tailing.settle_again(ours, out);
         }
         // The session itself takes these.
-        Message::Hello(_) | Message::Standing { .. } | Message::Ping(_) | Message::Cursors(_) => {}
+        Message::Hello(_)
+        | Message::Standing { .. }
+        | Message::Ping(_)
+        | Message::Cursors(_)
+        | Message::Probe(_)
+        | Message::Answer(_) => {}
     }
     Ok(())
 }

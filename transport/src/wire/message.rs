@@ -76,6 +76,10 @@ pub enum Message {
     Evidence(Box<SignedHeader>),
     /// Logs that the receiver holds and the sender does not offer: all of them, each time.
     Withdrawn(Vec<LogId>),
+    /// To be answered at once with the same number.
+    Probe(u64),
+    /// The answer to the probe of that number.
+    Answer(u64),
 }
 
 /// A sign of life with what a clock's offset is computed from.
@@ -194,6 +198,8 @@ impl Message {
                 put_logs(&mut body, logs);
                 frame::encode(kind::WITHDRAWN, &body)
             }
+            Self::Probe(number) => frame::encode(kind::PROBE, &number.to_be_bytes()),
+            Self::Answer(number) => frame::encode(kind::ANSWER, &number.to_be_bytes()),
         }
     }
 
@@ -217,6 +223,8 @@ impl Message {
             kind::STOPPED => Self::Stopped(stopped(&mut reader)?),
             kind::EVIDENCE => Self::Evidence(Box::new(evidence(&mut reader)?)),
             kind::WITHDRAWN => Self::Withdrawn(logs(&mut reader)?),
+            kind::PROBE => Self::Probe(u64::from_be_bytes(reader.array("the number")?)),
+            kind::ANSWER => Self::Answer(u64::from_be_bytes(reader.array("the number")?)),
             other if other & kind::SKIPPABLE != 0 => return Ok(None),
             other => {
                 return Err(Malformed::Meaningless {

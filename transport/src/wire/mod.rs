@@ -55,6 +55,10 @@ pub mod kind {
     pub const RECON: u8 = 0x0c;
     /// Documents wanted whole.
     pub const WANT: u8 = 0x0d;
+    /// To be answered at once.
+    pub const PROBE: u8 = 0x0e;
+    /// The answer to a probe.
+    pub const ANSWER: u8 = 0x0f;
     /// Entries of one log.
     pub const DATA: u8 = 0x10;
     /// Documents whole, with the signed headers that prove them.

@@ -229,6 +229,10 @@ fn the_small_messages_have_these_bytes() {
             5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e
         "]],
     );
+    let probe = Message::Probe(258);
+    check(&survives(&probe), &expect!["080e0000000000000102"]);
+    let answer = Message::Answer(258);
+    check(&survives(&answer), &expect!["080f0000000000000102"]);
     let standing = Message::Standing {
         standing: Standing::Pending,
         positions: Told::default(),

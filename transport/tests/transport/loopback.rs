@@ -243,6 +243,26 @@ async fn the_newest_connection_of_a_key_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_node_with_the_same_key_is_sent_away_while_the_first_answers() {
+    let (district, coordination) = friends();
+    let link = district.dial(&coordination);
+    coordination.connected().await;
+    let copy = Node::new(1);
+    copy.change(|memory| memory.incarnation = [99; 8]);
+    copy.admit(&coordination, Standing::Approved);
+    assert_eq!(reason(copy.dial(&coordination)).await, CloseReason::Cloned);
+    let named = |event: &LinkEvent| {
+        let incarnation = [99; 8];
+        *event == LinkEvent::Cloned { incarnation }
+    };
+    coordination.heard("of the second node", named).await;
+    district.write(1);
+    district.acked(1).await;
+    assert!(!link.is_finished(), "the first goes on");
+    link.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_major_or_minor_version_is_named_on_both_sides() {
     let minor = Versions {
         major: 1,

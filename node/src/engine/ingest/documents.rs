@@ -17,6 +17,7 @@ use super::super::rows::DocumentRow;
 use super::super::scope;
 use super::super::tombstone;
 use super::body_of;
+use super::headers::author_of;
 use super::trial::Stop;
 use crate::store::seal::SealKey;
 
@@ -152,9 +153,9 @@ fn absorb_one(
     };
     let ledger = core.ledger();
     for (index, (_, entry)) in share.entries.iter().enumerate() {
-        let member = ledger.roster.of_origin(entry.header.origin);
+        let member = author_of(core, &ledger, entry.header.origin);
         let member = member.ok_or_else(|| refused(index, NotAdmitted::NoMember))?;
-        admission::home_fits(document.territory(), member)
+        admission::home_fits(document.territory(), &member)
             .map_err(|reason| refused(index, reason))?;
         if document.kind().code() != entry.header.document_kind {
             return Err(refused(

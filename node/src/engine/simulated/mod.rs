@@ -155,7 +155,7 @@ impl SimulatedNode {
 
     /// This start's incarnation.
     pub fn incarnation(&self) -> [u8; 8] {
-        self.engine.core.incarnation
+        self.engine.core.incarnation()
     }
 
     /// What sessions speak with.

@@ -20,7 +20,7 @@ fn rows(bench: &Bench, table: Table) -> usize {
 async fn an_erased_record_leaves_headers_and_its_tombstone_and_nothing_else() {
     let mut a = Author::new(1, "frosinone/a");
     a.create(1);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     let before = bench.core.ledger();
     let mut document = a.create(2);
@@ -61,7 +61,7 @@ async fn what_comes_too_late_for_an_erased_record_stands_in_the_chain_and_is_nev
     laptop.edit(&mut document, "/need_area", &json!("FAM"));
     laptop.create(2);
     office.erase(1);
-    let bench = Bench::coordination(&[&office, &laptop]).await;
+    let bench = Bench::coordination(&[&office, &laptop]);
     bench.take(&office).await;
     bench.take(&laptop).await;
     assert_eq!((bench.held(&office), bench.held(&laptop)), (2, 2));
@@ -74,7 +74,7 @@ async fn a_record_is_erased_by_its_own_territory_alone() {
     let (mut a, mut b) = (Author::new(1, "frosinone/a"), Author::new(2, "frosinone/b"));
     a.create(1);
     b.erase(1);
-    let bench = Bench::coordination(&[&a, &b]).await;
+    let bench = Bench::coordination(&[&a, &b]);
     // Nothing is known of the record yet: the tombstone waits, and is judged when it is.
     bench.take(&b).await;
     assert_eq!(bench.inbox.waiting().len(), 1);
@@ -92,7 +92,7 @@ async fn a_second_tombstone_changes_nothing() {
     office.create(1);
     office.erase(1);
     laptop.erase(1);
-    let bench = Bench::coordination(&[&office, &laptop]).await;
+    let bench = Bench::coordination(&[&office, &laptop]);
     bench.take(&office).await;
     let before = bench.core.ledger().counts.clone();
     bench.take(&laptop).await;
@@ -106,7 +106,7 @@ async fn a_restart_still_knows_what_was_erased() {
     let mut a = Author::new(1, "frosinone/a");
     a.create(1);
     a.erase(1);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     let ledger = node::read_ledger(&bench.core.store, bench.core.party()).unwrap();
     assert!(ledger.erased.contains(&DocumentId::from_bytes([1; 16])));

@@ -2,6 +2,7 @@
 
 mod erasure;
 mod quarantine;
+mod recovery;
 mod repair;
 mod waiting;
 
@@ -34,7 +35,7 @@ struct Bench {
 
 impl Bench {
     /// A coordination of `frosinone` that knows these members.
-    async fn coordination(members: &[&Author]) -> Self {
+    fn coordination(members: &[&Author]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("node");
         let settings = InitialSettings {

@@ -22,7 +22,7 @@ async fn a_refused_entry_is_kept_with_its_signature_and_stops_its_log_alone() {
     a.append(EntryKind::Change, [9; 16], vec![0xAA; 64]);
     a.create(2);
     b.create(3);
-    let bench = Bench::coordination(&[&a, &b]).await;
+    let bench = Bench::coordination(&[&a, &b]);
     bench.take(&a).await;
     bench.take(&b).await;
     assert_eq!((bench.held(&a), bench.held(&b)), (1, 1));
@@ -44,7 +44,7 @@ async fn a_discarded_entry_is_a_header_in_the_chain_and_its_log_goes_on() {
     a.create(1);
     a.append(EntryKind::Change, [9; 16], vec![0xAA; 64]);
     a.create(2);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     let mut draft = Draft::new(&bench.core);
     quarantine::discard(&mut draft, place(&a, 2), "guasto", "anna").unwrap();
@@ -72,7 +72,7 @@ async fn what_depends_on_a_discarded_change_is_not_applied_and_does_not_stop_the
     a.append(EntryKind::Change, [1; 16], bad);
     a.edit(&mut document, "/state", &json!("review"));
     a.create(2);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     assert_eq!(bench.held(&a), 1);
     let mut draft = Draft::new(&bench.core);
@@ -89,7 +89,7 @@ async fn a_retry_admits_what_has_become_admissible_and_keeps_the_rest_in_quarant
     let mut a = Author::new(1, "frosinone/a");
     a.create(1);
     a.append(EntryKind::Change, [9; 16], vec![0xAA; 64]);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     let again = ingest::retry(&bench.core, &bench.inbox, place(&a, 2), "anna");
     assert!(
@@ -133,7 +133,7 @@ async fn a_command_that_says_it_is_larger_than_allowed_is_refused_at_its_first_e
         first.bytes().to_vec(),
         quarantine::GROUP_ENTRIES_MAX + 1,
     );
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.take(&a).await;
     assert_eq!(bench.held(&a), 0);
     let kept = quarantine::all(&bench.core).unwrap();
@@ -162,7 +162,7 @@ async fn two_signed_entries_with_one_number_are_kept_as_a_proof_and_end_the_orig
     a.create(1);
     let mut other = Author::new(1, "frosinone/a");
     other.create(2);
-    let bench = Bench::coordination(&[&a, &b]).await;
+    let bench = Bench::coordination(&[&a, &b]);
     bench.take(&a).await;
     let evidence = |signed, peer: &Author| Evidence {
         peer: peer.key.public(),

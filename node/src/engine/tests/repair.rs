@@ -23,8 +23,8 @@ async fn two_holders() -> (Author, Document, Bench, Bench) {
     a.edit(&mut document, "/need_area", &json!("FAM"));
     a.create(2);
     a.edit(&mut document, "/state", &json!("review"));
-    let one = Bench::coordination(&[&a]).await;
-    let other = Bench::coordination(&[&a]).await;
+    let one = Bench::coordination(&[&a]);
+    let other = Bench::coordination(&[&a]);
     one.take(&a).await;
     other.take(&a).await;
     (a, document, one, other)

@@ -8,7 +8,7 @@ async fn a_change_that_comes_before_what_it_depends_on_waits_for_it() {
     let mut document = office.create(1);
     laptop.edit(&mut document, "/need_area", &json!("FAM"));
     laptop.create(2);
-    let bench = Bench::coordination(&[&office, &laptop]).await;
+    let bench = Bench::coordination(&[&office, &laptop]);
     bench.take(&laptop).await;
     assert_eq!((bench.held(&laptop), bench.projects("frosinone/a")), (0, 0));
     assert_eq!(bench.inbox.waiting().len(), 1);
@@ -24,8 +24,8 @@ async fn logs_that_need_each_other_are_admitted_together_in_whatever_order_they_
     let mut document = one.create(1);
     two.edit(&mut document, "/need_area", &json!("FAM"));
     one.edit(&mut document, "/state", &json!("review"));
-    two.edit(&mut document, "/next_review_on", &json!("2026-09-01"));
-    let bench = Bench::coordination(&[&one, &two]).await;
+    two.edit(&mut document, "/need_area", &json!("DIS"));
+    let bench = Bench::coordination(&[&one, &two]);
     for author in [&two, &one] {
         let delivery = Delivery {
             log: author.log(0),
@@ -44,7 +44,7 @@ async fn logs_that_need_each_other_are_admitted_together_in_whatever_order_they_
 async fn what_a_suspended_member_signed_waits_until_it_is_resumed() {
     let mut a = Author::new(1, "frosinone/a");
     a.create(1);
-    let bench = Bench::coordination(&[&a]).await;
+    let bench = Bench::coordination(&[&a]);
     bench.regard(&a, MemberState::Suspended);
     bench.take(&a).await;
     assert_eq!(bench.held(&a), 0);

@@ -53,6 +53,12 @@ pub(crate) async fn act(
             let scope = engine.narrow_peer(&id, territories, &lanes).await?;
             return Ok(Json(json::scope(&scope)));
         }
+        "choose" => {
+            let arguments = body::arguments(&headers, bytes)?;
+            engine
+                .peer_choose(&id, body::text(&arguments, "incarnation")?)
+                .await?
+        }
         other => return Err(no_such_verb(other)),
     };
     Ok(Json(json::peer(&peer)))
@@ -94,7 +100,7 @@ fn no_such_verb(verb: &str) -> ApiError {
         StatusCode::NOT_FOUND,
         "no_such_address",
         format!(
-            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope"
+            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope, choose"
         ),
     )
 }

@@ -249,6 +249,67 @@ async fn every_bad_address_is_refused_with_its_status_and_code() {
         bench.call("PUT", &location, JSON, "").await.refusal(),
         refused(405, "no_such_method")
     );
+    assert_eq!(
+        bench.call("DELETE", &location, JSON, "").await.refusal(),
+        refused(400, "malformed")
+    );
+}
+
+#[tokio::test]
+async fn an_erased_record_is_gone_for_good_and_says_since_when() {
+    let bench = Bench::district().await;
+    let location = bench.create("FR-A-1").await.header("location").to_owned();
+    let reason = json!({"reason": "su richiesta"}).to_string();
+    let erased = bench.call("DELETE", &location, JSON, &reason).await;
+    assert_eq!(erased.status, StatusCode::OK, "{}", erased.text());
+    let erased_at = erased.json()["erased_at"].clone();
+    let gone = (410, "erased".to_owned());
+    let read = bench.get(&location).await;
+    assert_eq!(read.refusal(), gone);
+    assert_eq!(read.json()["erased_at"], erased_at);
+    let patch = json!([{"op": "replace", "path": "/state", "value": "review"}]);
+    assert_eq!(bench.patch(&location, None, &patch).await.refusal(), gone);
+    assert_eq!(
+        bench
+            .call("DELETE", &location, JSON, &reason)
+            .await
+            .refusal(),
+        gone
+    );
+    assert_eq!(
+        bench.get(&format!("{location}/history")).await.refusal(),
+        gone
+    );
+    let listed = bench.get("/api/v1/projects").await.json();
+    assert_eq!(listed["items"], json!([]));
+    let overview = bench.get("/api/v1/overview").await.json();
+    assert_eq!(overview["totals"]["projects"], 0);
+    assert_eq!(overview["totals"]["persons"], 0);
+    let erasures = bench.get("/api/v1/erasures").await.json();
+    assert_eq!(erasures["items"][0]["kind"], "project");
+    assert_eq!(erasures["items"][0]["receipts"], json!([]));
+    // Its number is free again.
+    bench.create("FR-A-1").await;
+}
+
+#[tokio::test]
+async fn what_is_not_in_quarantine_cannot_be_decided_on() {
+    let bench = Bench::district().await;
+    let listed = bench.get("/api/v1/quarantine").await.json();
+    assert_eq!(listed["items"], json!([]));
+    let place = "/api/v1/quarantine/aabbccddeeff0011-0-17";
+    assert_eq!(
+        bench.get(place).await.refusal(),
+        (404, "not_found".to_owned())
+    );
+    for (verb, body) in [("retry", "{}"), ("discard", r#"{"reason": "guasto"}"#)] {
+        let answer = bench
+            .call("POST", &format!("{place}/{verb}"), JSON, body)
+            .await;
+        assert_eq!(answer.refusal(), (404, "not_found".to_owned()), "{verb}");
+    }
+    let malformed = bench.get("/api/v1/quarantine/17").await;
+    assert_eq!(malformed.refusal(), (400, "malformed".to_owned()));
 }
 
 #[tokio::test]

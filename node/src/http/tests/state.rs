@@ -47,7 +47,8 @@ async fn the_status_has_the_promised_shape() {
                 "name": "text",
                 "role": "text",
                 "territory": "text",
-                "version": "text"
+                "version": "text",
+                "writes_problem": null
               },
               "peers": [],
               "stopped": [],
