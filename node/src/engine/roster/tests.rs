@@ -1,3 +1,5 @@
+//! What the facts add up to, at every node of a federation of three levels.
+
 use super::*;
 use proptest::prelude::*;
 
