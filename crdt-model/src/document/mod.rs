@@ -263,6 +263,21 @@ impl Document {
         self.shown().summary.clone()
     }
 
+    /// The whole document with its history, uncompressed: what [`Document::from_save`] reads.
+    pub fn to_save(&self) -> Vec<u8> {
+        self.automerge.save_nocompress()
+    }
+
+    /// Reads a whole foreign document and takes it apart into its changes, each after those it
+    /// depends on. It is made anew from them: what the save says otherwise is refused, so that
+    /// whoever finds every change signed has exactly the document that they make.
+    pub fn from_save(
+        id: DocumentId,
+        save: &CheckedSave,
+    ) -> Result<(Self, Vec<StoredChange>), Refused> {
+        save::read(id, save)
+    }
+
     /// Whether the document, saved whole and loaded again, is the same version: to be asked
     /// before changes are given up for a save.
     pub fn survives_saving(&self) -> bool {
