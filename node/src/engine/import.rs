@@ -1,5 +1,5 @@
-//! A window of import lines: prepared and written record by record, in the order in which records
-//! first appear; prepared on all cores.
+//! A portion of an import's records: prepared record by record on all cores, then written record
+//! by record, so that the entries of a record are neighbours in the log.
 //!
 //! A bad line is rejected with its number and reason; the others go in. A line known already
 //! counts as present, also when it altered nothing. Lines of one record keep their order.
@@ -19,79 +19,28 @@ use crate::store::seal::SealKey;
 
 use super::admission;
 use super::core::{Core, Loaded, ReadFailed};
+use super::cores::on_all_cores;
 use super::draft::Draft;
+use super::import_file::{RecordLine, RecordLines};
 use super::lines;
 use super::local;
 use super::rows::DocumentRow;
 use super::scope::{self, LANES};
 use super::task::Done;
-use super::view::{CommandFailed, ImportReport, ImportText, Reject};
-
-/// Lines that one window may have.
-pub const WINDOW_LINES_MAX: usize = 32_768;
+use super::view::{CommandFailed, ImportReport, Reject};
 
 /// Records by reference, as a dry run would have left them.
 pub(crate) type Rehearsed = BTreeMap<(Kind, String), Document>;
 
-/// What has to be remembered from window to window of one file.
-#[derive(Debug, Default)]
-pub struct ImportSession {
-    occurrences: BTreeMap<[u8; 32], u64>,
-    /// Of a dry run: the records as earlier windows would have left them.
-    rehearsed: Rehearsed,
-}
-
-/// Lines on their way to the writer.
+/// Records on their way to the writer.
 #[derive(Debug)]
-pub(crate) struct ImportWindow {
-    pub(crate) lines: Vec<Parsed>,
+pub(crate) struct ImportPortion {
+    pub(crate) records: Vec<RecordLines>,
     pub(crate) dry_run: bool,
-    /// Of a dry run: what earlier windows would have left.
+    /// Of a dry run: what earlier portions would have left.
     pub(crate) rehearsed: Rehearsed,
-}
-
-/// One line, read.
-#[derive(Debug)]
-pub(crate) struct Parsed {
-    pub(crate) number: u64,
-    pub(crate) line: Result<(ImportLine, LineId), Vec<Reject>>,
-}
-
-impl ImportSession {
-    /// Reads the lines of a window and numbers their occurrences over the whole file.
-    pub(crate) fn read(&mut self, lines: Vec<ImportText>) -> Vec<Parsed> {
-        lines
-            .into_iter()
-            .filter(|line| !line.text.trim().is_empty())
-            .map(|mut text| {
-                // Some programs begin a file with a byte order mark.
-                if text.number == 1 && text.text.starts_with('\u{feff}') {
-                    text.text.remove(0);
-                }
-                let line = match ImportLine::parse(&text.text) {
-                    Ok((line, canonical)) => {
-                        let plain = LineId::of(&canonical, 0);
-                        let seen = self.occurrences.entry(*plain.as_bytes()).or_default();
-                        let id = LineId::of(&canonical, *seen);
-                        *seen += 1;
-                        Ok((line, id))
-                    }
-                    Err(problems) => {
-                        let reference = reference_in(&text.text);
-                        Err(reject(text.number, reference.as_deref(), &problems))
-                    }
-                };
-                Parsed {
-                    number: text.number,
-                    line,
-                }
-            })
-            .collect()
-    }
-
-    pub(crate) fn rehearsed(&mut self) -> &mut Rehearsed {
-        &mut self.rehearsed
-    }
+    /// Whether the cache has room for all records of the window.
+    pub(crate) keep: bool,
 }
 
 impl ImportReport {
@@ -105,7 +54,7 @@ impl ImportReport {
         self.rejects.extend(other.rejects);
     }
 
-    fn count(&mut self, outcome: &Outcome) {
+    pub(super) fn count(&mut self, outcome: &Outcome) {
         self.lines += 1;
         match outcome {
             Outcome::Created(_) => self.created += 1,
@@ -121,7 +70,7 @@ impl ImportReport {
 
 /// What a line led to.
 #[derive(Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Created(Change),
     Changed(Change),
     Present,
@@ -150,24 +99,27 @@ struct Newest {
     lane: u8,
     heads: Heads,
     summary: Summary,
-    /// None where the window touches more documents than the cache holds.
+    /// None where the import touches more documents than the cache holds.
     document: Option<Document>,
 }
 
-/// Imports a window; in a dry run nothing is put into the draft.
-pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, CommandFailed> {
-    let ImportWindow {
-        lines,
+/// Imports a portion; in a dry run nothing is put into the draft.
+pub(crate) fn run(draft: &mut Draft<'_>, portion: ImportPortion) -> Result<Done, CommandFailed> {
+    let ImportPortion {
+        records,
         dry_run,
         mut rehearsed,
-    } = window;
+        keep,
+    } = portion;
+    let (core, now_ms, keep) = (draft.core, draft.now_ms, keep || dry_run);
+    let prepared = on_all_cores(&records, |record| {
+        prepare(core, now_ms, record, &rehearsed, keep)
+    });
+    let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, ReadFailed>>()?;
     let mut report = ImportReport::default();
-    let groups = by_record(&lines, &mut report);
-    let prepared = prepare_all(draft, &groups, &rehearsed, dry_run)?;
     for (_, outcome) in prepared.iter().flat_map(|record| &record.outcomes) {
         report.count(outcome);
     }
-    report.rejects.sort_by_key(|reject| reject.line);
     if dry_run {
         let touched = prepared
             .into_iter()
@@ -184,66 +136,16 @@ pub(crate) fn run(draft: &mut Draft<'_>, window: ImportWindow) -> Result<Done, C
     Ok(Done::Imported(report, rehearsed))
 }
 
-/// One record's lines, with their numbers.
-type Lines<'a> = ((Kind, &'a str), Vec<(u64, &'a (ImportLine, LineId))>);
-
-/// The lines by record, in the order in which records first appear; lines that cannot be read are
-/// counted at once.
-fn by_record<'a>(lines: &'a [Parsed], report: &mut ImportReport) -> Vec<Lines<'a>> {
-    let mut places: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
-    let mut records: Vec<Lines<'_>> = Vec::new();
-    for parsed in lines {
-        match &parsed.line {
-            Ok(line) => {
-                let named = (line.0.kind, line.0.reference.as_str());
-                let place = *places.entry(named).or_insert(records.len());
-                if place == records.len() {
-                    records.push((named, Vec::new()));
-                }
-                records[place].1.push((parsed.number, line));
-            }
-            Err(reject) => report.count(&Outcome::Rejected(reject.clone())),
-        }
-    }
-    records
-}
-
-fn prepare_all(
-    draft: &Draft<'_>,
-    groups: &[Lines<'_>],
-    rehearsed: &Rehearsed,
-    dry_run: bool,
-) -> Result<Vec<Prepared>, ReadFailed> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let core = draft.core;
-    let now_ms = draft.now_ms;
-    let keep = dry_run || groups.len() <= core.cache_capacity();
-    let prepare = |group: &Lines<'_>| prepare(core, now_ms, group, rehearsed, keep);
-    if groups.len() < cores * 4 {
-        return groups.iter().map(prepare).collect();
-    }
-    std::thread::scope(|scope| {
-        let chunks = groups.chunks(groups.len().div_ceil(cores));
-        let threads: Vec<_> = chunks
-            .map(|chunk| scope.spawn(move || chunk.iter().map(prepare).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("preparing does not panic"))
-            .collect()
-    })
-}
-
 fn prepare(
     core: &Core,
     now_ms: i64,
-    group: &Lines<'_>,
+    record: &RecordLines,
     rehearsed: &Rehearsed,
     keep: bool,
 ) -> Result<Prepared, ReadFailed> {
-    let ((kind, reference), lines) = group;
+    let (kind, reference) = (record.kind, &record.reference);
     let territory = core.territory();
-    let hash = super::draft::reference_hash(core, *kind, &territory, reference);
+    let hash = super::draft::reference_hash(core, kind, &territory, reference);
     let holders = core.store.scan(Table::References, &hash, None, 1)?;
     let holder = holders
         .first()
@@ -259,17 +161,20 @@ fn prepare(
         }
         None => (None, None),
     };
-    let place = (*kind, (*reference).to_owned());
+    let place = (kind, reference.clone());
     let mut document = rehearsed.get(&place).cloned().or(stored);
-    let mut outcomes = Vec::with_capacity(lines.len());
+    let mut outcomes = Vec::with_capacity(record.lines.len());
     let known = lines::known(&core.store, &hash)?;
-    for (number, (line, id)) in lines {
+    for RecordLine { number, text, id } in &record.lines {
         let outcome = if known.contains(&lines::short(id)) {
             Outcome::Present
         } else {
-            let stamp = stamp(core, now_ms, line, *id);
-            perform(core, &territory, &mut document, line, &stamp).unwrap_or_else(|problems| {
-                Outcome::Rejected(reject(*number, Some(&line.reference), &problems))
+            let done = ImportLine::parse(text).and_then(|(line, _)| {
+                let stamp = stamp(core, now_ms, &line, *id);
+                perform(core, &territory, &mut document, &line, &stamp)
+            });
+            done.unwrap_or_else(|problems| {
+                Outcome::Rejected(reject(*number, Some(reference), &problems))
             })
         };
         outcomes.push((*id, outcome));
@@ -283,7 +188,7 @@ fn prepare(
         document: keep.then_some(document),
     });
     Ok(Prepared {
-        kind: *kind,
+        kind,
         reference: place.1,
         hash,
         former,
@@ -412,7 +317,7 @@ fn problems(rejected: Rejected) -> Vec<Problem> {
 }
 
 /// One refusal a problem.
-fn reject(line: u64, reference: Option<&str>, problems: &[Problem]) -> Vec<Reject> {
+pub(super) fn reject(line: u64, reference: Option<&str>, problems: &[Problem]) -> Vec<Reject> {
     let refuse = |problem: &Problem| Reject {
         line,
         reference: reference.map(str::to_owned),
@@ -421,12 +326,6 @@ fn reject(line: u64, reference: Option<&str>, problems: &[Problem]) -> Vec<Rejec
         message: problem.detail.clone(),
     };
     problems.iter().map(refuse).collect()
-}
-
-/// The reference of a line that is no import line otherwise.
-fn reference_in(text: &str) -> Option<String> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    value.get("ref")?.as_str().map(str::to_owned)
 }
 
 /// Counts, and which entries of the own logs hold the lines: there each has its author and time.

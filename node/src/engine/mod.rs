@@ -12,6 +12,7 @@ mod change_run;
 mod clones;
 mod commit;
 mod core;
+mod cores;
 mod dial;
 mod draft;
 mod entry_run;
@@ -21,6 +22,7 @@ mod fields;
 mod found;
 mod host;
 mod import;
+mod import_file;
 mod inbox;
 mod ingest;
 mod ledger;
@@ -65,7 +67,8 @@ use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use self::core::Core;
-use self::import::ImportWindow;
+use self::import::ImportPortion;
+use self::import_file::PORTION_RECORDS;
 use self::repair::RepairCommand;
 use self::task::{Command, Done, Job, Signal};
 use self::tokens::TokenCommand;
@@ -74,7 +77,7 @@ use crate::clock::draw;
 pub use self::core::ReadFailed;
 pub use self::fields::BadRow;
 pub use self::found::{InitFailed, init};
-pub use self::import::{ImportSession, WINDOW_LINES_MAX};
+pub use self::import_file::{ImportSession, WINDOW_LINES_MAX};
 pub use self::node::{Node, NodeOptions, StartFailed};
 pub use self::sharing::{ScopeView, SharedLogView};
 pub use self::view::*;
@@ -226,24 +229,34 @@ impl Engine {
     ) -> Result<ImportReport, CommandFailed> {
         let mut own = std::mem::take(session);
         let reading = tokio::task::spawn_blocking(move || {
-            let parsed = own.read(lines);
-            (own, parsed)
+            let read = own.read(lines);
+            (own, read)
         });
-        let (mut own, lines) = reading.await.map_err(|_| CommandFailed::Stopping)?;
-        let rehearsed = std::mem::take(own.rehearsed());
-        let window = ImportWindow {
-            lines,
-            dry_run,
-            rehearsed,
-        };
-        match self.hand.submit(Command::Import(window)).await? {
-            Done::Imported(report, rehearsed) => {
-                *own.rehearsed() = rehearsed;
-                *session = own;
-                Ok(report)
+        let (mut own, (records, mut report)) =
+            reading.await.map_err(|_| CommandFailed::Stopping)?;
+        let keep = records.len() <= self.core.cache_capacity();
+        let mut records = records.into_iter();
+        loop {
+            // One portion after the other, so that others have their turn between them.
+            let portion: Vec<_> = records.by_ref().take(PORTION_RECORDS).collect();
+            if portion.is_empty() {
+                break;
             }
-            _ => Err(CommandFailed::Stopping),
+            let command = Command::Import(ImportPortion {
+                records: portion,
+                dry_run,
+                rehearsed: std::mem::take(&mut own.rehearsed),
+                keep,
+            });
+            let Done::Imported(more, rehearsed) = self.hand.submit(command).await? else {
+                return Err(CommandFailed::Stopping);
+            };
+            own.rehearsed = rehearsed;
+            report.add(more);
         }
+        report.rejects.sort_by_key(|reject| reject.line);
+        *session = own;
+        Ok(report)
     }
 
     /// The merged view; a district's own territory alone.

@@ -21,7 +21,7 @@ use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
 use super::equivocation::Evidence;
-use super::import::{ImportWindow, Rehearsed};
+use super::import::{ImportPortion, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
@@ -54,7 +54,7 @@ pub(crate) enum Command {
         base: Option<Heads>,
         by: String,
     },
-    Import(ImportWindow),
+    Import(ImportPortion),
     Peer(PeerCommand),
     Token(TokenCommand),
     Quarantine(QuarantineCommand),
@@ -278,7 +278,7 @@ impl Writer {
         self.notes.insert(note.subject(), note);
     }
 
-    /// Jobs in order; an import window looks things up in the store, so it has a commit of its own.
+    /// Jobs in order; an import looks things up in the store, so it has a commit of its own.
     fn commit_jobs(&mut self) {
         let mut together = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
@@ -465,7 +465,7 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             base,
             by,
         } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
-        Command::Import(window) => import::run(draft, window),
+        Command::Import(portion) => import::run(draft, portion),
         Command::Peer(command) => peers::execute(draft, command),
         Command::Token(command) => tokens::execute(draft, command),
         Command::Quarantine(QuarantineCommand::Discard { place, reason, by }) => {

@@ -12,6 +12,7 @@ use raccordo_transport::{LogId, SignedEntry};
 
 use super::super::admission::{self, NotAdmitted};
 use super::super::core::{Core, ReadFailed};
+use super::super::cores::on_all_cores;
 use super::super::inbox::Waits;
 use super::super::rows::DocumentRow;
 use super::super::scope;
@@ -20,9 +21,6 @@ use super::body_of;
 use super::headers::author_of;
 use super::trial::Stop;
 use crate::store::seal::SealKey;
-
-/// Documents below this number are not worth a second thread.
-const PARALLEL_MIN: usize = 8;
 
 /// Changes that are recorded without their bodies.
 pub(super) type Without = BTreeSet<(DocumentId, ChangeHash)>;
@@ -54,30 +52,11 @@ pub(super) fn absorb_all(
     without: &Without,
 ) -> Result<Vec<(DocumentId, Absorbed)>, Stop> {
     let shares: Vec<_> = shares.into_iter().collect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let keep = shares.len() <= core.cache_capacity();
-    let workers = if shares.len() < PARALLEL_MIN {
-        1
-    } else {
-        cores
-    };
-    let absorb = |(id, share): &(DocumentId, Share<'_>)| {
+    let absorbed = on_all_cores(&shares, |(id, share)| {
         absorb_one(core, *id, share, keep, without).map(|done| (*id, done))
-    };
-    if workers == 1 {
-        return earliest(shares.iter().map(absorb).collect());
-    }
-    let results = std::thread::scope(|scope| {
-        let chunks = shares.chunks(shares.len().div_ceil(workers));
-        let threads: Vec<_> = chunks
-            .map(|chunk| scope.spawn(move || chunk.iter().map(absorb).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("absorbing catches its panics"))
-            .collect()
     });
-    earliest(results)
+    earliest(absorbed)
 }
 
 /// All results, or the stop that comes first in its log.

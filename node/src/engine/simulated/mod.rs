@@ -23,7 +23,8 @@ use crate::store::seal::Vault;
 use crate::store::{MemoryDisk, Store};
 
 use super::host::NodeHost;
-use super::import::{ImportSession, ImportWindow};
+use super::import::{ImportPortion, Rehearsed};
+use super::import_file::ImportSession;
 use super::inbox::{Inbox, Limits};
 use super::node::{self, StartFailed};
 use super::peers::PeerCommand;
@@ -230,15 +231,14 @@ impl SimulatedNode {
         })
     }
 
-    /// Imports lines as a file of their own.
+    /// Imports lines as a file of their own, in one commit; what cannot be read is left out.
     pub fn import(&self, lines: Vec<ImportText>) -> Ticket {
-        let mut session = ImportSession::default();
-        let lines = session.read(lines);
-        let rehearsed = std::mem::take(session.rehearsed());
-        self.submit(Command::Import(ImportWindow {
-            lines,
+        let (records, _) = ImportSession::default().read(lines);
+        self.submit(Command::Import(ImportPortion {
+            records,
             dry_run: false,
-            rehearsed,
+            rehearsed: Rehearsed::default(),
+            keep: true,
         }))
     }
 
