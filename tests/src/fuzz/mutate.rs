@@ -165,12 +165,8 @@ fn field(chance: &mut Chance, field: &mut Field) {
             Some(_) if chance.percent(15) => *text = None,
             Some(text) => scramble(chance, text),
             None => {
-                *text = Some(
-                    chance
-                        .pick(&["", "state", "_kind", "team"])
-                        .as_bytes()
-                        .to_vec(),
-                )
+                let key = *chance.pick(&["", "state", "_kind", "team"]);
+                *text = Some(key.as_bytes().to_vec());
             }
         },
         Field::Bytes(bytes) => scramble(chance, bytes),
@@ -318,12 +314,13 @@ fn layout(chance: &mut Chance, chunk: &mut Chunk, donor: &[u8]) {
 mod tests {
     use super::*;
     use crate::world::World;
+    use raccordo_crdt_model::Document;
 
     #[test]
     fn a_chunk_taken_apart_and_put_together_is_the_same() {
         for story in &World::told().stories {
             let changes = story.changes.iter().map(|(_, change)| change.bytes.clone());
-            let saves = story.states.iter().skip(1).map(|state| state.to_save());
+            let saves = story.states.iter().skip(1).map(Document::to_save);
             for bytes in changes.chain(saves) {
                 let mut chunk = Chunk::parse(&bytes).expect("well formed");
                 assert_eq!(chunk.write(), bytes);

@@ -1,7 +1,7 @@
 //! Runs a door's inputs in a process of their own, so that one that hangs or kills it is told too.
 //!
 //! The worker notes the number of the input at hand in a file and tells its counts on its standard
-//! output every few seconds; silence for longer than [`SILENCE_MAX`] is a hang.
+//! output every few seconds; working for longer than [`SILENCE_MAX`] in silence is a hang.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -19,8 +19,8 @@ use crate::Arguments;
 use crate::target::{Target, all};
 use crate::trial::{self, Tally, Verdict};
 
-/// Longest that a worker may say nothing.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Longest that the processor may work for a worker that says nothing.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Inputs after which a worker tells its counts.
 const TELL_AFTER: u64 = 2_000;
 /// Most failures that are told of one door.
@@ -79,7 +79,7 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<Box<dyn Target>>> {
 }
 
 fn find(target: &dyn Target, arguments: &Arguments, wanted: &str) -> anyhow::Result<()> {
-    let inputs = Inputs::new(target, arguments.seed)?;
+    let inputs = Inputs::new(target, arguments.seed)?.with_heavy();
     for number in arguments.from..arguments.inputs {
         let input = inputs.of(number);
         match trial::run(target, &input).verdict {
@@ -105,6 +105,11 @@ impl<'a> Inputs<'a> {
         let mut kept = target.seeds();
         kept.extend(corpus(target.name())?.into_iter().map(|(_, input)| input));
         Ok(Self { target, kept, seed })
+    }
+
+    fn with_heavy(mut self) -> Self {
+        self.kept.extend(self.target.heavy());
+        self
     }
 
     /// The input of this number.
@@ -141,7 +146,7 @@ pub(crate) fn corpus(door: &str) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 )]
 fn work(target: &dyn Target, arguments: &Arguments, progress: &File) -> anyhow::Result<()> {
     trial::watch_panics();
-    let inputs = Inputs::new(target, arguments.seed)?;
+    let inputs = Inputs::new(target, arguments.seed)?.with_heavy();
     let mut out = std::io::stdout();
     let mut tally = Tally::default();
     let mut told = Instant::now();
@@ -194,7 +199,7 @@ enum Ended {
 )]
 fn supervise(target: &dyn Target, arguments: &Arguments) -> anyhow::Result<bool> {
     let started = Instant::now();
-    let inputs = Inputs::new(target, arguments.seed)?;
+    let inputs = Inputs::new(target, arguments.seed)?.with_heavy();
     let mut tally = Tally::default();
     let mut failures = Vec::new();
     let mut from = arguments.from;
@@ -270,10 +275,18 @@ fn attend(
             }
         }
     });
+    let mut worked = Duration::ZERO;
     let silent = loop {
-        match receiver.recv_timeout(SILENCE_MAX) {
-            Ok(line) => tell(serde_json::from_str(&line).unwrap_or_default()),
-            Err(RecvTimeoutError::Timeout) => break true,
+        match receiver.recv_timeout(Duration::from_secs(10)) {
+            Ok(line) => {
+                worked = work_of(worker.id());
+                tell(serde_json::from_str(&line).unwrap_or_default());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if work_of(worker.id()).saturating_sub(worked) > SILENCE_MAX {
+                    break true;
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => break false,
         }
     };
@@ -290,6 +303,16 @@ fn attend(
     File::open(&progress)?.read_at(&mut at, 0)?;
     let what = if silent { "hangs" } else { "kills the process" };
     Ok(Ended::At(u64::from_be_bytes(at), what))
+}
+
+/// How long the processor has worked for a process, as the kernel counts it in hundredths.
+fn work_of(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name, in brackets, may hold spaces.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// The input that is named: hexadecimal digits, or a file after `@`.

@@ -133,14 +133,16 @@ fn runs<T: Clone>(
         if count > VALUES_MAX - out.len() {
             return None;
         }
-        if length == 0 {
-            out.extend(std::iter::repeat_n(None, count));
-        } else if length > 0 {
-            let value = one(&mut data)?;
-            out.extend(std::iter::repeat_n(Some(value), count));
-        } else {
-            for _ in 0..count {
-                out.push(Some(one(&mut data)?));
+        match length {
+            0 => out.extend(std::iter::repeat_n(None, count)),
+            1.. => {
+                let value = one(&mut data)?;
+                out.extend(std::iter::repeat_n(Some(value), count));
+            }
+            _ => {
+                for _ in 0..count {
+                    out.push(Some(one(&mut data)?));
+                }
             }
         }
     }

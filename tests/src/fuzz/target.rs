@@ -27,6 +27,10 @@ pub(crate) trait Target {
     fn name(&self) -> &'static str;
     /// Inputs that are let in, or nearly: where mutation begins.
     fn seeds(&self) -> Vec<Vec<u8>>;
+    /// The heaviest inputs that the limits let in: tried first in every run, never mutated.
+    fn heavy(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     /// One input, by chance alone.
     fn input(&self, chance: &mut Chance) -> Vec<u8>;
     /// Does with an input what the node does with one. May panic, which is a failure.

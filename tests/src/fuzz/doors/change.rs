@@ -44,9 +44,12 @@ impl Target for Changes {
 
     fn seeds(&self) -> Vec<Vec<u8>> {
         let input = |(state, node, bytes): &(u8, u8, Vec<u8>)| framed(*state, *node, bytes);
+        self.seeds.iter().map(input).collect()
+    }
+
+    fn heavy(&self) -> Vec<Vec<u8>> {
         let heavy = crate::heavy::changes().into_iter();
-        let heavy = heavy.map(|(change, _)| framed(0, 3, &change));
-        self.seeds.iter().map(input).chain(heavy).collect()
+        heavy.map(|(change, _)| framed(0, 3, &change)).collect()
     }
 
     fn input(&self, chance: &mut Chance) -> Vec<u8> {

@@ -38,8 +38,12 @@ impl Target for Snapshots {
     }
 
     fn seeds(&self) -> Vec<Vec<u8>> {
-        let heavy = crate::heavy::changes().into_iter().map(|(_, save)| save);
-        self.seeds.iter().cloned().chain(heavy).collect()
+        self.seeds.clone()
+    }
+
+    fn heavy(&self) -> Vec<Vec<u8>> {
+        let heavy = crate::heavy::changes().into_iter();
+        heavy.map(|(_, save)| save).collect()
     }
 
     fn input(&self, chance: &mut Chance) -> Vec<u8> {
