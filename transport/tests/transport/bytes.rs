@@ -230,9 +230,19 @@ fn the_small_messages_have_these_bytes() {
         "]],
     );
     let probe = Message::Probe(258);
-    check(&survives(&probe), &expect!["080e0000000000000102"]);
+    check(
+        &survives(&probe),
+        &expect![[r#"
+        080e0000000000000102
+    "#]],
+    );
     let answer = Message::Answer(258);
-    check(&survives(&answer), &expect!["080f0000000000000102"]);
+    check(
+        &survives(&answer),
+        &expect![[r#"
+        080f0000000000000102
+    "#]],
+    );
     let standing = Message::Standing {
         standing: Standing::Pending,
         positions: Told::default(),

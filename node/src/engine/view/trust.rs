@@ -1,0 +1,129 @@
+//! What the engine shows of what is not trusted: stopped logs, refused entries, proofs, erasures.
+
+use raccordo_crdt_model::{DocumentId, UnixMillis};
+use raccordo_transport::{SignedEntry, SignedHeader};
+
+/// A log of which one side takes no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopView {
+    /// Who stopped it: `here` or `peer`.
+    pub by: &'static str,
+    /// Origin and lane.
+    pub log: String,
+    /// Number of the entry at which it stopped.
+    pub seq: u64,
+    /// `refused, waiting, equivocation, cloned`.
+    pub code: &'static str,
+    /// One sentence without its period.
+    pub detail: String,
+}
+
+/// A refused group that waits for an administrator.
+#[derive(Debug, Clone)]
+pub struct QuarantineView {
+    /// Log and number.
+    pub id: String,
+    /// Origin and lane.
+    pub log: String,
+    /// Number of the entry that is to blame.
+    pub seq: u64,
+    /// Its author's id, where that is known.
+    pub author: Option<String>,
+    /// Its author's territory, where that is known.
+    pub territory: Option<String>,
+    /// From whom it came.
+    pub peer: String,
+    /// When it was refused.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: String,
+    /// Whether the whole command is here: only then can it be discarded.
+    pub whole: bool,
+    /// Its entries, with signatures and bodies.
+    pub entries: Vec<SignedEntry>,
+}
+
+/// A proof that an author signed two entries with one number.
+#[derive(Debug, Clone)]
+pub struct EquivocationView {
+    /// Origin and lane.
+    pub log: String,
+    /// The number.
+    pub seq: u64,
+    /// The author's id, where that is known.
+    pub author: Option<String>,
+    /// The author's territory, where that is known.
+    pub territory: Option<String>,
+    /// Who sent the second.
+    pub peer: String,
+    /// When it was found out.
+    pub at: UnixMillis,
+    /// The entry that was here first.
+    pub held: SignedHeader,
+    /// The one that contradicts it.
+    pub other: SignedHeader,
+}
+
+/// A record that was erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// When it was ordered.
+    pub at: UnixMillis,
+}
+
+/// An erasure and who has carried it out.
+#[derive(Debug, Clone)]
+pub struct ErasureView {
+    /// The document's id.
+    pub id: DocumentId,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its home.
+    pub territory: String,
+    /// When it was ordered.
+    pub at: UnixMillis,
+    /// The log that its tombstone stands in.
+    pub log: String,
+    /// Number of the tombstone there.
+    pub seq: u64,
+    /// One a peer.
+    pub receipts: Vec<ErasureReceipt>,
+}
+
+/// Whether a peer has durably taken a tombstone in.
+#[derive(Debug, Clone)]
+pub struct ErasureReceipt {
+    /// The peer's id.
+    pub peer: String,
+    /// Its territory.
+    pub territory: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it has.
+    pub state: ReceiptState,
+    /// Since when.
+    pub at: Option<UnixMillis>,
+}
+
+/// Whether a peer has durably taken a tombstone in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptState {
+    /// Its acknowledgement is at or past the tombstone.
+    Delivered,
+    /// It is on its way.
+    Queued,
+}
+
+impl ReceiptState {
+    /// The word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Queued => "queued",
+        }
+    }
+}
