@@ -178,7 +178,7 @@ pub(crate) fn commit_entries(folder: &Path, entries: &[SignedEntry]) -> anyhow::
         let number = entry.header.seq.to_be_bytes().to_vec();
         [
             (Table::Entries, number, header),
-            (Table::Changes, key, entry.bytes().to_vec()),
+            (Table::Changes, key, entry.body.clone().unwrap_or_default()),
         ]
     });
     commit_alone(folder, vec![rows.collect()])
@@ -187,7 +187,8 @@ pub(crate) fn commit_entries(folder: &Path, entries: &[SignedEntry]) -> anyhow::
 fn documents_of(logs: Vec<Vec<SignedEntry>>) -> anyhow::Result<BTreeMap<[u8; 16], Automerge>> {
     let mut changes: BTreeMap<[u8; 16], Vec<Change>> = BTreeMap::new();
     for entry in logs.into_iter().flatten() {
-        let change = Change::from_bytes(entry.body.unwrap_or_default())?;
+        let body = entry.body.context("a change has a body")?;
+        let change = Change::from_bytes(body)?;
         changes
             .entry(entry.header.document)
             .or_default()

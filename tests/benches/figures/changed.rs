@@ -128,7 +128,10 @@ async fn floor(place: &Place, records: u32, edits: &[(String, Patch)]) -> anyhow
         }
     }
     let (log, entries) = log_and_edits('A', &touched, edits)?;
-    let bodies: Vec<&[u8]> = entries.iter().map(|entry| entry.bytes()).collect();
+    let bodies: Vec<&[u8]> = entries
+        .iter()
+        .filter_map(|entry| entry.body.as_deref())
+        .collect();
     let bytes = real(bodies.iter().map(|body| body.len()).sum());
     let packed = real(bare::packed(&bodies)? + 64 * entries.len());
     let commit = bare::commit_entries(&place.free("changed-bare")?, &entries)?;

@@ -16,7 +16,7 @@ use super::stopwatch::{Stopwatch, real};
 
 /// How often an end is looked for.
 const LOOK: Duration = Duration::from_micros(200);
-/// From here on records have one edit each: their number matters, not their history.
+/// From here on records have no edits: their number matters, not their history.
 const MANY: u32 = 50_000;
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Back {
 
 /// Edits that each record of a pair of this size has seen.
 pub(crate) const fn edits_of(records: u32) -> u32 {
-    if records < MANY { EDITS } else { 1 }
+    if records < MANY { EDITS } else { 0 }
 }
 
 impl Pair {
