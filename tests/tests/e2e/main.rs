@@ -24,6 +24,7 @@ mod partition;
 mod quarantine;
 mod reading;
 mod relay;
+mod repair;
 mod restart;
 mod revocation;
 mod rollback;
