@@ -1,11 +1,13 @@
 //! The live links, one per key: the newest wins, any can be closed by key.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quinn::{Connection, VarInt};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::streams::Counters;
 use crate::identity::PeerId;
@@ -19,6 +21,9 @@ pub(super) struct Live {
     pub(super) counters: Counters,
     /// Somebody wants the proof that both sides hold the same.
     pub(super) verify: Notify,
+    /// Whether we dialled.
+    pub(super) outgoing: bool,
+    pub(super) since: Instant,
     closing: Mutex<Option<CloseReason>>,
     ended: watch::Sender<bool>,
 }
@@ -66,6 +71,7 @@ impl Live {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     live: Mutex<BTreeMap<PeerId, Arc<Live>>>,
+    entered: Notify,
 }
 
 impl Registry {
@@ -74,11 +80,14 @@ impl Registry {
         self: &Arc<Self>,
         peer: PeerId,
         connection: Connection,
+        outgoing: bool,
     ) -> (Seat, Option<Arc<Live>>) {
         let live = Arc::new(Live {
             connection,
             counters: Counters::default(),
             verify: Notify::new(),
+            outgoing,
+            since: Instant::now(),
             closing: Mutex::new(None),
             ended: watch::Sender::new(false),
         });
@@ -86,6 +95,7 @@ impl Registry {
         if let Some(older) = &older {
             older.close(CloseReason::Replaced);
         }
+        self.entered.notify_waiters();
         let seat = Seat {
             registry: self.clone(),
             peer,
@@ -96,6 +106,19 @@ impl Registry {
 
     pub(super) fn find(&self, peer: &PeerId) -> Option<Arc<Live>> {
         locked(&self.live).get(peer).cloned()
+    }
+
+    /// The link that `peer` dialled, when there is one.
+    pub(super) async fn dialled_by(&self, peer: &PeerId) -> Arc<Live> {
+        loop {
+            let mut entered = pin!(self.entered.notified());
+            // Whoever enters from here on is heard of.
+            entered.as_mut().enable();
+            if let Some(live) = self.find(peer).filter(|live| !live.outgoing) {
+                return live;
+            }
+            entered.await;
+        }
     }
 
     pub(super) fn close_all(&self, reason: &CloseReason) {
