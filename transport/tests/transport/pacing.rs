@@ -143,8 +143,8 @@ async fn nodes_that_dial_each_other_at_once_keep_one_connection_and_the_same_one
         assert!(by_smaller || !replaced);
         assert!(!by_small.is_finished(), "it waits for the end");
         assert!(!by_large.is_finished(), "it waits for the end");
-        small.endpoint.close(&large.id, CloseReason::Shutdown);
-        assert_eq!(reason(by_small).await, CloseReason::Shutdown);
-        assert_eq!(reason(by_large).await, CloseReason::Shutdown);
+        small.endpoint.shutdown().await;
+        reason(by_small).await;
+        reason(by_large).await;
     }
 }
