@@ -32,5 +32,5 @@ pub use host::{
 pub use identity::{AuthenticatedPeer, BadPeerId, NodeKey, PeerId, verify_signature};
 pub use link::{CloseReason, LinkEvent, LinkStatistics, RemoteHello, Rollback, Side, Versions};
 pub use log::{Cursor, LogId};
-pub use quic::{BindFailed, Endpoint, JoinFailed};
+pub use quic::{BindFailed, Endpoint, JoinFailed, Limits};
 pub use wire::parcel::DocumentParcel;

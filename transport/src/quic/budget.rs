@@ -82,8 +82,10 @@ struct Book {
     started: Instant,
     limits: Mutex<Limits>,
     peers: Mutex<BTreeMap<PeerId, Arc<Mutex<Buckets>>>>,
-    /// What all links share; its lock is given in the order in which it was asked for.
-    all: tokio::sync::Mutex<Bucket>,
+    /// What all links share.
+    all: Mutex<Bucket>,
+    /// Whoever waits for its turn at that; given in the order in which it was asked for.
+    queue: tokio::sync::Mutex<()>,
 }
 
 /// One peer's budget.
@@ -99,7 +101,8 @@ impl Default for Budgets {
             started: Instant::now(),
             limits: Mutex::default(),
             peers: Mutex::default(),
-            all: tokio::sync::Mutex::default(),
+            all: Mutex::default(),
+            queue: tokio::sync::Mutex::default(),
         }))
     }
 }
@@ -152,38 +155,38 @@ impl Budget {
         self.at(buckets.bytes.wait(now).max(buckets.entries.wait(now)))
     }
 
+    /// Whether what is sent is limited now.
+    pub(super) fn limits_sending(&self) -> bool {
+        self.book.limits().turn().is_some()
+    }
+
     /// Bytes went out without waiting for their turn.
-    pub(super) async fn sent_at_once(&self, bytes: usize) {
-        self.spend_sent(&mut *self.book.all.lock().await, as_u64(bytes));
+    pub(super) fn sent_at_once(&self, bytes: usize) {
+        self.spend_sent(as_u64(bytes));
     }
 
     /// Waits for a turn to write; gives how many bytes it is for.
-    pub(super) async fn turn(&self) -> usize {
-        if self.book.limits().turn().is_none() {
-            return usize::MAX;
+    pub(super) async fn turn(self) -> usize {
+        let own = || locked(&self.buckets).sent.wait(self.book.now());
+        while let Some(at) = self.at(own()) {
+            sleep_until(at).await;
         }
-        self.pause(|| locked(&self.buckets).sent.wait(self.book.now()))
-            .await;
-        let mut all = self.book.all.lock().await;
-        self.pause(|| all.wait(self.book.now())).await;
-        let Some(bytes) = self.book.limits().turn() else {
-            return usize::MAX;
-        };
-        self.spend_sent(&mut all, bytes);
+        let _first = self.book.queue.lock().await;
+        let all = || locked(&self.book.all).wait(self.book.now());
+        while let Some(at) = self.at(all()) {
+            sleep_until(at).await;
+        }
+        let bytes = self.book.limits().turn().unwrap_or(TURN_BYTES_MAX);
+        self.spend_sent(bytes);
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    fn spend_sent(&self, all: &mut Bucket, bytes: u64) {
+    fn spend_sent(&self, bytes: u64) {
         let (now, limits) = (self.book.now(), self.book.limits());
         let sent = &mut locked(&self.buckets).sent;
         sent.spend(now, bytes, limits.send_bytes, BURST);
+        let all = &mut locked(&self.book.all);
         all.spend(now, bytes, limits.send_bytes_in_all, BURST);
-    }
-
-    async fn pause(&self, until: impl Fn() -> Option<Duration>) {
-        if let Some(at) = self.at(until()) {
-            sleep_until(at).await;
-        }
     }
 
     fn at(&self, wait: Option<Duration>) -> Option<Instant> {

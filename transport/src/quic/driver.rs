@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::budget::Budget;
 use super::delivery::{self, Work};
+use super::pace::{Pace, until_any};
 use super::registry::Seat;
 use super::repair::RepairWork;
 use super::streams::{
@@ -44,6 +46,7 @@ pub(super) struct Link {
     /// What the peer opened the connection with; none if this side dialled.
     pub(super) greeting: Option<Greeting>,
     pub(super) versions: Versions,
+    pub(super) budget: Budget,
 }
 
 /// The first frame of a peer that dialled, and the streams that it came on.
@@ -210,6 +213,7 @@ async fn talk(
         work,
         delivered,
         repair: RepairWork::start(host, link.peer.id()),
+        pace: Pace::new(link.budget.clone()),
         wake: None,
     };
     let result = pump.run(first).await;
@@ -235,6 +239,7 @@ struct Pump<'a> {
     work: mpsc::Sender<Work>,
     delivered: mpsc::Receiver<Result<(), crate::session::DeliveryFault>>,
     repair: RepairWork,
+    pace: Pace,
     wake: Option<Pin<Box<Sleep>>>,
 }
 
@@ -282,28 +287,48 @@ impl Pump<'_> {
     ) -> Result<Option<Input>, StreamEnded> {
         let live = &self.link.seat.live;
         let (connection, counters) = (&live.connection, &live.counters);
+        let pauses = self.pace.pauses();
+        let [hears, reads] = pauses.map(|pause| pause.is_none());
+        let may_write = self.pace.may_write();
+        let has_unwritten = self.data_out.has_unwritten() || self.backfill_out.has_unwritten();
         tokio::select! {
-            flushed = self.control_out.flush(counters), if self.control_out.has_unwritten() => {
-                flushed.map(|()| None)
+            flushed = self.control_out.flush(counters, usize::MAX),
+                if self.control_out.has_unwritten() =>
+            {
+                self.pace.says(flushed?);
+                Ok(None)
             }
-            flushed = self.data_out.flush(connection, counters), if self.data_out.has_unwritten() => {
-                flushed?;
+            flushed = self.data_out.flush(connection, counters, may_write),
+                if self.data_out.has_unwritten() && may_write > 0 =>
+            {
+                self.pace.wrote(flushed?);
                 Ok((!self.data_out.has_unwritten()).then_some(Input::DataWritten))
             }
-            frame = self.control_in.next(counters) => Ok(Some(Input::Control(frame?))),
-            flushed = self.backfill_out.flush(connection, counters),
-                if self.backfill_out.has_unwritten() =>
+            () = self.pace.turn(), if has_unwritten && may_write == 0 => Ok(None),
+            () = until_any(pauses), if !hears || !reads => Ok(None),
+            frame = self.control_in.next(counters), if hears => {
+                let frame = frame?;
+                self.pace.control(frame.body.len());
+                Ok(Some(Input::Control(frame)))
+            }
+            // Entries go first.
+            flushed = self.backfill_out.flush(connection, counters, may_write),
+                if self.backfill_out.has_unwritten()
+                    && may_write > 0
+                    && (may_write == usize::MAX || !self.data_out.has_unwritten()) =>
             {
-                flushed?;
+                self.pace.wrote(flushed?);
                 let written = !self.backfill_out.has_unwritten();
                 Ok(written.then_some(Input::Repair(RepairInput::Written)))
             }
             frame = self.streams_in.next(connection, counters, wants_data, wants_backfill),
-                if wants_data || wants_backfill =>
+                if (wants_data || wants_backfill) && reads =>
             {
-                Ok(Some(match frame? {
-                    (Lane::Data, frame) => Input::Data(frame),
-                    (Lane::Backfill, frame) => Input::Backfill(frame),
+                let (lane, frame) = frame?;
+                self.pace.brought(frame.body.len());
+                Ok(Some(match lane {
+                    Lane::Data => Input::Data(frame),
+                    Lane::Backfill => Input::Backfill(frame),
                 }))
             }
             done = self.repair.next() => Ok(Some(Input::Repair(done))),
@@ -337,6 +362,7 @@ impl Pump<'_> {
             }
             Output::Read { log, after } => self.reading = Some(self.read(log, after)),
             Output::Deliver { log, entries } => {
+                self.pace.entries(entries.len());
                 let work = delivery::start(self.host, log, entries);
                 if self.work.try_send(work).is_err() {
                     return Some(CloseReason::HostFailed {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use quinn::{EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt};
 use tokio::time::{Instant, timeout};
 
+use super::budget::{Budgets, Limits};
+use super::contest::Newcomer;
 use super::driver::{self, Greeting, Link, reason_of_loss};
 use super::join::{self, Introduction, JoinFailed};
 use super::pressure::{Decision, HANDSHAKES_MAX, Pressure};
@@ -73,6 +75,7 @@ pub struct Endpoint {
     versions: Versions,
     registry: Arc<Registry>,
     handshakes: Arc<AtomicUsize>,
+    budgets: Budgets,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -131,12 +134,18 @@ impl Endpoint {
             versions,
             registry: Arc::default(),
             handshakes: Arc::default(),
+            budgets: Budgets::default(),
         })
     }
 
     /// The address really bound.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Limits what crosses the links, live ones too, from now on; without this nothing is limited.
+    pub fn limit(&self, limits: Limits) {
+        self.budgets.limit(limits);
     }
 
     /// Accepts peers and joiners until [`Endpoint::shutdown`].
@@ -163,16 +172,28 @@ impl Endpoint {
         }
     }
 
-    /// Connects to `peer` at `address` and runs the link until it ends; says why it did.
+    /// Connects to `peer` at `address` and runs the link until it ends; says why it did. Where the peer
+    /// has dialled itself, that link is the one whose end is awaited.
     pub async fn dial(
         &self,
         address: SocketAddr,
         peer: PeerId,
         host: Arc<dyn Host>,
     ) -> CloseReason {
-        match self.connect(address, peer).await {
+        if let Some(reason) = self.end_of_link_by(&peer, Duration::ZERO).await {
+            return reason;
+        }
+        let reason = match self.connect(address, peer).await {
             Ok((connection, peer)) => self.run(connection, peer, true, host).await,
             Err(reason) => reason,
+        };
+        match reason {
+            // What took over may have been dialled here or by the peer.
+            CloseReason::Replaced => {
+                let there = self.end_of_link_by(&peer, REPLACED_DEADLINE).await;
+                there.unwrap_or(reason)
+            }
+            reason => reason,
         }
     }
 
@@ -260,6 +281,14 @@ impl Endpoint {
         Ok((connection, peer))
     }
 
+    /// Waits for the end of the link that the peer dialled, if there is one within that time, and says
+    /// why it ended.
+    async fn end_of_link_by(&self, peer: &PeerId, within: Duration) -> Option<CloseReason> {
+        let live = timeout(within, self.registry.dialled_by(peer)).await.ok()?;
+        live.ended().await;
+        live.closing()
+    }
+
     async fn accept(self, incoming: Incoming, handshake: UnderWay, host: Arc<dyn Host>) {
         let address = incoming.remote_address();
         let Ok(connecting) = incoming.accept() else {
@@ -296,6 +325,17 @@ impl Endpoint {
         outgoing: bool,
         host: Arc<dyn Host>,
     ) -> CloseReason {
+        let newcomer = Newcomer {
+            own: &self.own,
+            peer: &peer.id(),
+            connection: &connection,
+            outgoing,
+        };
+        if let Err(reason) = newcomer.prevail(&self.registry, self.versions).await {
+            let code = VarInt::from_u32(u32::from(refusal_code(&reason)));
+            connection.close(code, &encode_refusal(&reason));
+            return reason;
+        }
         let mut greeting = if outgoing {
             None
         } else {
@@ -311,7 +351,9 @@ impl Endpoint {
         // What came so far counts as the link's.
         let counters = greeting.as_mut().map(Greeting::take_counters);
         let counters = counters.unwrap_or_default();
-        let (seat, older) = self.registry.enter(peer.id(), connection, counters);
+        let (seat, older) = self
+            .registry
+            .enter(peer.id(), connection, outgoing, counters);
         if let Some(older) = older {
             // The host is to hear the end of the older link before the newer one begins.
             timeout(REPLACED_DEADLINE, older.ended())
@@ -324,6 +366,7 @@ impl Endpoint {
             peer,
             greeting,
             versions: self.versions,
+            budget: self.budgets.of(&peer.id()),
         };
         driver::run(link, host).await
     }

@@ -202,7 +202,7 @@ async fn say(send: SendStream, frame: Vec<u8>, counters: &Counters) -> Result<()
     let mut writer = FrameWriter::new(send, "join");
     writer.push(&frame.into());
     while writer.has_unwritten() {
-        writer.flush(counters).await?;
+        writer.flush(counters, usize::MAX).await?;
     }
     writer.finish();
     Ok(())

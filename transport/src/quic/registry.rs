@@ -1,13 +1,14 @@
 //! The live links, one per key: the newest wins, any can be closed by key.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quinn::{Connection, VarInt};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::streams::Counters;
 use crate::identity::PeerId;
@@ -21,6 +22,9 @@ pub(super) struct Live {
     pub(super) counters: Counters,
     /// Somebody wants the proof that both sides hold the same.
     pub(super) verify: Notify,
+    /// Whether we dialled.
+    pub(super) outgoing: bool,
+    pub(super) since: Instant,
     closing: Mutex<Option<CloseReason>>,
     ended: watch::Sender<bool>,
     /// The start that the peer named in its hello.
@@ -127,6 +131,7 @@ pub(super) struct Registry {
     live: Mutex<BTreeMap<PeerId, Arc<Live>>>,
     /// Connections whose hello is awaited.
     waiting: Mutex<BTreeMap<PeerId, usize>>,
+    entered: Notify,
 }
 
 /// Most connections of one key whose hello may be awaited at a time.
@@ -155,12 +160,15 @@ impl Registry {
         self: &Arc<Self>,
         peer: PeerId,
         connection: Connection,
+        outgoing: bool,
         counters: Counters,
     ) -> (Seat, Option<Arc<Live>>) {
         let live = Arc::new(Live {
             connection,
             counters,
             verify: Notify::new(),
+            outgoing,
+            since: Instant::now(),
             closing: Mutex::new(None),
             ended: watch::Sender::new(false),
             incarnation: Mutex::new(None),
@@ -170,6 +178,7 @@ impl Registry {
         if let Some(older) = &older {
             older.close(CloseReason::Replaced);
         }
+        self.entered.notify_waiters();
         let seat = Seat {
             registry: self.clone(),
             peer,
@@ -194,6 +203,19 @@ impl Registry {
 
     pub(super) fn find(&self, peer: &PeerId) -> Option<Arc<Live>> {
         locked(&self.live).get(peer).cloned()
+    }
+
+    /// The link that `peer` dialled, when there is one.
+    pub(super) async fn dialled_by(&self, peer: &PeerId) -> Arc<Live> {
+        loop {
+            let mut entered = pin!(self.entered.notified());
+            // Whoever enters from here on is heard of.
+            entered.as_mut().enable();
+            if let Some(live) = self.find(peer).filter(|live| !live.outgoing) {
+                return live;
+            }
+            entered.await;
+        }
     }
 
     pub(super) fn close_all(&self, reason: &CloseReason) {

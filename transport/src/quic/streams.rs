@@ -103,16 +103,22 @@ impl FrameWriter {
         !self.unwritten.is_empty()
     }
 
-    /// Writes as much as the stream takes. Dropping the wait loses nothing.
-    pub(super) async fn flush(&mut self, counters: &Counters) -> Result<(), StreamEnded> {
-        let written = match self.stream.write(&self.unwritten).await {
+    /// Writes as much as the stream takes, at most so many bytes; says how many those were. Dropping the
+    /// wait loses nothing.
+    pub(super) async fn flush(
+        &mut self,
+        counters: &Counters,
+        bytes_max: usize,
+    ) -> Result<usize, StreamEnded> {
+        let most = self.unwritten.len().min(bytes_max);
+        let written = match self.stream.write(&self.unwritten[..most]).await {
             Ok(written) => written,
             Err(WriteError::ConnectionLost(lost)) => return Err(StreamEnded::Connection(lost)),
             Err(_) => return Err(StreamEnded::Ended(self.name)),
         };
         Counters::add(&counters.sent, written);
         self.unwritten.advance(written);
-        Ok(())
+        Ok(written)
     }
 
     /// Says that nothing follows.
@@ -281,12 +287,14 @@ impl LaneWriter {
         self.first.is_some() || self.frames.as_ref().is_some_and(FrameWriter::has_unwritten)
     }
 
-    /// Writes as much as the stream takes. Dropping the wait loses nothing.
+    /// Writes as much as the stream takes, at most so many bytes; says how many those were. Dropping the
+    /// wait loses nothing.
     pub(super) async fn flush(
         &mut self,
         connection: &Connection,
         counters: &Counters,
-    ) -> Result<(), StreamEnded> {
+        bytes_max: usize,
+    ) -> Result<usize, StreamEnded> {
         if self.frames.is_none() {
             let stream = connection
                 .open_uni()
@@ -304,8 +312,8 @@ impl LaneWriter {
             }
         }
         match &mut self.frames {
-            Some(frames) => frames.flush(counters).await,
-            None => Ok(()),
+            Some(frames) => frames.flush(counters, bytes_max).await,
+            None => Ok(0),
         }
     }
 }

@@ -7,6 +7,8 @@ mod loopback;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod pacing;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod parcel;
