@@ -64,6 +64,9 @@ fn value(config: &Config, section: &str, name: &str) -> String {
             .reserve_mib
             .map_or_else(not_set, |mib| mib.to_string()),
         ("limits", "document_cache") => config.limits.document_cache.to_string(),
+        ("limits", "send_kib_s") => config.limits.send_kib_s.to_string(),
+        ("limits", "send_all_kib_s") => config.limits.send_all_kib_s.to_string(),
+        ("limits", "receive_kib_s") => config.limits.receive_kib_s.to_string(),
         ("replication", "proof_every_s") => config.replication.proof_every_s.to_string(),
         ("replication", "scrub_per_minute") => config.replication.scrub_per_minute.to_string(),
         ("overview", "stale_after_s") => config.overview.stale_after_s.to_string(),

@@ -28,6 +28,9 @@ pub fn check(text: &str) -> Result<Config, Vec<Problem>> {
         limits: Limits {
             document_cache: number(&mut raw, "limits", "document_cache", 16, 1_000_000)
                 .unwrap_or(1024),
+            send_kib_s: number(&mut raw, "limits", "send_kib_s", 0, 1_048_576).unwrap_or(0),
+            send_all_kib_s: number(&mut raw, "limits", "send_all_kib_s", 0, 1_048_576).unwrap_or(0),
+            receive_kib_s: number(&mut raw, "limits", "receive_kib_s", 0, 1_048_576).unwrap_or(0),
         },
         replication: Replication {
             proof_every_s: number(&mut raw, "replication", "proof_every_s", 10, 86_400)

@@ -34,7 +34,7 @@ pub(crate) const SECTIONS: [(&str, &str); 9] = [
     ("network", "How peers reach this node (QUIC over UDP)."),
     ("http", "How people and programs reach this node."),
     ("store", "Where records are kept."),
-    ("limits", "Bounds on memory."),
+    ("limits", "Bounds on memory and on what crosses the links."),
     (
         "replication",
         "How nodes prove to each other, and each to itself, that what they hold is whole.",
@@ -48,7 +48,7 @@ pub(crate) const SECTIONS: [(&str, &str); 9] = [
 ];
 
 /// Every key.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 23] = [
     Key {
         section: "node",
         name: "territory",
@@ -152,6 +152,30 @@ pub(crate) const KEYS: [Key; 20] = [
         unit: "documents, 16 to 1000000",
         effect: "Documents kept in memory; about 100 KiB each.",
         when: When::Restart,
+    },
+    Key {
+        section: "limits",
+        name: "send_kib_s",
+        default: Some("0"),
+        unit: "KiB a second, 0 to 1048576; 0: no limit",
+        effect: "Most that one peer is sent.",
+        when: When::Live,
+    },
+    Key {
+        section: "limits",
+        name: "send_all_kib_s",
+        default: Some("0"),
+        unit: "KiB a second, 0 to 1048576; 0: no limit",
+        effect: "Most that all peers together are sent, shared fairly.",
+        when: When::Live,
+    },
+    Key {
+        section: "limits",
+        name: "receive_kib_s",
+        default: Some("0"),
+        unit: "KiB a second, 0 to 1048576; 0: no limit",
+        effect: "Most that one peer may bring; it is held back, nothing is dropped.",
+        when: When::Live,
     },
     Key {
         section: "replication",

@@ -87,6 +87,12 @@ pub struct Store {
 pub struct Limits {
     /// Documents kept in memory.
     pub document_cache: u32,
+    /// KiB a second that one peer is sent; 0 is no limit.
+    pub send_kib_s: u32,
+    /// KiB a second that all peers together are sent; 0 is no limit.
+    pub send_all_kib_s: u32,
+    /// KiB a second that one peer may bring; 0 is no limit.
+    pub receive_kib_s: u32,
 }
 
 /// How the overview judges age.

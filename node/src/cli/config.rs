@@ -129,7 +129,12 @@ fn values(settings: &Config) -> serde_json::Value {
             "cache_mib": settings.store.cache_mib,
             "reserve_mib": settings.store.reserve_mib,
         },
-        "limits": {"document_cache": settings.limits.document_cache},
+        "limits": {
+            "document_cache": settings.limits.document_cache,
+            "send_kib_s": settings.limits.send_kib_s,
+            "send_all_kib_s": settings.limits.send_all_kib_s,
+            "receive_kib_s": settings.limits.receive_kib_s,
+        },
         "replication": {"proof_every_s": settings.replication.proof_every_s, "scrub_per_minute": settings.replication.scrub_per_minute},
         "overview": {"stale_after_s": settings.overview.stale_after_s},
         "logs": {"level": settings.logs.level, "format": settings.logs.format.name()},

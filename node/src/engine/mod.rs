@@ -299,6 +299,9 @@ impl Engine {
 
     /// Puts another configuration in force, as far as it can change live.
     pub fn reconfigure(&self, config: Config) {
+        if let Some(endpoint) = self.core.endpoint() {
+            endpoint.limit(node::link_limits(&config));
+        }
         *self
             .core
             .config

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use raccordo_config::Config;
 use raccordo_crdt_model::DocumentId;
-use raccordo_transport::{BindFailed, Endpoint, Host, LogId, NodeKey, PeerId, Pins};
+use raccordo_transport::{BindFailed, Endpoint, Host, Limits, LogId, NodeKey, PeerId, Pins};
 use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -240,6 +240,7 @@ impl Node {
                 address: listen,
                 source,
             })?;
+        endpoint.limit(link_limits(&config));
         let bound = (
             endpoint.local_addr().to_string(),
             listener.local_addr().map_err(failed)?.to_string(),
@@ -274,6 +275,17 @@ impl Node {
             stop_http,
             http,
         })
+    }
+}
+
+/// What may cross the links, as configured.
+pub(super) fn link_limits(config: &Config) -> Limits {
+    let bytes = |kib: u32| u64::from(kib) << 10;
+    Limits {
+        receive_bytes: bytes(config.limits.receive_kib_s),
+        receive_entries: 0,
+        send_bytes: bytes(config.limits.send_kib_s),
+        send_bytes_in_all: bytes(config.limits.send_all_kib_s),
     }
 }
 
