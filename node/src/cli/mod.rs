@@ -196,6 +196,8 @@ pub enum PeerCommand {
     Suspend(PeerArguments),
     /// End a pause
     Resume(PeerArguments),
+    /// Compare every document shared with a peer now; `status` shows whether both hold the same
+    Verify(PeerArguments),
     /// End a membership for good
     Revoke {
         /// Which peer, and how to print it.

@@ -61,6 +61,7 @@ pub(super) async fn peer(data: &Path, command: PeerCommand) -> anyhow::Result<()
         PeerCommand::Reject(peer) => decide(data, &peer, "reject", json!({})).await,
         PeerCommand::Suspend(peer) => decide(data, &peer, "suspend", json!({})).await,
         PeerCommand::Resume(peer) => decide(data, &peer, "resume", json!({})).await,
+        PeerCommand::Verify(peer) => decide(data, &peer, "verify", json!({})).await,
         PeerCommand::Revoke { peer, reason } => {
             decide(data, &peer, "revoke", json!({"reason": reason})).await
         }

@@ -217,6 +217,27 @@ impl Engine {
         Ok(report::peer(&self.core, &self.core.ledger(), &member))
     }
 
+    /// Lets the link with a peer prove now that both hold the same; the outcome is the peer's `equal`.
+    pub fn peer_verify(&self, id_prefix: &str) -> Result<PeerView, CommandFailed> {
+        let key = self.peer_key(id_prefix)?;
+        let endpoint = self.core.endpoint();
+        if !endpoint.is_some_and(|endpoint| endpoint.verify(&key)) {
+            return Err(CommandFailed::Peer {
+                code: "unreachable",
+                detail: format!(
+                    "there is no link with {} now, so nothing can be compared; `raccordo peer explain` says why",
+                    key.short()
+                ),
+            });
+        }
+        let ledger = self.core.ledger();
+        let member = ledger.roster.member(&key).ok_or(CommandFailed::NotFound {
+            kind: "peer",
+            id: id_prefix.to_owned(),
+        })?;
+        Ok(report::peer(&self.core, &ledger, member))
+    }
+
     async fn move_peer(
         &self,
         id_prefix: &str,

@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::PROGRAM;
 
 /// A coordination and a district with twenty records, both stopped; and what both hold.
-async fn settled() -> (Federation, Vec<Value>) {
-    let proof = [("replication", "proof_every_s", "10")];
+async fn settled(proof_every_s: &str) -> (Federation, Vec<Value>) {
+    let proof = [("replication", "proof_every_s", proof_every_s)];
     let mut federation = Federation::joined(PROGRAM, 1, &proof).await;
     federation.districts[0]
         .node
-        .set("replication", "proof_every_s", "10");
+        .set("replication", "proof_every_s", proof_every_s);
     let work = Workload {
         district: 'A',
         seed: 5,
@@ -89,7 +89,7 @@ async fn comes_back(federation: &Federation, coordination: bool, held: &[Value])
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_damaged_at_the_coordination_is_never_served_and_comes_back_from_the_district() {
-    let (mut federation, held) = settled().await;
+    let (mut federation, held) = settled("10").await;
     let rows = damage(
         &federation.coordination.data,
         &[Table::Changes],
@@ -115,7 +115,7 @@ async fn a_document_damaged_at_the_coordination_is_never_served_and_comes_back_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_damaged_at_the_district_comes_back_from_the_coordination() {
-    let (mut federation, held) = settled().await;
+    let (mut federation, held) = settled("10").await;
     let rows = damage(
         &federation.districts[0].node.data,
         &[Table::Changes],
@@ -129,11 +129,44 @@ async fn a_document_damaged_at_the_district_comes_back_from_the_coordination() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_lost_without_a_trace_is_found_by_the_next_proof() {
-    let (mut federation, held) = settled().await;
+    let (mut federation, held) = settled("10").await;
     let tables = [Table::Documents, Table::Changes, Table::Keys];
     let rows = damage(&federation.coordination.data, &tables, None);
     assert!(rows >= 3, "{rows}");
     federation.start().await;
     federation.connected(0).await;
     comes_back(&federation, true, &held).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_can_ask_either_node_for_the_proof() {
+    let (mut federation, held) = settled("86400").await;
+    let tables = [Table::Documents, Table::Changes, Table::Keys];
+    damage(&federation.coordination.data, &tables, None);
+    federation.start().await;
+    federation.connected(0).await;
+    let district = federation.districts[0].node.id().await;
+    let asked = federation
+        .coordination
+        .cli(&["peer", "verify", &district])
+        .await;
+    assert_eq!(asked.code, 0, "{asked}");
+    comes_back(&federation, true, &held).await;
+    damage_running(&mut federation).await;
+    let coordination = federation.coordination.id().await;
+    let asked = federation.districts[0]
+        .node
+        .cli(&["peer", "verify", &coordination])
+        .await;
+    assert_eq!(asked.code, 0, "{asked}");
+    comes_back(&federation, true, &held).await;
+}
+
+/// The coordination loses a document between an end and a start.
+async fn damage_running(federation: &mut Federation) {
+    federation.coordination.stop().await;
+    let tables = [Table::Documents, Table::Changes, Table::Keys];
+    damage(&federation.coordination.data, &tables, None);
+    federation.start_coordination().await;
+    federation.connected(0).await;
 }

@@ -35,6 +35,7 @@ pub(crate) async fn act(
         "reject" => engine.peer_reject(&id).await?,
         "suspend" => engine.peer_suspend(&id).await?,
         "resume" => engine.peer_resume(&id).await?,
+        "verify" => engine.peer_verify(&id)?,
         "revoke" => {
             let arguments = body::arguments(&headers, bytes)?;
             engine
@@ -100,7 +101,7 @@ fn no_such_verb(verb: &str) -> ApiError {
         StatusCode::NOT_FOUND,
         "no_such_address",
         format!(
-            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope, choose"
+            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope, choose, verify"
         ),
     )
 }
