@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use raccordo_crdt_model::{
-    Change, Document, DocumentId, Heads, Kind, Patch, Stamp, UnixMillis, gate,
+    Change, Document, DocumentId, Heads, Kind, Patch, SaveLimits, Stamp, UnixMillis, gate,
 };
 use serde_json::{Value, json};
 
@@ -140,6 +140,7 @@ fn main() {
     let size = format!("JSON {json_bytes} B, 13 changes {bytes} B");
     writing(&document, &changes, &size);
     absorbing(&document, &changes, &size);
+    saving(&document, &size);
     reading(&document, &changes, &size);
 }
 
@@ -201,6 +202,33 @@ fn absorbing(document: &Document, changes: &[Change], size: &str) {
         size,
         one,
         Some(("bare load_incremental", floor)),
+    );
+}
+
+fn saving(document: &Document, size: &str) {
+    let save = document.to_save();
+    line(
+        "to_save",
+        size,
+        median(|| (), |()| document.to_save()),
+        None,
+    );
+    let size = format!("save {} B", save.len());
+    let limits = SaveLimits::default();
+    let check = |save: Vec<u8>| gate::check_save(save, &limits).expect("an honest save");
+    let load = median(
+        || (),
+        |()| automerge::Automerge::load(&save).expect("good bytes"),
+    );
+    let checked = median(|| save.clone(), check);
+    line("check_save", &size, checked, Some(("bare load", load)));
+    let ready = check(save.clone());
+    let read = || Document::from_save(document.id(), &ready).expect("an honest save");
+    line(
+        "from_save",
+        &size,
+        median(|| (), |()| read()),
+        Some(("bare load", load)),
     );
 }
 

@@ -76,6 +76,11 @@ impl<'a> Fit<'a> {
         fit
     }
 
+    /// The changes that no other comes after, in the order of their hashes.
+    pub(super) fn tips(&self) -> impl Iterator<Item = &ChangeHash> {
+        self.tips.iter()
+    }
+
     fn actor(&mut self, bytes: &[u8]) -> usize {
         if let Some(place) = self.actors.get(bytes) {
             return *place;

@@ -269,8 +269,8 @@ impl Document {
     }
 
     /// Reads a whole foreign document and takes it apart into its changes, each after those it
-    /// depends on. It is made anew from them: what the save says otherwise is refused, so that
-    /// whoever finds every change signed has exactly the document that they make.
+    /// depends on. Its operations stand where these changes put them, so that whoever finds every
+    /// change signed has exactly the document that they make.
     pub fn from_save(
         id: DocumentId,
         save: &CheckedSave,

@@ -13,28 +13,11 @@ use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc as _};
 
 use super::fit::Past;
 
-/// An operation: its number and its actor's place.
-type Id = (u64, usize);
+/// An operation: its actor's place and its number.
+type Id = (usize, u64);
 
-/// Where an operation stands in its object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Spot {
-    Key(Box<str>),
-    Head,
-    /// The element that this operation inserted.
-    Element(Id),
-}
-
-/// An operation that others may name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Placed {
-    /// `None` for the root.
-    object: Option<Id>,
-    /// For an insertion the element that it makes.
-    spot: Spot,
-    makes: Option<ObjType>,
-    inserts: bool,
-}
+/// The places of actors by their bytes.
+type Actors = BTreeMap<Vec<u8>, usize>;
 
 /// Who made a change, and what it comes after.
 #[derive(Debug, Clone, Copy)]
@@ -43,14 +26,12 @@ pub(super) struct Author<'a> {
     pub(super) past: &'a Past,
 }
 
-/// The places of actors by their bytes.
-type Actors = BTreeMap<Vec<u8>, usize>;
-
 /// Knows the operations that a change may name.
 pub(super) struct Sense<'a> {
     document: &'a Automerge,
-    /// Those of the changes checked, and the document's once they were needed.
-    placed: BTreeMap<Id, Placed>,
+    /// Operations of changes, by the first: those of the changes checked, and the document's once
+    /// they were needed.
+    made: BTreeMap<Id, Vec<Op>>,
     /// Whether all operations of the document are among them.
     whole: bool,
 }
@@ -59,7 +40,7 @@ impl<'a> Sense<'a> {
     pub(super) fn of(document: &'a Automerge) -> Self {
         Self {
             document,
-            placed: BTreeMap::new(),
+            made: BTreeMap::new(),
             whole: document.get_heads().is_empty(),
         }
     }
@@ -71,51 +52,53 @@ impl<'a> Sense<'a> {
         author: Author<'_>,
         actors: &Actors,
     ) -> Result<(), String> {
-        let decoded = change.decode();
-        for (number, op) in (change.start_op().get()..).zip(&decoded.operations) {
+        let start = change.start_op().get();
+        let operations = change.decode().operations;
+        for (number, op) in (start..).zip(&operations) {
             let asked = Asked {
                 author,
                 actors,
+                start,
                 number,
+                change: &operations,
             };
-            let placed = self
-                .operation(op, asked)
+            self.operation(op, &asked)
                 .map_err(|what| format!("operation {number} of the change {what}"))?;
-            if !matches!(op.action, OpType::Delete) {
-                self.placed.insert((number, author.own), placed);
-            }
         }
+        self.hold((author.own, start), operations);
         Ok(())
     }
 
-    fn operation(&mut self, op: &Op, asked: Asked<'_>) -> Result<Placed, &'static str> {
-        let (object, kind) = match &op.obj {
-            ObjectId::Root => (None, ObjType::Map),
+    /// Keeps the operations of a change. One without any leaves its number to the next.
+    fn hold(&mut self, first: Id, operations: Vec<Op>) {
+        if !operations.is_empty() {
+            self.made.insert(first, operations);
+        }
+    }
+
+    fn operation(&mut self, op: &Op, asked: &Asked<'_>) -> Result<(), &'static str> {
+        let kind = match &op.obj {
+            ObjectId::Root => ObjType::Map,
             ObjectId::Id(id) => {
                 let place = asked.place(id).ok_or("names an object that is not there")?;
-                let kind = self.kind(place, id, asked.actors);
-                (Some(place), kind.ok_or("names an object that is none")?)
+                let kind = self.kind(place, id, asked);
+                kind.ok_or("names an object that is none")?
             }
         };
-        let own = (asked.number, asked.author.own);
-        let spot = match (&op.key, kind) {
-            (Key::Map(key), ObjType::Map) if !op.insert => Spot::Key(key.as_str().into()),
-            (Key::Seq(element), ObjType::List) => match element {
-                ElementId::Head if op.insert => Spot::Head,
-                ElementId::Head => return Err("sets the head of a list"),
-                ElementId::Id(id) => {
-                    let place = asked
-                        .place(id)
-                        .ok_or("names an element that is not there")?;
-                    let there = self.placed(place, asked.actors);
-                    let there = there.filter(|there| there.inserts && there.object == object);
-                    there.ok_or("names an element that is none of the list's")?;
-                    Spot::Element(place)
-                }
-            },
+        match (&op.key, kind) {
+            (Key::Map(_), ObjType::Map) if !op.insert => {}
+            (Key::Seq(ElementId::Head), ObjType::List) if op.insert => {}
+            (Key::Seq(ElementId::Head), ObjType::List) => return Err("sets the head of a list"),
+            (Key::Seq(ElementId::Id(id)), ObjType::List) => {
+                let place = asked
+                    .place(id)
+                    .ok_or("names an element that is not there")?;
+                let there = self.named(place, asked);
+                let there = there.filter(|there| there.insert && there.obj == op.obj);
+                there.ok_or("names an element that is none of the list's")?;
+            }
             _ => return Err("does not fit the object that it names"),
-        };
-        let spot = if op.insert { Spot::Element(own) } else { spot };
+        }
         if op.insert && !op.pred.is_empty() {
             return Err("inserts what replaces another");
         }
@@ -131,114 +114,103 @@ impl<'a> Sense<'a> {
             let place = asked
                 .place(id)
                 .ok_or("replaces a value that is not there")?;
-            if !self.is_shown(place, id, op, &spot) {
-                let there = self.placed(place, asked.actors);
-                let there = there.filter(|there| there.object == object && there.spot == spot);
+            if !self.is_shown(place, id, op, asked) {
+                let there = self.named(place, asked);
+                let there = there.filter(|there| stands_at(there, id, op));
                 there.ok_or("replaces a value that stands elsewhere")?;
             }
         }
-        Ok(Placed {
-            object,
-            spot,
-            makes: match op.action {
-                OpType::Make(kind) => Some(kind),
-                _ => None,
-            },
-            inserts: op.insert,
-        })
+        Ok(())
     }
 
     /// What kind of object an operation made.
-    fn kind(&mut self, place: Id, id: &OpId, actors: &Actors) -> Option<ObjType> {
-        if !self.whole && !self.placed.contains_key(&place) {
+    fn kind(&mut self, place: Id, id: &OpId, asked: &Asked<'_>) -> Option<ObjType> {
+        if !self.whole && self.at_hand(place, asked).is_none() {
             let kind = self.document.object_type(outside(id));
             if let Ok(kind) = kind {
                 return Some(kind);
             }
         }
-        self.placed(place, actors)?.makes
+        match self.named(place, asked)?.action {
+            OpType::Make(kind) => Some(kind),
+            _ => None,
+        }
     }
 
     /// Whether the document shows, among the values of the key, the one that this operation set.
     /// Quick, for a change made on what the document holds; `false` does not mean that it is not
     /// there.
-    fn is_shown(&self, place: Id, id: &OpId, op: &Op, spot: &Spot) -> bool {
-        let Spot::Key(key) = spot else {
+    fn is_shown(&self, place: Id, id: &OpId, op: &Op, asked: &Asked<'_>) -> bool {
+        let Key::Map(key) = &op.key else {
             return false;
         };
-        if self.whole || self.placed.contains_key(&place) {
+        if self.whole || self.at_hand(place, asked).is_some() {
             return false;
         }
         let object = match &op.obj {
             ObjectId::Root => ObjId::Root,
             ObjectId::Id(object) => outside(object),
         };
-        let shown = self.document.get_all(&object, &**key).unwrap_or_default();
+        let shown = self.document.get_all(&object, key.as_str());
         let named = |shown: &ObjId| match shown {
             ObjId::Id(number, actor, _) => *number == id.counter() && actor == id.actor(),
             ObjId::Root => false,
         };
+        let shown = shown.unwrap_or_default();
         shown.iter().any(|(_, shown)| named(shown))
     }
 
-    /// An operation of the changes checked or of the document.
-    fn placed(&mut self, place: Id, actors: &Actors) -> Option<&Placed> {
-        if !self.whole && !self.placed.contains_key(&place) {
+    /// An operation that is no deletion, of the change asked about, those checked before it, or the
+    /// document.
+    fn named<'s>(&'s mut self, place: Id, asked: &'s Asked<'_>) -> Option<&'s Op> {
+        if !self.whole && self.at_hand(place, asked).is_none() {
             self.whole = true;
             for change in self.document.get_changes(&[]) {
-                self.remember(&change, actors);
+                if let Some(own) = asked.actors.get(change.actor_id().to_bytes()) {
+                    let start = change.start_op().get();
+                    self.hold((*own, start), change.decode().operations);
+                }
             }
         }
-        self.placed.get(&place)
+        let op = self.at_hand(place, asked)?;
+        (!matches!(op.action, OpType::Delete)).then_some(op)
     }
 
-    /// Notes the operations of a change that is held, which were checked when it came.
-    fn remember(&mut self, change: &automerge::Change, actors: &Actors) {
-        let decoded = change.decode();
-        let place = |id: &OpId| {
-            actors
-                .get(id.actor().to_bytes())
-                .map(|at| (id.counter(), *at))
+    fn at_hand<'s>(&'s self, place: Id, asked: &'s Asked<'_>) -> Option<&'s Op> {
+        let (actor, number) = place;
+        let (start, operations) = if actor == asked.author.own && number >= asked.start {
+            (asked.start, asked.change)
+        } else {
+            let (first, operations) = self.made.range(..=place).next_back()?;
+            if first.0 != actor {
+                return None;
+            }
+            (first.1, operations.as_slice())
         };
-        let Some(own) = actors.get(change.actor_id().to_bytes()) else {
-            return;
-        };
-        for (number, op) in (change.start_op().get()..).zip(&decoded.operations) {
-            let object = match &op.obj {
-                ObjectId::Root => None,
-                ObjectId::Id(id) => place(id),
-            };
-            let spot = match &op.key {
-                _ if op.insert => Spot::Element((number, *own)),
-                Key::Map(key) => Spot::Key(key.as_str().into()),
-                Key::Seq(ElementId::Head) => Spot::Head,
-                Key::Seq(ElementId::Id(id)) => match place(id) {
-                    Some(place) => Spot::Element(place),
-                    None => continue,
-                },
-            };
-            let makes = match op.action {
-                OpType::Delete => continue,
-                OpType::Make(kind) => Some(kind),
-                _ => None,
-            };
-            let placed = Placed {
-                object,
-                spot,
-                makes,
-                inserts: op.insert,
-            };
-            self.placed.insert((number, *own), placed);
-        }
+        operations.get(usize::try_from(number - start).ok()?)
     }
 }
 
+/// Whether the operation `id`, which is `there`, set the value that `op` replaces: in the same
+/// object, of the same key or element.
+fn stands_at(there: &Op, id: &OpId, op: &Op) -> bool {
+    let same_spot = match (&op.key, there.insert) {
+        (Key::Seq(ElementId::Id(element)), true) => element == id,
+        (key, false) => *key == there.key,
+        _ => false,
+    };
+    there.obj == op.obj && same_spot
+}
+
 /// Who names an operation, and in which of his own.
-#[derive(Clone, Copy)]
 struct Asked<'a> {
     author: Author<'a>,
     actors: &'a Actors,
+    /// The first operation of the change.
+    start: u64,
+    /// The one that names another.
     number: u64,
+    change: &'a [Op],
 }
 
 impl Asked<'_> {
@@ -246,9 +218,9 @@ impl Asked<'_> {
     /// change comes after.
     fn place(&self, id: &OpId) -> Option<Id> {
         let actor = *self.actors.get(id.actor().to_bytes())?;
-        let own = actor == self.author.own && id.counter() < self.number;
+        let own = actor == self.author.own && (self.start..self.number).contains(&id.counter());
         let covered = id.counter() <= self.author.past.of(actor).operation;
-        (own || covered).then_some((id.counter(), actor))
+        (own || covered).then_some((actor, id.counter()))
     }
 }
 

@@ -19,11 +19,10 @@ pub(super) enum Written {
 
 /// One value of a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Item {
+pub(super) enum Item<'a> {
     Number(u64),
     Difference(i64),
-    /// A text of so many bytes.
-    Text(u64),
+    Text(&'a [u8]),
 }
 
 /// How many of what a column may hold.
@@ -47,6 +46,7 @@ pub(super) struct Measure {
 }
 
 /// Bytes not yet read.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -139,7 +139,7 @@ impl<'a> Input<'a> {
         self,
         written: Written,
         allowed: Allowed,
-    ) -> Result<Vec<Option<Item>>, BadChunk> {
+    ) -> Result<Vec<Option<Item<'a>>>, BadChunk> {
         let mut items = Vec::new();
         let mut measure = Measure::default();
         self.each_run(written, |length, item| {
@@ -155,7 +155,7 @@ impl<'a> Input<'a> {
     fn each_run(
         mut self,
         written: Written,
-        mut take: impl FnMut(u64, Option<Item>) -> Result<(), BadChunk>,
+        mut take: impl FnMut(u64, Option<Item<'a>>) -> Result<(), BadChunk>,
     ) -> Result<(), BadChunk> {
         while !self.0.is_empty() {
             let length = self.signed("the length of a run")?;
@@ -177,7 +177,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    fn item(&mut self, written: Written) -> Result<Item, BadChunk> {
+    fn item(&mut self, written: Written) -> Result<Item<'a>, BadChunk> {
         match written {
             Written::Numbers { below } => {
                 let value = self.number("a value")?;
@@ -196,7 +196,7 @@ impl<'a> Input<'a> {
             Written::Texts => {
                 let length = self.number("the length of a text")?;
                 let bytes = usize::try_from(length).unwrap_or(usize::MAX);
-                self.take(bytes, "a text").map(|_| Item::Text(length))
+                self.take(bytes, "a text").map(Item::Text)
             }
         }
     }
@@ -212,9 +212,119 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Reads a measured column value by value, without holding more than one.
+pub(super) struct Values<'a> {
+    input: Input<'a>,
+    written: Written,
+    left: u64,
+    /// The value of a run; `None` outside where each value is written.
+    repeated: Option<Option<Item<'a>>>,
+    sum: i64,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn of(input: Input<'a>, written: Written) -> Self {
+        Self {
+            input,
+            written,
+            left: 0,
+            repeated: None,
+            sum: 0,
+        }
+    }
+
+    /// The next value; absent ones and those behind the end alike are `None`.
+    pub(super) fn next(&mut self) -> Result<Option<Item<'a>>, BadChunk> {
+        while self.left == 0 {
+            if self.input.0.is_empty() {
+                return Ok(None);
+            }
+            let length = self.input.signed("the length of a run")?;
+            self.left = length.unsigned_abs();
+            self.repeated = match length {
+                0 => {
+                    self.left = self.input.number("the length of a run")?;
+                    Some(None)
+                }
+                1.. => Some(Some(self.input.item(self.written)?)),
+                _ => None,
+            };
+        }
+        self.left -= 1;
+        match self.repeated {
+            Some(item) => Ok(item),
+            None => self.input.item(self.written).map(Some),
+        }
+    }
+
+    /// The next number.
+    pub(super) fn number(&mut self) -> Result<Option<u64>, BadChunk> {
+        Ok(match self.next()? {
+            Some(Item::Number(number)) => Some(number),
+            _ => None,
+        })
+    }
+
+    /// The next number of a column of differences.
+    pub(super) fn summed(&mut self) -> Result<Option<u64>, BadChunk> {
+        let Some(Item::Difference(difference)) = self.next()? else {
+            return Ok(None);
+        };
+        let sum = self.sum.checked_add(difference);
+        let sum = sum.and_then(|sum| Some((sum, u64::try_from(sum).ok()?)));
+        let (sum, number) = sum.ok_or(BadChunk::Number { what: "a sum" })?;
+        self.sum = sum;
+        Ok(Some(number))
+    }
+
+    /// The next text.
+    pub(super) fn text(&mut self) -> Result<Option<&'a [u8]>, BadChunk> {
+        Ok(match self.next()? {
+            Some(Item::Text(text)) => Some(text),
+            _ => None,
+        })
+    }
+}
+
+/// Reads a measured column of alternating runs of false and true.
+pub(super) struct Truths<'a> {
+    input: Input<'a>,
+    left: u64,
+    truth: bool,
+}
+
+impl<'a> Truths<'a> {
+    pub(super) fn of(input: Input<'a>) -> Self {
+        Self {
+            input,
+            left: 0,
+            // The first run is of false.
+            truth: true,
+        }
+    }
+
+    /// The next one; false behind the end.
+    pub(super) fn next(&mut self) -> Result<bool, BadChunk> {
+        while self.left == 0 {
+            if self.input.0.is_empty() {
+                return Ok(false);
+            }
+            self.left = self.input.number("the length of a run")?;
+            self.truth = !self.truth;
+        }
+        self.left -= 1;
+        Ok(self.truth)
+    }
+}
+
 impl Measure {
     /// Counts a run, in arithmetic that no length can wrap.
-    fn add(&mut self, length: u64, item: Option<Item>, allowed: Allowed) -> Result<(), BadChunk> {
+    fn add(
+        &mut self,
+        length: u64,
+        item: Option<Item<'_>>,
+        allowed: Allowed,
+    ) -> Result<(), BadChunk> {
         self.values = self.values.saturating_add(length);
         if self.values > allowed.most {
             return Err(BadChunk::TooMany {
@@ -229,7 +339,9 @@ impl Measure {
                 self.sum = self.sum.saturating_add(times(value));
                 self.lengths = self.lengths.saturating_add(times(value >> 4));
             }
-            Some(Item::Text(bytes)) => self.texts = self.texts.saturating_add(times(bytes)),
+            Some(Item::Text(text)) => {
+                self.texts = self.texts.saturating_add(times(text.len() as u64));
+            }
             Some(Item::Difference(_)) | None => {}
         }
         Ok(())

@@ -7,6 +7,7 @@
 
 mod chunk;
 mod input;
+mod order;
 mod save;
 
 use std::panic::catch_unwind;
@@ -164,9 +165,4 @@ pub fn check_save(bytes: Vec<u8>, limits: &SaveLimits) -> Result<CheckedSave, Re
 pub(crate) fn check_inside(bytes: &[u8]) -> Result<(ChangeHash, ActorId), String> {
     let measured = chunk::measure(bytes).map_err(|bad| bad.to_string())?;
     Ok((measured.hash, measured.actor))
-}
-
-/// Whether two saves hold the same operations in the same order.
-pub(crate) fn same_operations(one: &[u8], other: &[u8]) -> bool {
-    save::same_operations(one, other)
 }

@@ -1,8 +1,9 @@
 //! Measures a whole document, as it comes from a peer, before Automerge sees it.
 //!
 //! One uncompressed document chunk. Beside its columns, the graph of its changes is read: what
-//! each depends on, its number and its operations, since Automerge makes room by them. Guarantees:
-//! time and memory linear in the bytes and the limits, arithmetic that cannot wrap, no panic.
+//! each depends on, its number and its operations, since Automerge makes room by them, and the
+//! operations must stand where they belong (`order`). Guarantees: time and memory linear in the
+//! bytes and the limits, arithmetic that cannot wrap, no panic.
 //! Source: <https://automerge.org/automerge-binary-format-spec>.
 
 use super::chunk::{
@@ -11,7 +12,7 @@ use super::chunk::{
     chunk, layout, raw, split,
 };
 use super::input::{Allowed, Input, Item, Written};
-use crate::value::ActorId;
+use super::order;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +58,11 @@ const DEPENDENCY: u64 = 0x43;
 const EXTRA_TYPE: u64 = 0x56;
 const EXTRA: u64 = 0x57;
 
-const ID_ACTOR: u64 = 0x21;
-const ID_COUNTER: u64 = 0x23;
-const AFTER_COUNT: u64 = 0x80;
-const AFTER_ACTOR: u64 = 0x81;
-const AFTER_COUNTER: u64 = 0x83;
+pub(super) const ID_ACTOR: u64 = 0x21;
+pub(super) const ID_COUNTER: u64 = 0x23;
+pub(super) const AFTER_COUNT: u64 = 0x80;
+pub(super) const AFTER_ACTOR: u64 = 0x81;
+pub(super) const AFTER_COUNTER: u64 = 0x83;
 
 /// Measures a document and counts its changes.
 pub(super) fn measure(bytes: &[u8], limits: &SaveLimits) -> Result<u64, BadChunk> {
@@ -90,8 +91,10 @@ pub(super) fn measure(bytes: &[u8], limits: &SaveLimits) -> Result<u64, BadChunk
         texts: TEXTS_FREE.saturating_add(size.saturating_mul(TEXTS_PER_BYTE)),
     };
     let changes = Changes::read(split(&mut input, &change_layout)?, room)?;
-    let most = operations(split(&mut input, &operation_layout)?, room)?;
-    changes.graph(room, most)?;
+    let columns = split(&mut input, &operation_layout)?;
+    let (rows, after) = operations(&columns, room)?;
+    changes.graph(room, rows.saturating_add(after))?;
+    order::check(&columns, room.actors, rows)?;
     let count = changes.actors.len() as u64;
     for _ in &heads {
         if input.number("the place of a head")? >= count {
@@ -106,40 +109,6 @@ pub(super) fn measure(bytes: &[u8], limits: &SaveLimits) -> Result<u64, BadChunk
         let seen = input.0.len();
         Err(BadChunk::Trailing { seen })
     }
-}
-
-/// Whether two documents hold the same actors and the same operations in the same order. The
-/// order of their changes, which is that of their arrival, does not count.
-pub(super) fn same_operations(one: &[u8], other: &[u8]) -> bool {
-    match (operations_of(one), operations_of(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
-}
-
-/// The bytes of columns by their numbers.
-type Columns<'a> = Vec<(u64, &'a [u8])>;
-
-/// The actors and the columns of operations of a document that was measured.
-fn operations_of(bytes: &[u8]) -> Result<(Vec<ActorId>, Columns<'_>), BadChunk> {
-    let (_, mut input) = chunk(bytes, DOCUMENT_CHUNK, usize::MAX)?;
-    let count = input.count("actors", u64::MAX)?;
-    let actors = (0..count).map(|_| input.actor());
-    let actors = actors.collect::<Result<_, _>>()?;
-    for _ in 0..input.count("heads", u64::MAX)? {
-        input.take(32, "the heads")?;
-    }
-    let change_layout = layout(&mut input)?;
-    let operation_layout = layout(&mut input)?;
-    split(&mut input, &change_layout)?;
-    let columns = split(&mut input, &operation_layout)?;
-    Ok((
-        actors,
-        columns
-            .into_iter()
-            .map(|(column, data)| (column, data.0))
-            .collect(),
-    ))
 }
 
 /// How much this document may hold.
@@ -288,14 +257,14 @@ impl Changes {
     }
 }
 
-/// Measures the operations; the most that all changes together can have made: those that are
-/// there, and one deletion for each that replaced or deleted another.
-fn operations(columns: Vec<(u64, Input<'_>)>, room: Room) -> Result<u64, BadChunk> {
+/// Measures the operations: how many there are, and how often one replaced or deleted another. All
+/// changes together can have made no more than the two.
+fn operations(columns: &[(u64, Input<'_>)], room: Room) -> Result<(u64, u64), BadChunk> {
     let mut measures = Measures::new();
     let allowed = room.operations();
     let numbers = |below| Written::Numbers { below };
     for (column, data) in columns {
-        let measure = match column {
+        let measure = match *column {
             OBJECT_ACTOR | KEY_ACTOR | ID_ACTOR | AFTER_ACTOR => {
                 data.runs(numbers(room.actors), allowed)
             }
@@ -304,10 +273,10 @@ fn operations(columns: Vec<(u64, Input<'_>)>, room: Room) -> Result<u64, BadChun
             KEY_COUNTER | ID_COUNTER | AFTER_COUNTER => data.runs(Written::Differences, allowed),
             KEY_TEXT => data.runs(Written::Texts, allowed),
             INSERT => data.truths(allowed),
-            VALUE => Ok(raw(&data)),
+            VALUE => Ok(raw(data)),
             seen => return Err(BadChunk::Column { seen }),
         }?;
-        measures.insert(column, measure);
+        measures.insert(*column, measure);
     }
     let measure = |column| measures.get(&column).copied().unwrap_or_default();
     let count = measure(ACTION).values;
@@ -333,11 +302,11 @@ fn operations(columns: Vec<(u64, Input<'_>)>, room: Room) -> Result<u64, BadChun
         return Err(BadChunk::Uneven);
     }
     room.texts(measure(KEY_TEXT).texts)?;
-    Ok(count.saturating_add(after))
+    Ok((count, after))
 }
 
 /// The numbers of a column without absent ones.
-fn plain(items: Vec<Option<Item>>) -> Result<Vec<u64>, BadChunk> {
+fn plain(items: Vec<Option<Item<'_>>>) -> Result<Vec<u64>, BadChunk> {
     let number = |item| match item {
         Some(Item::Number(number)) => Ok(number),
         _ => Err(BadChunk::Uneven),
@@ -346,7 +315,7 @@ fn plain(items: Vec<Option<Item>>) -> Result<Vec<u64>, BadChunk> {
 }
 
 /// The numbers of a column of differences, none absent, none negative.
-fn summed(items: Vec<Option<Item>>) -> Result<Vec<u64>, BadChunk> {
+fn summed(items: Vec<Option<Item<'_>>>) -> Result<Vec<u64>, BadChunk> {
     const WIDEST: i64 = u32::MAX as i64;
     let mut last = 0_i64;
     let mut number = |item| match item {
