@@ -222,7 +222,7 @@ fn saving(document: &Document, size: &str) {
     );
     let checked = median(|| save.clone(), check);
     line("check_save", &size, checked, Some(("bare load", load)));
-    let ready = check(save.clone());
+    let ready = check(save);
     let read = || Document::from_save(document.id(), &ready).expect("an honest save");
     line(
         "from_save",

@@ -217,9 +217,18 @@ pub(super) struct Values<'a> {
     input: Input<'a>,
     written: Written,
     left: u64,
-    /// The value of a run; `None` outside where each value is written.
-    repeated: Option<Option<Item<'a>>>,
+    run: Run<'a>,
     sum: i64,
+}
+
+/// What the values left of a run are.
+enum Run<'a> {
+    /// Not there.
+    Absent,
+    /// All the same.
+    Repeated(Item<'a>),
+    /// Written one by one.
+    Written,
 }
 
 impl<'a> Values<'a> {
@@ -228,7 +237,7 @@ impl<'a> Values<'a> {
             input,
             written,
             left: 0,
-            repeated: None,
+            run: Run::Written,
             sum: 0,
         }
     }
@@ -241,19 +250,20 @@ impl<'a> Values<'a> {
             }
             let length = self.input.signed("the length of a run")?;
             self.left = length.unsigned_abs();
-            self.repeated = match length {
+            self.run = match length {
                 0 => {
                     self.left = self.input.number("the length of a run")?;
-                    Some(None)
+                    Run::Absent
                 }
-                1.. => Some(Some(self.input.item(self.written)?)),
-                _ => None,
+                1.. => Run::Repeated(self.input.item(self.written)?),
+                _ => Run::Written,
             };
         }
         self.left -= 1;
-        match self.repeated {
-            Some(item) => Ok(item),
-            None => self.input.item(self.written).map(Some),
+        match self.run {
+            Run::Absent => Ok(None),
+            Run::Repeated(item) => Ok(Some(item)),
+            Run::Written => self.input.item(self.written).map(Some),
         }
     }
 

@@ -174,8 +174,7 @@ impl Host for NodeHost {
     }
 
     fn parcels(&self, peer: &PeerId, ids: &[[u8; 16]]) -> Result<Vec<DocumentParcel>, HostFailed> {
-        let found = repair::parcels(&self.core, peer, ids);
-        found.map_err(|failed| HostFailed::new(commit::chain(&failed)))
+        Ok(repair::parcels(&self.core, peer, ids))
     }
 
     fn install(

@@ -392,9 +392,10 @@ impl Queue {
     fn drain(&mut self) -> Vec<SignedEntry> {
         let whole = whole_groups(&self.entries);
         #[cfg(feature = "testing")]
-        let whole = match planted(Planted::HalfGroupVisible) {
-            true => self.entries.len(),
-            false => whole,
+        let whole = if planted(Planted::HalfGroupVisible) {
+            self.entries.len()
+        } else {
+            whole
         };
         let entries: Vec<_> = self.entries.drain(..whole).collect();
         self.bytes -= entries.iter().map(cost).sum::<usize>();

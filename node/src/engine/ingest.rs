@@ -187,7 +187,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
         EntryKind::Tombstone => {
             let order = Order::decode(entry.bytes()).expect("check_headers has decoded it");
             let author = author_of(draft.core, &draft.ledger, entry.header.origin);
-            let territory = author.map_or(String::new(), |author| author.territory.clone());
+            let territory = author.map_or(String::new(), |author| author.territory);
             tombstone::put(draft, &signed, &order, entry.bytes(), &territory)?;
         }
         EntryKind::Policy => {

@@ -149,51 +149,48 @@ impl Link {
                 self.regarded = Some(standing);
                 Kept::Nothing
             }
-            LinkEvent::Announced { heads } => {
-                self.last_contact_ms = Some(now_ms);
-                let is_back = |lost: &Rollback| {
-                    let mut heads = heads.iter();
-                    heads.any(|head| head.log == lost.log && head.seq >= lost.held_seq)
-                };
-                self.lost = self.lost.filter(|lost| !is_back(lost));
-                self.announced
-                    .extend(heads.iter().map(|head| (head.log, head.seq)));
-                Kept::Contact
-            }
+            LinkEvent::Announced { heads } => self.announce(now_ms, &heads),
             LinkEvent::Acked { cursors } => self.acknowledge(now_ms, cursors),
             LinkEvent::Clock { offset_ms, .. } => {
                 self.clock_offset_ms = Some(offset_ms);
                 Kept::Nothing
             }
+            LinkEvent::Scope {
+                by: Side::Theirs,
+                withdrawn,
+            } => {
+                self.withdrawn = Arc::new(withdrawn.into_iter().collect());
+                Kept::Withdrawn
+            }
+            LinkEvent::Stats(statistics) => {
+                self.statistics = statistics;
+                Kept::Nothing
+            }
+            LinkEvent::Closed { reason } => {
+                self.end(now_ms, reason);
+                Kept::Nothing
+            }
+            other => self.hear_of_trust(now_ms, other),
+        }
+    }
+
+    /// What logs and documents turned out to be.
+    fn hear_of_trust(&mut self, now_ms: i64, event: LinkEvent) -> Kept {
+        match event {
             LinkEvent::Stopped {
                 by: Side::Theirs,
                 stopped,
             } => {
                 self.refused.insert(stopped.cursor.log, stopped);
-                Kept::Nothing
             }
             LinkEvent::Resumed {
                 by: Side::Theirs,
                 log,
             } => {
                 self.refused.remove(&log);
-                Kept::Nothing
             }
             LinkEvent::RolledBack(rollback) if rollback.whose == Side::Theirs => {
                 self.lost = Some(rollback);
-                Kept::Nothing
-            }
-            LinkEvent::Stopped { .. }
-            | LinkEvent::Resumed { .. }
-            | LinkEvent::RolledBack(_)
-            | LinkEvent::Cloned { .. }
-            | LinkEvent::Evidence { .. } => Kept::Nothing,
-            LinkEvent::Scope { by, withdrawn } => {
-                if by == Side::Ours {
-                    return Kept::Nothing;
-                }
-                self.withdrawn = Arc::new(withdrawn.into_iter().collect());
-                Kept::Withdrawn
             }
             LinkEvent::Reconciled {
                 items,
@@ -208,27 +205,25 @@ impl Link {
                     rounds,
                     bytes,
                 });
-                self.compared(differing == 0)
+                self.equal = Some(differing == 0);
             }
-            LinkEvent::Repaired { documents } => {
-                self.repaired += documents;
-                Kept::Nothing
-            }
-            LinkEvent::Compared { equal } => self.compared(equal),
-            LinkEvent::Stats(statistics) => {
-                self.statistics = statistics;
-                Kept::Nothing
-            }
-            LinkEvent::Closed { reason } => {
-                self.end(now_ms, reason);
-                Kept::Nothing
-            }
+            LinkEvent::Repaired { documents } => self.repaired += documents,
+            LinkEvent::Compared { equal } => self.equal = Some(equal),
+            _ => {}
         }
+        Kept::Nothing
     }
 
-    const fn compared(&mut self, equal: bool) -> Kept {
-        self.equal = Some(equal);
-        Kept::Nothing
+    fn announce(&mut self, now_ms: i64, heads: &[Cursor]) -> Kept {
+        self.last_contact_ms = Some(now_ms);
+        let is_back = |lost: &Rollback| {
+            let mut heads = heads.iter();
+            heads.any(|head| head.log == lost.log && head.seq >= lost.held_seq)
+        };
+        self.lost = self.lost.filter(|lost| !is_back(lost));
+        self.announced
+            .extend(heads.iter().map(|head| (head.log, head.seq)));
+        Kept::Contact
     }
 
     /// Begins anew; what the peer holds stays known.

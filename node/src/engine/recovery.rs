@@ -127,7 +127,7 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
         return;
     }
     let until = rollback.held_seq;
-    let begun = common(core, &ledger, peer, rollback).and_then(|common| {
+    let begun = common(core, &ledger, peer, rollback).map(|common| {
         let mut draft = Draft::new(core);
         let recovery = Recovery {
             peer,
@@ -138,7 +138,7 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
         let detail = format!("log {log} ends at {head}, {} holds {until}", peer.short());
         draft.audit("peer", "rolled-back", &log.to_string(), &detail);
         keep(&mut draft, log, recovery);
-        Ok(commit::commit(draft))
+        commit::commit(draft)
     });
     match begun {
         Ok(Ok(())) => {

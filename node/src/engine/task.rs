@@ -432,13 +432,15 @@ impl Writer {
 /// fetched back, or while another node writes it.
 fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), CommandFailed> {
     let own = match command {
-        Command::Peer(PeerCommand::Choose { .. }) => false,
+        Command::Peer(PeerCommand::Choose { .. })
+        | Command::Token(_)
+        | Command::Quarantine(_)
+        | Command::Repair(_) => false,
         Command::Create { .. }
         | Command::Patch { .. }
         | Command::Import(_)
         | Command::Peer(_)
         | Command::Erase { .. } => true,
-        Command::Token(_) | Command::Quarantine(_) | Command::Repair(_) => false,
     };
     match report::writes_problem(core, &draft.ledger) {
         Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),

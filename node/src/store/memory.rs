@@ -240,11 +240,10 @@ impl State {
 
     #[cfg(feature = "testing")]
     fn lose_claimed(&mut self, unsynced: Unsynced) {
-        if let Some(claimed) = self.claimed.replace(Writes::new()) {
-            if unsynced == Unsynced::Kept {
-                self.unsynced = claimed;
-                self.settle_rows();
-            }
+        let claimed = self.claimed.replace(Writes::new());
+        if let Some(claimed) = claimed.filter(|_| unsynced == Unsynced::Kept) {
+            self.unsynced = claimed;
+            self.settle_rows();
         }
     }
 

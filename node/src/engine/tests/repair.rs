@@ -39,7 +39,7 @@ fn change_store(bench: &Bench, table: Table, key: Vec<u8>, value: Option<&[u8]>)
     match value {
         Some(value) => batch.put(table, key, value),
         None => batch.delete(table, key),
-    };
+    }
     bench.core.store.commit(batch).unwrap();
     bench.core.forget(id());
 }
@@ -54,7 +54,7 @@ fn scrub_all(bench: &Bench) -> Vec<DocumentId> {
 }
 
 fn parcels(bench: &Bench, a: &Author) -> Vec<DocumentParcel> {
-    repair::parcels(&bench.core, &a.key.public(), &[ID]).unwrap()
+    repair::parcels(&bench.core, &a.key.public(), &[ID])
 }
 
 fn install(bench: &Bench, a: &Author, parcels: Vec<DocumentParcel>) {
