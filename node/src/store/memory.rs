@@ -240,11 +240,13 @@ impl State {
 
     #[cfg(feature = "testing")]
     fn lose_claimed(&mut self, unsynced: Unsynced) {
-        if let Some(claimed) = self.claimed.replace(Writes::new()) {
-            if unsynced == Unsynced::Kept {
-                self.unsynced = claimed;
-                self.settle_rows();
-            }
+        let Some(claimed) = &mut self.claimed else {
+            return;
+        };
+        let claimed = std::mem::take(claimed);
+        if unsynced == Unsynced::Kept {
+            self.unsynced = claimed;
+            self.settle_rows();
         }
     }
 

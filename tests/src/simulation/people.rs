@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use raccordo_crdt_model::{DocumentId, Kind};
-use raccordo_node::engine::simulated::{Answered, Asking, SimulatedNode, Ticket};
+use raccordo_node::engine::simulated::{Answered, Asking, MemberFacts, SimulatedNode, Ticket};
 use raccordo_node::engine::{CommandFailed, MemberState};
 use raccordo_node::store::Unsynced;
 use raccordo_transport::{JoinAccepted, JoinRefused};
@@ -313,6 +313,11 @@ impl World {
             .flat_map(SimulatedNode::members)
             .filter(|member| member.state == MemberState::Pending)
             .collect();
+        let joined_here = |member: &MemberFacts| {
+            let place = self.place_of(&member.key);
+            place.is_some_and(|place| self.places[place].above == Some(at))
+        };
+        let pending: Vec<_> = pending.into_iter().filter(joined_here).collect();
         for member in pending {
             self.ask(at, Asked::Decision, |node| {
                 node.move_member(member.key, MemberState::Approved)

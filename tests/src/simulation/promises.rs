@@ -391,8 +391,18 @@ impl World {
 
     /// How far a place holds each log.
     fn ends(&self, place: usize) -> Ends {
-        let ends = self.node(place).ends();
-        ends.into_iter().map(|end| (end.log, end.seq)).collect()
+        let node = self.node(place);
+        let logs = node.ends().into_iter().map(|end| (end.log, end.seq));
+        let mut ends = Ends {
+            logs: logs.collect(),
+            bodies: BTreeMap::new(),
+        };
+        // Who relays a record that it knows to be erased sends its entries without their bodies.
+        for id in self.truth.erased_elsewhere(&ends) {
+            let changes = node.changes(id).unwrap_or_default();
+            ends.bodies.insert(id, changes.into_iter().collect());
+        }
+        ends
     }
 
     /// What keeps a healed world from being settled; none if nothing does.
