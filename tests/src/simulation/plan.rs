@@ -39,6 +39,8 @@ pub struct Seat {
     pub role: Role,
     /// The place at which it joins.
     pub above: Option<usize>,
+    /// Whether a member with a program and intentions of its own stands there.
+    pub scripted: bool,
 }
 
 /// An act at its time.
@@ -102,6 +104,10 @@ pub enum Act {
     DialTwice { place: usize },
     /// A peer's next data frame is not what its program would send.
     Bend { place: usize },
+    /// A member with a program of its own does a command of several entries.
+    Group { place: usize },
+    /// It writes what it may not.
+    Offend { place: usize },
 }
 
 impl Plan {
@@ -168,6 +174,12 @@ impl Plan {
             return self.trouble(chance);
         }
         let place = chance.index(self.seats.len());
+        if self.seats[place].scripted {
+            return match chance.percent(15) {
+                true => Act::Offend { place },
+                false => Act::Group { place },
+            };
+        }
         let writes = match self.seats[place].role {
             Role::District => place,
             Role::Coordination if chance.percent(20) => place,
@@ -184,7 +196,10 @@ impl Plan {
     }
 
     fn office(&self, chance: &mut Chance) -> usize {
-        let district = |place: &usize| self.seats[*place].role == Role::District;
+        let district = |place: &usize| {
+            let seat = &self.seats[*place];
+            seat.role == Role::District && !seat.scripted
+        };
         let offices: Vec<usize> = (0..self.seats.len()).filter(district).collect();
         *chance.pick(&offices)
     }
@@ -263,6 +278,7 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
         territory: province.to_owned(),
         role: Role::Coordination,
         above: None,
+        scripted: false,
     }];
     let districts = match large {
         true => chance.between(2, 4),
@@ -273,6 +289,7 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             territory: format!("{province}/d{number}"),
             role: Role::District,
             above: Some(0),
+            scripted: false,
         });
         let office = seats.len() - 1;
         if chance.percent(25) {
@@ -282,6 +299,14 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             });
         }
     }
+    if chance.percent(25) {
+        seats.push(Seat {
+            territory: format!("{province}/other"),
+            role: Role::District,
+            above: Some(0),
+            scripted: true,
+        });
+    }
     if region {
         let above = seats.len();
         seats[0].above = Some(above);
@@ -289,6 +314,7 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             territory: "lazio".to_owned(),
             role: Role::Coordination,
             above: None,
+            scripted: false,
         });
     }
     seats

@@ -39,8 +39,8 @@ struct State {
     logs: BTreeMap<u8, Vec<SignedEntry>>,
     held: BTreeMap<LogId, Cursor>,
     records: Vec<Document>,
-    /// Bodies of facts that others signed.
-    facts: Vec<Vec<u8>>,
+    /// Everybody's keys.
+    keys: Vec<PeerId>,
     written: u64,
 }
 
@@ -110,8 +110,11 @@ impl Scripted {
     }
 
     /// Remembers who took it in.
-    pub fn adopt(&self, sponsor: PeerId, standing: Standing) {
-        self.state().sponsor = Some((sponsor, standing));
+    pub fn adopt(&self, sponsor: PeerId, standing: Standing, keys: Vec<PeerId>) {
+        let mut state = self.state();
+        state.sponsor = Some((sponsor, standing));
+        state.keys = keys;
+        drop(state);
         self.tick();
     }
 
@@ -431,10 +434,6 @@ impl Host for Scripted {
                 held.seq = entry.header.seq;
                 held.hash = entry.entry_hash();
             }
-            if entry.header.kind == EntryKind::Roster {
-                let body = entry.bytes().to_vec();
-                state.facts.push(body);
-            }
         }
         drop(state);
         self.tick();
@@ -442,8 +441,12 @@ impl Host for Scripted {
     }
 
     fn author_key(&self, origin: &[u8; 8]) -> Option<PeerId> {
-        // It believes whoever its sponsor lets through.
-        self.sponsor().filter(|sponsor| sponsor.origin() == *origin)
+        let state = self.state();
+        state
+            .keys
+            .iter()
+            .find(|key| key.origin() == *origin)
+            .copied()
     }
 
     fn event(&self, _peer: &PeerId, _event: LinkEvent) {}

@@ -126,6 +126,12 @@ impl Truth {
         Ok(())
     }
 
+    /// Whether the rest of a log is to be refused by everybody.
+    pub fn is_refused(&self, log: LogId) -> bool {
+        let known = self.logs.get(&log);
+        known.is_some_and(|known| known.refused_from.is_some())
+    }
+
     /// From now on what this log says is to be refused by everybody.
     pub fn refuse_from_now(&mut self, log: LogId) {
         let known = self.logs.entry(log).or_default();
