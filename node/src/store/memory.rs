@@ -240,8 +240,11 @@ impl State {
 
     #[cfg(feature = "testing")]
     fn lose_claimed(&mut self, unsynced: Unsynced) {
-        let claimed = self.claimed.replace(Writes::new());
-        if let Some(claimed) = claimed.filter(|_| unsynced == Unsynced::Kept) {
+        let Some(claimed) = &mut self.claimed else {
+            return;
+        };
+        let claimed = std::mem::take(claimed);
+        if unsynced == Unsynced::Kept {
             self.unsynced = claimed;
             self.settle_rows();
         }

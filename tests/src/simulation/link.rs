@@ -25,6 +25,8 @@ pub const WIRE_FRAMES_MAX: usize = 2;
 /// One connection; the dialler is side 0.
 #[derive(Debug)]
 pub struct Link {
+    /// Whether one side has sent what its program would not: then neither knows where it stands.
+    pub bent: bool,
     /// Both ends.
     pub ends: [End; 2],
 }
@@ -55,6 +57,8 @@ pub struct End {
     pub backfill_arrived: VecDeque<Frame>,
     /// What this end sent and did not arrive yet: control, data and backfill stream.
     pub streams: [VecDeque<Bytes>; 3],
+    /// What arrived of each and is no whole frame yet.
+    pub assembling: [FrameBuffer; 3],
     /// When the newest frame of each arrives.
     pub clear_ms: [u64; 3],
     /// What would have arrived if the way were not cut.
@@ -108,6 +112,7 @@ impl End {
             backfill: VecDeque::new(),
             backfill_arrived: VecDeque::new(),
             streams: Default::default(),
+            assembling: [(); 3].map(|()| FrameBuffer::new(DATA_FRAME_BYTES_MAX)),
             clear_ms: [0; 3],
             held: Vec::new(),
             deliveries: VecDeque::new(),

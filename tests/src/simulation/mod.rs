@@ -15,6 +15,7 @@ mod place;
 pub mod plan;
 mod promises;
 pub mod report;
+mod scripted;
 mod truth;
 mod ways;
 mod work;

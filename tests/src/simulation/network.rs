@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccordo_node::engine::simulated::SimulatedNode;
 use raccordo_transport::session::{Input, Opening, Output, Report, Session};
 use raccordo_transport::wire::data::DATA_BODIES_BYTES;
+use raccordo_transport::wire::frame::{Frame, FrameBuffer, Malformed};
 use raccordo_transport::wire::{decode_refusal, encode_refusal, kind, refusal_code};
 use raccordo_transport::{
     AuthenticatedPeer, CloseReason, LinkEvent, LinkStatistics, LogId, PeerId, Versions, backoff,
@@ -40,15 +40,14 @@ impl World {
 
     /// Puts dials of all whom the node dials on the list, unless they are there.
     pub(super) fn dial_soon(&mut self, place: usize, wait_ms: u64) {
-        let node = self.places[place].node.as_ref();
-        for peer in node.map(SimulatedNode::upstream).unwrap_or_default() {
+        for peer in self.places[place].upstream() {
             self.dial_peer_soon(place, peer, wait_ms);
         }
     }
 
     fn dial_peer_soon(&mut self, place: usize, peer: PeerId, wait_ms: u64) {
         let one = &mut self.places[place];
-        if one.node.is_some() && one.dialling.insert(peer) {
+        if one.is_up() && one.dialling.insert(peer) {
             let life = one.life;
             self.after(wait_ms, Event::Dial(place, life, peer));
         }
@@ -56,18 +55,15 @@ impl World {
 
     /// Dials everybody whom the node dials, connected or not.
     pub(super) fn dial_again(&mut self, place: usize) {
-        let node = self.places[place].node.as_ref();
-        for peer in node.map(SimulatedNode::upstream).unwrap_or_default() {
+        for peer in self.places[place].upstream() {
             self.handshake(place, peer);
         }
     }
 
     /// Dials a peer, if the node still would.
     fn handshake(&mut self, place: usize, peer: PeerId) {
-        let (node, life) = (&self.places[place].node, self.places[place].life);
-        let dials = node
-            .as_ref()
-            .is_some_and(|node| node.upstream().contains(&peer));
+        let life = self.places[place].life;
+        let dials = self.places[place].upstream().contains(&peer);
         let Some(target) = self.place_of(&peer).filter(|_| dials) else {
             return;
         };
@@ -82,12 +78,9 @@ impl World {
     }
 
     fn may_connect(&self, dialler: usize, acceptor: usize) -> bool {
-        let (Some(near), Some(far)) = (&self.places[dialler].node, &self.places[acceptor].node)
-        else {
-            return false;
-        };
+        let (near, far) = (&self.places[dialler], &self.places[acceptor]);
         let open = !self.is_cut(dialler, acceptor) && !self.is_cut(acceptor, dialler);
-        open && near.admits(&far.id()) && far.admits(&near.id())
+        open && near.admits(&far.id) && far.admits(&near.id)
     }
 
     fn dial_failed(&mut self, place: usize, peer: PeerId) {
@@ -125,12 +118,12 @@ impl World {
             format!("connection {id}: {} dials {}", dialler.0, acceptor.0)
         });
         let end = |(place, life): (usize, u64), other: usize| {
-            let node = self.places[place].node.as_ref();
-            let host = node.expect("a node that may connect runs").host();
+            let host = self.places[place].host();
+            let host = host.expect("a node that may connect runs");
             End::new(place, life, self.places[other].id, host)
         };
         let ends = [end(dialler, acceptor.0), end(acceptor, dialler.0)];
-        self.links.insert(id, Link { ends });
+        self.links.insert(id, Link { bent: false, ends });
         for side in 0..2 {
             self.open(id, side);
         }
@@ -401,11 +394,12 @@ impl World {
         let Some(bytes) = link.ends[from].streams[stream].pop_front() else {
             return;
         };
+        let came = assembled(&mut link.ends[from].assembling[stream], &bytes);
         self.trace.bytes(&bytes);
         self.note(&[5, id], || {
             format!("connection {id}: {} to {}: {}", way.0, way.1, named(&bytes))
         });
-        match frames(&bytes) {
+        match came {
             Ok(frames) if stream == CONTROL => {
                 for frame in frames {
                     self.feed(id, 1 - from, Input::Control(frame));
@@ -455,7 +449,7 @@ impl World {
                     break;
                 };
                 let place = link.ends[side].place;
-                for frame in self.bent_frame(place, frame) {
+                for frame in self.bent_frame(id, place, frame) {
                     self.post(id, side, DATA, frame);
                 }
                 self.feed(id, side, Input::DataWritten);
@@ -464,11 +458,14 @@ impl World {
     }
 
     /// What a hostile program sends in the place of a frame.
-    fn bent_frame(&mut self, place: usize, frame: Bytes) -> Vec<Bytes> {
+    fn bent_frame(&mut self, id: u64, place: usize, frame: Bytes) -> Vec<Bytes> {
         match self.places[place].bend {
             Some(seed) if bend::is_of_frames(seed) => {
                 self.places[place].bend = None;
                 self.tally.bent += 1;
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.bent = true;
+                }
                 self.note(&[7, seed], || format!("{place} bends a frame"));
                 bend::frame(seed, frame)
             }
@@ -553,6 +550,9 @@ impl World {
             self.places[place].bend = None;
             self.tally.bent += 1;
             let how = bend::entries(seed, entries);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.bent = true;
+            }
             self.note(&[9, seed], || {
                 format!("{place} bends an entry of {log}: {how}")
             });
@@ -579,6 +579,16 @@ impl World {
         let most = self.plan.delay_ms;
         self.chance.between(1.min(most), most)
     }
+}
+
+/// The frames that are complete with these bytes of a stream.
+fn assembled(stream: &mut FrameBuffer, bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
+    stream.push(bytes);
+    let mut frames = Vec::new();
+    while let Some(frame) = stream.next_frame()? {
+        frames.push(frame);
+    }
+    Ok(frames)
 }
 
 /// What a frame is, for a reader of the trace.

@@ -7,14 +7,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use raccordo_config::Role;
 use raccordo_crdt_model::{DocumentId, Kind};
-use raccordo_node::engine::simulated::{Answered, Asking, SimulatedNode, Ticket};
+use raccordo_node::engine::simulated::{Answered, Asking, MemberFacts, SimulatedNode, Ticket};
 use raccordo_node::engine::{CommandFailed, MemberState};
 use raccordo_node::store::Unsynced;
-use raccordo_transport::{JoinAccepted, JoinRefused};
+use raccordo_transport::{JoinAccepted, JoinRefused, LogId};
 
 use super::place::{Asked, Waiting};
 use super::plan::Act;
+use super::promises;
+use super::scripted::Offence;
 use super::work;
 use super::world::{Event, World};
 use crate::chance::Chance;
@@ -45,6 +48,8 @@ impl World {
             Act::Change { place } => self.change(place, &mut chance),
             Act::Import { place } => self.import(place, &mut chance),
             Act::Erase { place } => self.erase(place, &mut chance),
+            Act::Group { place } => self.group(place, &mut chance),
+            Act::Offend { place } => self.offend(place, &mut chance),
             Act::Crash { place } => {
                 let unsynced = self.places[place].unsynced;
                 self.crash(place, Some(unsynced));
@@ -94,6 +99,16 @@ impl World {
         }
     }
 
+    /// Where a frame was bent nobody knows any more where the other stands.
+    pub(super) fn lose_bent_links(&mut self) {
+        let bent = self.links.iter().filter(|(_, link)| link.bent);
+        for link in bent.map(|(id, _)| *id).collect::<Vec<_>>() {
+            for side in 0..2 {
+                self.after(1, Event::Lost { link, side });
+            }
+        }
+    }
+
     fn lose_links(&mut self, place: usize) {
         let links = self.links.iter().filter(|(_, link)| {
             link.ends
@@ -107,6 +122,52 @@ impl World {
                 self.after(wait_ms, Event::Lost { link, side });
             }
         }
+    }
+
+    /// A member with a program of its own does a command.
+    fn group(&mut self, place: usize, chance: &mut Chance) {
+        let Some(scripted) = self.places[place].scripted.clone() else {
+            return;
+        };
+        let refused = self.truth.is_refused(LogId::new(scripted.id().origin(), 0));
+        for entry in scripted.write(chance) {
+            if refused {
+                continue;
+            }
+            if let Err(seen) = self.truth.publish(&entry) {
+                self.fail(promises::UNIQUE, seen);
+            }
+        }
+        self.tick(place);
+    }
+
+    /// It does what it may not: from there on nobody may believe its log.
+    fn offend(&mut self, place: usize, chance: &mut Chance) {
+        let Some(scripted) = self.places[place].scripted.clone() else {
+            return;
+        };
+        let offence = *chance.pick(&Offence::ALL);
+        let (territory, origin) = (
+            self.places[0].territory.to_string(),
+            self.places[0].id.origin(),
+        );
+        let victim = self
+            .places
+            .iter()
+            .find(|one| one.scripted.is_none() && one.role == Role::District);
+        let territory = victim.map_or(territory, |victim| victim.territory.to_string());
+        let record = self
+            .truth
+            .records_of(&territory)
+            .first()
+            .map(|(id, _)| *id.as_bytes());
+        let others = (territory.as_str(), origin, record.unwrap_or([7; 16]));
+        if scripted.offend(offence, chance, others) {
+            self.truth
+                .refuse_from_now(LogId::new(self.places[place].id.origin(), 0));
+            self.note(&[27], || format!("{place} offends: {offence:?}"));
+        }
+        self.tick(place);
     }
 
     /// A process ends without a word; it comes up again by itself.
@@ -136,16 +197,17 @@ impl World {
         self.places[place].crash(unsynced.unwrap_or(Unsynced::Lost));
         self.joining.retain(|joining| joining.place != place);
         self.join_on();
-        let wait_ms = match self.calm {
-            true => 10,
-            false => self.chance.between(50, 12_000),
+        let wait_ms = if self.calm {
+            10
+        } else {
+            self.chance.between(50, 12_000)
         };
         self.after(wait_ms, Event::Start(place));
     }
 
     /// A place's node starts with what is on its disk.
     pub(super) fn start(&mut self, place: usize) {
-        if self.places[place].node.is_some() {
+        if self.places[place].is_up() {
             return;
         }
         if let Err(failed) = self.places[place].start() {
@@ -167,6 +229,9 @@ impl World {
     }
 
     fn pump_at(&mut self, place: usize, at_ms: u64) {
+        if self.places[place].scripted.is_some() {
+            self.tick(place);
+        }
         let one = &mut self.places[place];
         if one.node.is_none() || one.pump_at.is_some_and(|due_ms| due_ms <= at_ms) {
             return;
@@ -212,9 +277,10 @@ impl World {
     /// A store that takes no writes any more is started again by somebody, after a while.
     fn fall_ill(&mut self, place: usize, reason: &str) {
         self.note(&[24], || format!("{place} cannot write: {reason}"));
-        let wait_ms = match self.calm {
-            true => 10,
-            false => self.chance.between(100, 9_000),
+        let wait_ms = if self.calm {
+            10
+        } else {
+            self.chance.between(100, 9_000)
         };
         let seed = self.chance.number();
         self.after(wait_ms, Event::Act(Act::Crash { place }, seed));
@@ -313,6 +379,11 @@ impl World {
             .flat_map(SimulatedNode::members)
             .filter(|member| member.state == MemberState::Pending)
             .collect();
+        let joined_here = |member: &MemberFacts| {
+            let place = self.place_of(&member.key);
+            place.is_some_and(|place| self.places[place].above == Some(at))
+        };
+        let pending: Vec<_> = pending.into_iter().filter(joined_here).collect();
         for member in pending {
             self.ask(at, Asked::Decision, |node| {
                 node.move_member(member.key, MemberState::Approved)
@@ -321,6 +392,9 @@ impl World {
     }
 
     fn decide(&mut self, at: usize, place: usize, to: MemberState) {
+        if to == MemberState::Suspended {
+            self.on_hold.insert((at, place));
+        }
         let key = self.places[place].id;
         self.ask(at, Asked::Decision, |node| node.move_member(key, to));
     }
@@ -365,7 +439,10 @@ impl World {
                 self.places[*guest].invitation = Some(invitation);
                 self.join(*guest, true);
             }
-            (Asked::Pin, Ok(_)) => self.dial_soon(place, 5),
+            (Asked::Pin, Ok(_)) => {
+                self.places[place].pinned = true;
+                self.dial_soon(place, 5);
+            }
             (Asked::Erasure { id }, Ok(_)) => self.check_erasure(place, *id),
             _ => {}
         }
@@ -373,17 +450,16 @@ impl World {
 
     /// A node asks for membership with its invitation, or somebody is asked for one.
     pub(super) fn join(&mut self, place: usize, approved: bool) {
-        let joined = |node: &SimulatedNode| !node.upstream().is_empty();
         let one = &self.places[place];
         let Some(above) = one.above else { return };
-        if one.node.as_ref().is_some_and(joined) {
+        if one.pinned {
             return;
         }
         let (territory, role) = (one.territory.clone(), one.role);
         let (invitation, life) = (one.invitation.clone(), one.life);
         let reachable =
             !self.cut.contains_key(&(place, above)) && !self.cut.contains_key(&(above, place));
-        let (Some(guest), Some(inviting), true) = (&one.node, &self.places[above].node, reachable)
+        let (true, Some(inviting), true) = (one.is_up(), &self.places[above].node, reachable)
         else {
             self.join_later(place, approved);
             return;
@@ -393,9 +469,11 @@ impl World {
             self.ask(above, what, |node| node.invite(territory, role, approved));
             return;
         };
-        let asking = guest
-            .asking(&invitation)
-            .expect("an invitation can be read");
+        let asking = match (&one.scripted, &one.node) {
+            (None, Some(guest)) => guest.asking(&invitation),
+            _ => inviting.asking_for(&invitation, one.id, territory.as_str(), role),
+        };
+        let asking = asking.expect("an invitation can be read");
         let host = inviting.host();
         let (one_time, request) = (asking.one_time, asking.request.clone());
         let answer = Box::pin(async move { host.join(one_time, request).await });
@@ -433,6 +511,15 @@ impl World {
                 format!("{place} hears about its joining: {answer:?}")
             });
             match answer {
+                Ok(accepted) if self.places[place].scripted.is_some() => {
+                    let scripted = self.places[place].scripted.as_ref();
+                    let keys = self.places.iter().map(|place| place.id).collect();
+                    scripted
+                        .expect("it was there")
+                        .adopt(asking.sponsor, accepted.standing, keys);
+                    self.places[place].pinned = true;
+                    self.dial_soon(place, 5);
+                }
                 Ok(accepted) if self.places[place].life == life => {
                     self.ask(place, Asked::Pin, |node| node.adopt(&asking, accepted));
                 }
@@ -448,6 +535,19 @@ impl World {
 
     /// When nothing goes wrong any more, everybody who may is brought in.
     pub(super) fn finish_membership(&mut self) {
+        for (at, place) in self.on_hold.clone() {
+            let key = self.places[place].id;
+            let busy = self.places[at]
+                .waiting
+                .iter()
+                .any(|one| one.what == Asked::Decision);
+            let known = self.places[at].node.as_ref().map(SimulatedNode::members);
+            let on_hold =
+                |member: &MemberFacts| member.key == key && member.state == MemberState::Suspended;
+            if !busy && known.unwrap_or_default().iter().any(on_hold) {
+                self.decide(at, place, MemberState::Approved);
+            }
+        }
         for place in 0..self.places.len() {
             self.approve_all(place);
             let Some(above) = self.places[place].above else {

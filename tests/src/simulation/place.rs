@@ -10,10 +10,11 @@ use raccordo_crdt_model::{DocumentId, Heads};
 use raccordo_node::engine::StartFailed;
 use raccordo_node::engine::simulated::{SimulatedMachine, SimulatedNode, Ticket};
 use raccordo_node::store::Unsynced;
-use raccordo_transport::PeerId;
+use raccordo_transport::{Host, PeerId};
 
 use super::clock::{SeededEntropy, SimulatedClock, Time};
 use super::plan::{Plan, Seat};
+use super::scripted::Scripted;
 use crate::chance::Chance;
 
 /// Versions of a record that people still look at.
@@ -30,6 +31,8 @@ pub struct Place {
     pub machine: SimulatedMachine,
     /// The process, while it runs.
     pub node: Option<SimulatedNode>,
+    /// What stands there instead, if it is a member with a program of its own.
+    pub scripted: Option<Arc<Scripted>>,
     /// Starts so far.
     pub life: u64,
     /// Its clock.
@@ -46,6 +49,8 @@ pub struct Place {
     pub bend: Option<u64>,
     /// Commands that wait for their answer.
     pub waiting: Vec<Waiting>,
+    /// Whether it has pinned the node above it.
+    pub pinned: bool,
     /// The invitation that it was given.
     pub invitation: Option<String>,
     /// What it is.
@@ -107,6 +112,7 @@ impl Place {
             territory,
             role,
             above,
+            scripted: own_program,
         } = plan.seats[number].clone();
         let territory = Territory::parse(&territory).expect("a path of words");
         let entropy = SeededEntropy::new(chance.number());
@@ -114,9 +120,13 @@ impl Place {
         let machine = SimulatedMachine::found(config, &entropy, plan.inbox_bytes)
             .expect("an empty disk without faults can be founded");
         let wrong_by_ms = i64::try_from(chance.between(0, 4_000)).unwrap_or_default() - 2_000;
+        let scripted = own_program.then(|| Arc::new(Scripted::new(chance, territory.as_str())));
         Self {
             territory,
-            id: machine.id(),
+            id: scripted
+                .as_ref()
+                .map_or(machine.id(), |scripted| scripted.id()),
+            scripted,
             machine,
             node: None,
             life: 0,
@@ -127,6 +137,7 @@ impl Place {
             unsynced: Unsynced::Lost,
             bend: None,
             waiting: Vec::new(),
+            pinned: false,
             invitation: None,
             role,
             above,
@@ -134,6 +145,39 @@ impl Place {
             dialling: BTreeSet::new(),
             screens: BTreeMap::new(),
             chance: Chance::new(chance.number()),
+        }
+    }
+
+    /// Whether something runs here.
+    pub fn is_up(&self) -> bool {
+        self.node.is_some() || self.scripted.is_some()
+    }
+
+    /// What sessions speak with, while something runs here.
+    pub fn host(&self) -> Option<Arc<dyn Host>> {
+        match &self.scripted {
+            Some(scripted) => Some(Arc::clone(scripted) as Arc<dyn Host>),
+            None => self.node.as_ref().map(SimulatedNode::host),
+        }
+    }
+
+    /// Whether a handshake with this key would succeed now.
+    pub fn admits(&self, key: &PeerId) -> bool {
+        match &self.scripted {
+            Some(scripted) => scripted.admits(key),
+            None => self.node.as_ref().is_some_and(|node| node.admits(key)),
+        }
+    }
+
+    /// Whom it dials.
+    pub fn upstream(&self) -> Vec<PeerId> {
+        match &self.scripted {
+            Some(scripted) => scripted.sponsor().into_iter().collect(),
+            None => self
+                .node
+                .as_ref()
+                .map(SimulatedNode::upstream)
+                .unwrap_or_default(),
         }
     }
 

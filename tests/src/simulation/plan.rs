@@ -39,6 +39,8 @@ pub struct Seat {
     pub role: Role,
     /// The place at which it joins.
     pub above: Option<usize>,
+    /// Whether a member with a program and intentions of its own stands there.
+    pub scripted: bool,
 }
 
 /// An act at its time.
@@ -102,6 +104,10 @@ pub enum Act {
     DialTwice { place: usize },
     /// A peer's next data frame is not what its program would send.
     Bend { place: usize },
+    /// A member with a program of its own does a command of several entries.
+    Group { place: usize },
+    /// It writes what it may not.
+    Offend { place: usize },
 }
 
 impl Plan {
@@ -121,9 +127,10 @@ impl Plan {
         };
         let trouble = *chance.pick(&[0, 15, 40]);
         plan.join_all(&mut chance);
-        let count = match large {
-            true => chance.between(25, 60),
-            false => chance.between(8, 26),
+        let count = if large {
+            chance.between(25, 60)
+        } else {
+            chance.between(8, 26)
         };
         for _ in 0..count {
             let act = plan.draw(&mut chance, trouble);
@@ -140,9 +147,10 @@ impl Plan {
                 continue;
             };
             let late = chance.percent(20);
-            let at_ms = match late {
-                true => chance.between(0, self.calm_ms),
-                false => 0,
+            let at_ms = if late {
+                chance.between(0, self.calm_ms)
+            } else {
+                0
             };
             let approved = chance.percent(75);
             let seed = chance.number();
@@ -168,6 +176,13 @@ impl Plan {
             return self.trouble(chance);
         }
         let place = chance.index(self.seats.len());
+        if self.seats[place].scripted {
+            return if chance.percent(15) {
+                Act::Offend { place }
+            } else {
+                Act::Group { place }
+            };
+        }
         let writes = match self.seats[place].role {
             Role::District => place,
             Role::Coordination if chance.percent(20) => place,
@@ -184,7 +199,10 @@ impl Plan {
     }
 
     fn office(&self, chance: &mut Chance) -> usize {
-        let district = |place: &usize| self.seats[*place].role == Role::District;
+        let district = |place: &usize| {
+            let seat = &self.seats[*place];
+            seat.role == Role::District && !seat.scripted
+        };
         let offices: Vec<usize> = (0..self.seats.len()).filter(district).collect();
         *chance.pick(&offices)
     }
@@ -255,24 +273,28 @@ impl Plan {
 /// A coordination, its districts, now and then a second node of a district and a region above.
 fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
     let region = chance.percent(if large { 40 } else { 8 });
-    let province = match region {
-        true => "lazio/frosinone",
-        false => "frosinone",
+    let province = if region {
+        "lazio/frosinone"
+    } else {
+        "frosinone"
     };
     let mut seats = vec![Seat {
         territory: province.to_owned(),
         role: Role::Coordination,
         above: None,
+        scripted: false,
     }];
-    let districts = match large {
-        true => chance.between(2, 4),
-        false => chance.between(1, 2),
+    let districts = if large {
+        chance.between(2, 4)
+    } else {
+        chance.between(1, 2)
     };
     for number in 1..=districts {
         seats.push(Seat {
             territory: format!("{province}/d{number}"),
             role: Role::District,
             above: Some(0),
+            scripted: false,
         });
         let office = seats.len() - 1;
         if chance.percent(25) {
@@ -282,6 +304,14 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             });
         }
     }
+    if chance.percent(25) {
+        seats.push(Seat {
+            territory: format!("{province}/other"),
+            role: Role::District,
+            above: Some(0),
+            scripted: true,
+        });
+    }
     if region {
         let above = seats.len();
         seats[0].above = Some(above);
@@ -289,6 +319,7 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             territory: "lazio".to_owned(),
             role: Role::Coordination,
             above: None,
+            scripted: false,
         });
     }
     seats

@@ -61,7 +61,19 @@ pub struct State {
 }
 
 /// How far somebody holds each log.
-pub type Ends = BTreeMap<LogId, u64>;
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    /// The last number held.
+    pub logs: BTreeMap<LogId, u64>,
+    /// Of records that others have erased: the changes whose bodies came before that.
+    pub bodies: BTreeMap<DocumentId, BTreeSet<[u8; 32]>>,
+}
+
+impl Ends {
+    fn covers(&self, log: LogId, seq: u64) -> bool {
+        self.logs.get(&log).is_some_and(|end| seq <= *end)
+    }
+}
 
 impl Truth {
     /// A log as published so far.
@@ -114,6 +126,12 @@ impl Truth {
         Ok(())
     }
 
+    /// Whether the rest of a log is to be refused by everybody.
+    pub fn is_refused(&self, log: LogId) -> bool {
+        let known = self.logs.get(&log);
+        known.is_some_and(|known| known.refused_from.is_some())
+    }
+
     /// From now on what this log says is to be refused by everybody.
     pub fn refuse_from_now(&mut self, log: LogId) {
         let known = self.logs.entry(log).or_default();
@@ -126,10 +144,7 @@ impl Truth {
         let mut states = BTreeMap::new();
         for (id, document) in &mut self.documents {
             let erased = self.tombstones.get(id).into_iter().flatten();
-            if erased
-                .into_iter()
-                .any(|(log, seq)| ends.get(log) >= Some(seq))
-            {
+            if erased.into_iter().any(|(log, seq)| ends.covers(*log, *seq)) {
                 continue;
             }
             if let Some(state) = document.state(*id, ends)? {
@@ -176,16 +191,29 @@ impl Truth {
 
     /// The records of a territory that were not erased, and their kinds.
     pub fn records_of(&mut self, territory: &str) -> Vec<(DocumentId, Kind)> {
-        let everything: Ends = self
-            .logs
-            .iter()
-            .map(|(log, known)| (*log, known.len()))
-            .collect();
+        let everything = self.everything();
         let states = self.states(&everything).unwrap_or_default();
         let own = states
             .into_iter()
             .filter(|(_, state)| state.summary.territory == territory);
         own.map(|(id, state)| (id, state.summary.kind)).collect()
+    }
+
+    /// Where somebody stands who holds all.
+    fn everything(&self) -> Ends {
+        let logs = self.logs.iter().map(|(log, known)| (*log, known.len()));
+        Ends {
+            logs: logs.collect(),
+            bodies: BTreeMap::new(),
+        }
+    }
+
+    /// Records that somebody has erased, and whoever stands at these ends does not know it.
+    pub fn erased_elsewhere(&self, ends: &Ends) -> Vec<DocumentId> {
+        let erased = self.tombstones.iter();
+        let elsewhere = erased
+            .filter(|(_, tombstones)| !tombstones.iter().any(|(log, seq)| ends.covers(*log, *seq)));
+        elsewhere.map(|(id, _)| *id).collect()
     }
 
     /// Whether somebody has erased a record.
@@ -197,7 +225,7 @@ impl Truth {
     pub fn changes(&self, id: DocumentId, ends: &Ends) -> BTreeSet<[u8; 32]> {
         let document = self.documents.get(&id);
         let held = document
-            .map(|document| document.held(ends))
+            .map(|document| document.held(id, ends))
             .unwrap_or_default();
         held.into_iter()
             .filter_map(|place| document?.changes.get(place))
@@ -207,11 +235,7 @@ impl Truth {
 
     /// Who, by the names under which changes were made, has changed a record.
     pub fn operators(&mut self, id: DocumentId) -> BTreeSet<String> {
-        let everything: Ends = self
-            .logs
-            .iter()
-            .map(|(log, known)| (*log, known.len()))
-            .collect();
+        let everything = self.everything();
         let state = self
             .documents
             .get_mut(&id)
@@ -260,15 +284,19 @@ impl TrueLog {
 
 impl TrueDocument {
     /// Places of the changes that are in at these ends.
-    fn held(&self, ends: &Ends) -> Vec<usize> {
+    fn held(&self, id: DocumentId, ends: &Ends) -> Vec<usize> {
+        let bodies = ends.bodies.get(&id);
+        let came = |change: &CheckedChange| {
+            bodies.is_none_or(|bodies| bodies.contains(change.hash().as_bytes()))
+        };
         let held = self.changes.iter().enumerate();
-        held.filter(|(_, (log, seq, _))| ends.get(log).is_some_and(|end| seq <= end))
+        held.filter(|(_, (log, seq, change))| ends.covers(*log, *seq) && came(change))
             .map(|(place, _)| place)
             .collect()
     }
 
     fn state(&mut self, id: DocumentId, ends: &Ends) -> Result<Option<Arc<State>>, String> {
-        let held = self.held(ends);
+        let held = self.held(id, ends);
         if held.is_empty() {
             return Ok(None);
         }

@@ -64,7 +64,8 @@ pub(super) fn lines(chance: &mut Chance, place: usize, operators: &[String]) -> 
     (1..).zip(operators).map(line).collect()
 }
 
-fn project(chance: &mut Chance) -> Value {
+/// The fields of a new project.
+pub(super) fn project(chance: &mut Chance) -> Value {
     let mut fields = json!({
         "subject": {
             "kind": chance.pick(&["person", "household"]),
@@ -78,6 +79,13 @@ fn project(chance: &mut Chance) -> Value {
         fields["sharing"] = json!("local");
     }
     fields
+}
+
+/// A change that every project takes.
+pub(super) fn review(operator: &str) -> Patch {
+    let review = json!({"on": "2026-06-01", "summary": operator});
+    let steps = json!([{"op": "add", "path": format!("/reviews/{operator}"), "value": review}]);
+    Patch::parse(&steps).expect("a well-formed patch")
 }
 
 fn steps(chance: &mut Chance, operator: &str) -> Value {

@@ -3,7 +3,7 @@
 //! One event after the other; between two of them every promise is looked at. The same seed and
 //! the same program give the same events, byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_transport::{LogId, PeerId};
 
@@ -38,6 +38,8 @@ pub struct World {
     pub(super) joining: Vec<Joining>,
     /// Ways on which nothing passes, and how many acts cut each.
     pub(super) cut: BTreeMap<(usize, usize), u32>,
+    /// Decisions to put a member on hold: where, and whom.
+    pub(super) on_hold: BTreeSet<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) promises: Promises,
     pub(super) tally: Tally,
@@ -112,6 +114,7 @@ impl World {
             links: BTreeMap::new(),
             joining: Vec::new(),
             cut: BTreeMap::new(),
+            on_hold: BTreeSet::new(),
             truth: Truth::default(),
             tally: Tally::default(),
             trace: Trace::new(detail),
@@ -215,6 +218,7 @@ impl World {
         self.calm = true;
         self.note(&[1], || "calm: nothing goes wrong any more".to_owned());
         self.open_all_ways();
+        self.lose_bent_links();
         for place in 0..self.places.len() {
             let one = &mut self.places[place];
             one.machine.disk.set_free(None);
@@ -227,7 +231,7 @@ impl World {
             if ill {
                 self.crash(place, None);
             }
-            if self.places[place].node.is_none() {
+            if !self.places[place].is_up() {
                 self.after(10, Event::Start(place));
             }
         }

@@ -85,16 +85,48 @@ impl Comparison {
 }
 
 fn same_place(ours: &Told, theirs: &Told) -> bool {
-    covers(&ours.held, &theirs.heads)
-        && covers(&theirs.held, &ours.heads)
+    same_ends(&ours.held, &theirs.heads)
+        && same_ends(&theirs.held, &ours.heads)
         && ours.relayed_held == theirs.relayed_heads
         && ours.relayed_heads == theirs.relayed_held
 }
 
-/// Whether exactly these ends are held; of a log that its owner does not offer, no matter.
-fn covers(held: &[LaneEnd], heads: &[LaneEnd]) -> bool {
-    heads.iter().all(|head| {
-        let held = held.iter().find(|held| held.lane == head.lane);
-        held.map_or(head.seq == 0, |held| held == head)
-    })
+/// Whether exactly these ends are held. What is held beyond them may be younger than what the peer
+/// told; what it withdrew is left out before.
+fn same_ends(held: &[LaneEnd], heads: &[LaneEnd]) -> bool {
+    let begun = |ends: &[LaneEnd]| -> Vec<LaneEnd> {
+        let mut begun: Vec<_> = ends.iter().copied().filter(|end| end.seq > 0).collect();
+        begun.sort_by_key(|end| end.lane);
+        begun
+    };
+    begun(held) == begun(heads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(lane: u8, seq: u64) -> LaneEnd {
+        let hash = [lane; 32];
+        LaneEnd { lane, seq, hash }
+    }
+
+    #[test]
+    fn a_proof_older_than_entries_that_overtook_it_is_not_compared() {
+        let older = Told {
+            heads: vec![end(0, 0), end(2, 3)],
+            digest: [1; 32],
+            ..Told::default()
+        };
+        let ours = |held: Vec<LaneEnd>| Told {
+            held,
+            digest: [2; 32],
+            ..Told::default()
+        };
+        let here = ours(vec![end(2, 3)]);
+        let beyond = ours(vec![end(2, 3), end(0, 1)]);
+        assert!(same_place(&here, &older));
+        assert!(!same_place(&beyond, &older));
+        assert!(!same_place(&ours(Vec::new()), &older));
+    }
 }

@@ -121,6 +121,11 @@ fn absorb_one(
         let change = change.map_err(|bad| refused(index, content(bad.reason())))?;
         checked.push((index, change));
     }
+    // What begins it says whose it is, whichever log came first.
+    let begins = checked
+        .iter()
+        .find(|(_, change)| change.dependencies().len() == 0);
+    let home = begins.map_or(0, |(place, _)| *place);
     let empty = Document::empty(id);
     let former = loaded.as_ref().map_or(&empty, |loaded| &*loaded.document);
     let document = match join(former, checked, share) {
@@ -150,7 +155,7 @@ fn absorb_one(
     let former = loaded.map(|loaded| (loaded.row, loaded.key));
     Ok(Absorbed {
         former,
-        home: share.entries[0].1.header.log(),
+        home: share.entries[home].1.header.log(),
         kind: document.kind(),
         territory: document.territory().to_owned(),
         heads: document.heads(),

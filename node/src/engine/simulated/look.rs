@@ -186,6 +186,12 @@ impl SimulatedNode {
         Ok(documents)
     }
 
+    /// Hashes of the stored changes of a record.
+    pub fn changes(&self, id: DocumentId) -> Result<Vec<[u8; 32]>, ReadFailed> {
+        let changes = self.engine.core.change_origins(id)?;
+        Ok(changes.into_iter().map(|change| change.hash).collect())
+    }
+
     /// The version of a record; none if it is not here.
     pub fn version(&self, id: DocumentId) -> Result<Option<Heads>, ReadFailed> {
         let row = self.engine.core.document_row(id)?;

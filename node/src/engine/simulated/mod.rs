@@ -259,18 +259,29 @@ impl SimulatedNode {
 
     /// What to ask the inviting node for; none if the invitation cannot be read.
     pub fn asking(&self, invitation: &str) -> Option<Asking> {
-        let core = &self.engine.core;
+        let config = self.engine.core.config();
+        let territory = config.node.territory.to_string();
+        self.asking_for(invitation, self.id(), &territory, config.node.role)
+    }
+
+    /// The same for a guest that is no node of ours.
+    pub fn asking_for(
+        &self,
+        invitation: &str,
+        guest: PeerId,
+        territory: &str,
+        role: Role,
+    ) -> Option<Asking> {
         let invitation = Invitation::parse(invitation).ok()?;
         let sponsor = PeerId::from_bytes(invitation.coordination);
-        let config = core.config();
         Some(Asking {
             sponsor,
             one_time: NodeKey::one_time(&invitation.secret, &sponsor).public(),
             request: JoinRequest {
-                real: core.id,
-                name: config.node.name.clone(),
-                territory: config.node.territory.to_string(),
-                role: roster::role_code(config.node.role),
+                real: guest,
+                name: territory.to_owned(),
+                territory: territory.to_owned(),
+                role: roster::role_code(role),
             },
             invitation,
         })
