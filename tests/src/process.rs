@@ -90,6 +90,7 @@ impl Node {
 
     /// A second node on a copy of this one's folder: the same key, another process. This one must
     /// not be running.
+    #[must_use]
     pub fn copied(&self, name: &str) -> Self {
         let data = self.lab.path(name);
         copy_folder(&self.data, &data);

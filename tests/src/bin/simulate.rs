@@ -56,12 +56,13 @@ fn main() -> io::Result<ExitCode> {
         };
         let outcome = simulation::run(seed, &Options { detail, ..options });
         let failed = outcome.violation.is_some();
-        let shown = match failed || arguments.trace {
-            true => outcome,
-            false => Outcome {
+        let shown = if failed || arguments.trace {
+            outcome
+        } else {
+            Outcome {
                 events: Vec::new(),
                 ..outcome
-            },
+            }
         };
         writeln!(out, "{shown}")?;
         return Ok(ExitCode::from(u8::from(failed)));

@@ -8,12 +8,12 @@ use raccordo_transport::SignedEntry;
 use crate::chance::Chance;
 
 /// Whether the seed is one for whole frames; the others are for entries.
-pub fn is_of_frames(seed: u64) -> bool {
+pub(super) fn is_of_frames(seed: u64) -> bool {
     seed.is_multiple_of(3)
 }
 
 /// What is sent in the place of a frame: less, more or something else.
-pub fn frame(seed: u64, frame: Bytes) -> Vec<Bytes> {
+pub(super) fn frame(seed: u64, frame: Bytes) -> Vec<Bytes> {
     let mut chance = Chance::new(seed);
     match chance.number() % 4 {
         0 => Vec::new(),
@@ -33,7 +33,7 @@ pub fn frame(seed: u64, frame: Bytes) -> Vec<Bytes> {
 }
 
 /// Changes one of some entries, and says how. There is at least one.
-pub fn entries(seed: u64, entries: &mut [SignedEntry]) -> &'static str {
+pub(super) fn entries(seed: u64, entries: &mut [SignedEntry]) -> &'static str {
     let mut chance = Chance::new(seed);
     let place = chance.index(entries.len());
     let other = entries[chance.index(entries.len())].clone();

@@ -8,34 +8,34 @@ use raccordo_node::clock::{Clock, Entropy};
 use crate::chance::Chance;
 
 /// The unix time at which every world begins, in milliseconds.
-pub const BEGINNING_MS: i64 = 1_780_000_000_000;
+pub(super) const BEGINNING_MS: i64 = 1_780_000_000_000;
 
 /// The one time of a world, in milliseconds since its beginning.
 #[derive(Debug, Clone, Default)]
-pub struct Time(Arc<AtomicU64>);
+pub(super) struct Time(Arc<AtomicU64>);
 
 impl Time {
     /// Milliseconds since the beginning.
-    pub fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Moves on to a moment; never back.
-    pub fn advance_to(&self, now_ms: u64) {
+    pub(super) fn advance_to(&self, now_ms: u64) {
         self.0.fetch_max(now_ms, Ordering::Relaxed);
     }
 }
 
 /// What one machine believes about the time.
 #[derive(Debug)]
-pub struct SimulatedClock {
+pub(super) struct SimulatedClock {
     time: Time,
     wrong_by_ms: AtomicI64,
 }
 
 impl SimulatedClock {
     /// A clock that is wrong by so much.
-    pub fn new(time: Time, wrong_by_ms: i64) -> Self {
+    pub(super) fn new(time: Time, wrong_by_ms: i64) -> Self {
         Self {
             time,
             wrong_by_ms: AtomicI64::new(wrong_by_ms),
@@ -43,7 +43,7 @@ impl SimulatedClock {
     }
 
     /// Sets the machine's wall clock by so much, either way.
-    pub fn jump(&self, by_ms: i64) {
+    pub(super) fn jump(&self, by_ms: i64) {
         self.wrong_by_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 }
@@ -61,11 +61,11 @@ impl Clock for SimulatedClock {
 
 /// Bytes from a seed.
 #[derive(Debug)]
-pub struct SeededEntropy(Mutex<Chance>);
+pub(super) struct SeededEntropy(Mutex<Chance>);
 
 impl SeededEntropy {
     /// The bytes of this seed.
-    pub const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self(Mutex::new(Chance::new(seed)))
     }
 }

@@ -20,11 +20,11 @@ use raccordo_transport::{
 use tokio::sync::watch;
 
 /// Data frames that the wire holds for a receiver that does not read.
-pub const WIRE_FRAMES_MAX: usize = 2;
+pub(super) const WIRE_FRAMES_MAX: usize = 2;
 
 /// One connection; the dialler is side 0.
 #[derive(Debug)]
-pub struct Link {
+pub(super) struct Link {
     /// Whether one side has sent what its program would not: then neither knows where it stands.
     pub bent: bool,
     /// Both ends.
@@ -32,11 +32,9 @@ pub struct Link {
 }
 
 /// One end of a connection.
-pub struct End {
+pub(super) struct End {
     /// The place that it is at, and which start of it.
     pub place: usize,
-    /// Which start of the place.
-    pub life: u64,
     /// Who is at the other end.
     pub peer: PeerId,
     /// The node's view for its links.
@@ -69,11 +67,11 @@ pub struct End {
 }
 
 /// A host's work under way.
-pub type Work = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), HostFailed>>>>;
 
 /// What travels.
 #[derive(Debug, Clone)]
-pub enum Travelling {
+pub(super) enum Travelling {
     /// The oldest frame of a stream.
     Frame(usize),
     /// The end of the connection: code and reason.
@@ -81,13 +79,13 @@ pub enum Travelling {
 }
 
 /// Place of the control stream among an end's streams.
-pub const CONTROL: usize = 0;
+pub(super) const CONTROL: usize = 0;
 
 /// Place of the data stream.
-pub const DATA: usize = 1;
+pub(super) const DATA: usize = 1;
 
 /// Place of the backfill stream.
-pub const BACKFILL: usize = 2;
+pub(super) const BACKFILL: usize = 2;
 
 enum Delivering {
     Refused(DeliveryFault),
@@ -96,12 +94,11 @@ enum Delivering {
 
 impl End {
     /// An end without a conversation yet.
-    pub fn new(place: usize, life: u64, peer: PeerId, host: Arc<dyn Host>) -> Self {
+    pub(super) fn new(place: usize, peer: PeerId, host: Arc<dyn Host>) -> Self {
         let mut ticks = host.ticks();
         ticks.mark_unchanged();
         Self {
             place,
-            life,
             peer,
             host,
             session: None,
@@ -121,12 +118,12 @@ impl End {
     }
 
     /// Whether the conversation goes on.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.session.is_some()
     }
 
     /// Ends the conversation and forgets what was under way.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.session = None;
         self.wake_ms = None;
         self.outgoing.clear();
@@ -138,7 +135,7 @@ impl End {
     }
 
     /// Verifies entries as the program does and queues them for the host.
-    pub fn deliver(&mut self, log: LogId, entries: Vec<SignedEntry>) {
+    pub(super) fn deliver(&mut self, log: LogId, entries: Vec<SignedEntry>) {
         let verified = match self.host.author_key(&log.origin) {
             Some(author) => entries
                 .into_iter()
@@ -160,14 +157,14 @@ impl End {
     }
 
     /// Queues documents for the host.
-    pub fn install(&mut self, parcels: Vec<DocumentParcel>) {
+    pub(super) fn install(&mut self, parcels: Vec<DocumentParcel>) {
         let (host, peer) = (Arc::clone(&self.host), self.peer);
         self.installations
             .push_back(Box::pin(async move { host.install(peer, parcels).await }));
     }
 
     /// How the oldest delivery went, if that is known by now.
-    pub fn delivered(&mut self) -> Option<Result<(), DeliveryFault>> {
+    pub(super) fn delivered(&mut self) -> Option<Result<(), DeliveryFault>> {
         let result = match self.deliveries.front_mut()? {
             Delivering::Refused(fault) => Err(fault.clone()),
             Delivering::UnderWay(work) => {
@@ -182,13 +179,13 @@ impl End {
     }
 
     /// Deliveries that wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.deliveries.len()
     }
 }
 
 /// The frames of some bytes of a stream.
-pub fn frames(bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
+pub(super) fn frames(bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
     let mut buffer = FrameBuffer::new(DATA_FRAME_BYTES_MAX);
     buffer.push(bytes);
     let mut frames = Vec::new();

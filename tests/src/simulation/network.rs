@@ -117,10 +117,10 @@ impl World {
         self.note(&[3, id], || {
             format!("connection {id}: {} dials {}", dialler.0, acceptor.0)
         });
-        let end = |(place, life): (usize, u64), other: usize| {
+        let end = |(place, _): (usize, u64), other: usize| {
             let host = self.places[place].host();
             let host = host.expect("a node that may connect runs");
-            End::new(place, life, self.places[other].id, host)
+            End::new(place, self.places[other].id, host)
         };
         let ends = [end(dialler, acceptor.0), end(acceptor, dialler.0)];
         self.links.insert(id, Link { bent: false, ends });

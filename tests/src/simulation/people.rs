@@ -428,11 +428,11 @@ impl World {
             (Asked::Write { operator }, Ok(Answered::Record(id))) => {
                 self.acknowledged(place, Some(id), operator.clone());
             }
-            (Asked::Import { operators }, Ok(Answered::Imported(report))) => {
-                if report.rejected == 0 {
-                    for operator in operators {
-                        self.acknowledged(place, None, operator.clone());
-                    }
+            (Asked::Import { operators }, Ok(Answered::Imported(report)))
+                if report.rejected == 0 =>
+            {
+                for operator in operators {
+                    self.acknowledged(place, None, operator.clone());
                 }
             }
             (Asked::Invitation { place: guest }, Ok(Answered::Invited(invitation))) => {

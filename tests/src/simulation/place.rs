@@ -22,7 +22,7 @@ const VERSIONS_KEPT: usize = 4;
 
 /// One place.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     /// Its territory.
     pub territory: Territory,
     /// Who it is.
@@ -69,7 +69,7 @@ pub struct Place {
 
 /// Somebody waits for an answer.
 #[derive(Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// The answer to come.
     pub ticket: Ticket,
     /// What it is about.
@@ -78,7 +78,7 @@ pub struct Waiting {
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub(super) enum Asked {
     /// A write by this operator.
     Write {
         /// Unique in the world.
@@ -107,7 +107,7 @@ pub enum Asked {
 
 impl Place {
     /// Founds the machine of a place.
-    pub fn found(number: usize, plan: &Plan, time: &Time, chance: &mut Chance) -> Self {
+    pub(super) fn found(number: usize, plan: &Plan, time: &Time, chance: &mut Chance) -> Self {
         let Seat {
             territory,
             role,
@@ -149,12 +149,12 @@ impl Place {
     }
 
     /// Whether something runs here.
-    pub fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.node.is_some() || self.scripted.is_some()
     }
 
     /// What sessions speak with, while something runs here.
-    pub fn host(&self) -> Option<Arc<dyn Host>> {
+    pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
         match &self.scripted {
             Some(scripted) => Some(Arc::clone(scripted) as Arc<dyn Host>),
             None => self.node.as_ref().map(SimulatedNode::host),
@@ -162,7 +162,7 @@ impl Place {
     }
 
     /// Whether a handshake with this key would succeed now.
-    pub fn admits(&self, key: &PeerId) -> bool {
+    pub(super) fn admits(&self, key: &PeerId) -> bool {
         match &self.scripted {
             Some(scripted) => scripted.admits(key),
             None => self.node.as_ref().is_some_and(|node| node.admits(key)),
@@ -170,7 +170,7 @@ impl Place {
     }
 
     /// Whom it dials.
-    pub fn upstream(&self) -> Vec<PeerId> {
+    pub(super) fn upstream(&self) -> Vec<PeerId> {
         match &self.scripted {
             Some(scripted) => scripted.sponsor().into_iter().collect(),
             None => self
@@ -182,7 +182,7 @@ impl Place {
     }
 
     /// Starts the node.
-    pub fn start(&mut self) -> Result<(), StartFailed> {
+    pub(super) fn start(&mut self) -> Result<(), StartFailed> {
         let entropy = Arc::new(SeededEntropy::new(self.chance.number()));
         let node = self.machine.start(Arc::clone(&self.clock) as _, entropy)?;
         self.life += 1;
@@ -192,7 +192,7 @@ impl Place {
     }
 
     /// Ends the process without a word; the disk is then as after a power cut.
-    pub fn crash(&mut self, unsynced: Unsynced) {
+    pub(super) fn crash(&mut self, unsynced: Unsynced) {
         self.node = None;
         self.waiting.clear();
         self.pump_at = None;
@@ -202,7 +202,7 @@ impl Place {
     }
 
     /// Remembers a version that somebody looks at.
-    pub fn look_at(&mut self, id: DocumentId, version: Heads) {
+    pub(super) fn look_at(&mut self, id: DocumentId, version: Heads) {
         let versions = self.screens.entry(id).or_default();
         if versions.len() == VERSIONS_KEPT {
             versions.pop_front();

@@ -16,31 +16,31 @@ use super::truth::{Ends, State};
 use super::world::World;
 
 /// A write answered as done survives.
-pub const ACKNOWLEDGED: &str = "acknowledged writes survive";
+pub(super) const ACKNOWLEDGED: &str = "acknowledged writes survive";
 /// Nobody is told of what a power cut could take away.
-pub const DURABLE: &str = "an acknowledgement is of what is durable";
+pub(super) const DURABLE: &str = "an acknowledgement is of what is durable";
 /// What came together is seen together.
-pub const ATOMIC: &str = "groups are atomic";
+pub(super) const ATOMIC: &str = "groups are atomic";
 /// Counts, digests and records are those of some point of each log.
-pub const PREFIX: &str = "the overview is a prefix of each origin's log";
+pub(super) const PREFIX: &str = "the overview is a prefix of each origin's log";
 /// What is held is what its author signed, where its author put it.
-pub const AUTHENTIC: &str = "no forged, moved or unauthorised entry is visible";
+pub(super) const AUTHENTIC: &str = "no forged, moved or unauthorised entry is visible";
 /// Who is no longer approved is heard no more.
-pub const REVOKED: &str = "nothing of a revoked or suspended member is admitted";
+pub(super) const REVOKED: &str = "nothing of a revoked or suspended member is admitted";
 /// A number of a log is used once, an actor by one start.
-pub const UNIQUE: &str = "no number and no actor is used twice";
+pub(super) const UNIQUE: &str = "no number and no actor is used twice";
 /// What is held stays held.
-pub const FORWARD: &str = "no log that is held goes back";
+pub(super) const FORWARD: &str = "no log that is held goes back";
 /// Nodes that hold the same say so.
-pub const EQUAL: &str = "healed nodes have equal digests";
+pub(super) const EQUAL: &str = "healed nodes have equal digests";
 /// What is for some is not seen by others.
-pub const AUDIENCE: &str = "nothing reaches whom it is not for";
+pub(super) const AUDIENCE: &str = "nothing reaches whom it is not for";
 /// What was erased is nowhere shown.
-pub const ERASED: &str = "what was erased stays erased";
+pub(super) const ERASED: &str = "what was erased stays erased";
 /// Queues and caches have a limit.
-pub const BOUNDED: &str = "memory stays bounded";
+pub(super) const BOUNDED: &str = "memory stays bounded";
 /// Nothing fails in the program itself.
-pub const SOUND: &str = "the program meets no fault of its own";
+pub(super) const SOUND: &str = "the program meets no fault of its own";
 
 /// What was promised so far.
 #[derive(Debug, Default)]

@@ -25,7 +25,7 @@ use crate::chance::Chance;
 const GROUP_MAX: u64 = 4;
 
 /// The member.
-pub struct Scripted {
+pub(super) struct Scripted {
     key: NodeKey,
     incarnation: [u8; 8],
     territory: String,
@@ -46,7 +46,7 @@ struct State {
 
 /// What such a member may try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offence {
+pub(super) enum Offence {
     /// A record of another territory.
     ForeignHome,
     /// Bytes that are no change.
@@ -71,7 +71,7 @@ pub enum Offence {
 
 impl Offence {
     /// Every offence.
-    pub const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::ForeignHome,
         Self::Garbage,
         Self::ForeignActor,
@@ -87,7 +87,7 @@ impl Offence {
 
 impl Scripted {
     /// A member of this territory.
-    pub fn new(chance: &mut Chance, territory: &str) -> Self {
+    pub(super) fn new(chance: &mut Chance, territory: &str) -> Self {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&chance.number().to_be_bytes());
         Self {
@@ -100,17 +100,17 @@ impl Scripted {
     }
 
     /// Its id.
-    pub fn id(&self) -> PeerId {
+    pub(super) fn id(&self) -> PeerId {
         self.key.public()
     }
 
     /// Whom it dials.
-    pub fn sponsor(&self) -> Option<PeerId> {
+    pub(super) fn sponsor(&self) -> Option<PeerId> {
         self.state().sponsor.map(|(sponsor, _)| sponsor)
     }
 
     /// Remembers who took it in.
-    pub fn adopt(&self, sponsor: PeerId, standing: Standing, keys: Vec<PeerId>) {
+    pub(super) fn adopt(&self, sponsor: PeerId, standing: Standing, keys: Vec<PeerId>) {
         let mut state = self.state();
         state.sponsor = Some((sponsor, standing));
         state.keys = keys;
@@ -119,17 +119,17 @@ impl Scripted {
     }
 
     /// Whether a handshake with this key would succeed now.
-    pub fn admits(&self, key: &PeerId) -> bool {
+    pub(super) fn admits(&self, key: &PeerId) -> bool {
         self.sponsor() == Some(*key)
     }
 
     /// How far it holds a log.
-    pub fn held(&self, log: LogId) -> u64 {
+    pub(super) fn held(&self, log: LogId) -> u64 {
         self.state().held.get(&log).map_or(0, |cursor| cursor.seq)
     }
 
     /// Does a command of one or several entries; returns them.
-    pub fn write(&self, chance: &mut Chance) -> Vec<SignedEntry> {
+    pub(super) fn write(&self, chance: &mut Chance) -> Vec<SignedEntry> {
         let count = chance.between(1, GROUP_MAX);
         let changes: Vec<_> = (0..count).map(|_| self.change(chance)).collect();
         self.append(0, changes)
@@ -137,7 +137,7 @@ impl Scripted {
 
     /// Does what it may not, from the next entry of the shared lane on; whether it could.
     /// `others` are a territory, an origin and a record that are not its own.
-    pub fn offend(
+    pub(super) fn offend(
         &self,
         offence: Offence,
         chance: &mut Chance,
@@ -242,7 +242,7 @@ impl Scripted {
             let patch = work::review(&operator);
             last = record.patch(&patch, None, &stamp).ok()??.bytes;
         }
-        drop(chance.number());
+        chance.number();
         Some((*record.id().as_bytes(), last))
     }
 

@@ -15,7 +15,7 @@ use raccordo_transport::{EntryKind, LogId, SignedEntry};
 
 /// Everything that was published.
 #[derive(Debug, Default)]
-pub struct Truth {
+pub(super) struct Truth {
     logs: BTreeMap<LogId, TrueLog>,
     documents: BTreeMap<DocumentId, TrueDocument>,
     /// Where it stands that a record was erased.
@@ -24,7 +24,7 @@ pub struct Truth {
 
 /// One log as its author published it.
 #[derive(Debug, Default)]
-pub struct TrueLog {
+pub(super) struct TrueLog {
     entries: Vec<TrueEntry>,
     /// The first entry that nobody may admit, if its author is hostile.
     refused_from: Option<u64>,
@@ -32,15 +32,11 @@ pub struct TrueLog {
 
 /// What is remembered of an entry.
 #[derive(Debug, Clone, Copy)]
-pub struct TrueEntry {
+pub(super) struct TrueEntry {
     /// Its hash.
     pub hash: [u8; 32],
     /// Whether its group is complete with it.
     pub ends_group: bool,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its document.
-    pub document: DocumentId,
 }
 
 /// One record and all its changes, each after those it depends on.
@@ -53,7 +49,7 @@ struct TrueDocument {
 
 /// A record with some of its changes.
 #[derive(Debug)]
-pub struct State {
+pub(super) struct State {
     /// The record.
     pub document: Document,
     /// In short.
@@ -62,7 +58,7 @@ pub struct State {
 
 /// How far somebody holds each log.
 #[derive(Debug, Clone, Default)]
-pub struct Ends {
+pub(super) struct Ends {
     /// The last number held.
     pub logs: BTreeMap<LogId, u64>,
     /// Of records that others have erased: the changes whose bodies came before that.
@@ -77,17 +73,17 @@ impl Ends {
 
 impl Truth {
     /// A log as published so far.
-    pub fn log(&self, log: LogId) -> Option<&TrueLog> {
+    pub(super) fn log(&self, log: LogId) -> Option<&TrueLog> {
         self.logs.get(&log)
     }
 
     /// Every log.
-    pub fn logs(&self) -> impl Iterator<Item = (LogId, &TrueLog)> {
+    pub(super) fn logs(&self) -> impl Iterator<Item = (LogId, &TrueLog)> {
         self.logs.iter().map(|(log, entries)| (*log, entries))
     }
 
     /// Takes in the next entry of a log, which its author has on disk.
-    pub fn publish(&mut self, entry: &SignedEntry) -> Result<(), String> {
+    pub(super) fn publish(&mut self, entry: &SignedEntry) -> Result<(), String> {
         let header = &entry.header;
         let log = header.log();
         let known = self.logs.entry(log).or_default();
@@ -103,8 +99,6 @@ impl Truth {
         known.entries.push(TrueEntry {
             hash: entry.entry_hash(),
             ends_group: header.seq + 1 >= header.group_first + u64::from(header.group_count),
-            kind: header.kind,
-            document,
         });
         let sound = known.refused_from.is_none();
         match (header.kind, &entry.body) {
@@ -127,20 +121,23 @@ impl Truth {
     }
 
     /// Whether the rest of a log is to be refused by everybody.
-    pub fn is_refused(&self, log: LogId) -> bool {
+    pub(super) fn is_refused(&self, log: LogId) -> bool {
         let known = self.logs.get(&log);
         known.is_some_and(|known| known.refused_from.is_some())
     }
 
     /// From now on what this log says is to be refused by everybody.
-    pub fn refuse_from_now(&mut self, log: LogId) {
+    pub(super) fn refuse_from_now(&mut self, log: LogId) {
         let known = self.logs.entry(log).or_default();
         let next = known.len() + 1;
         known.refused_from.get_or_insert(next);
     }
 
     /// The records of which somebody at these ends holds anything, as they must be there.
-    pub fn states(&mut self, ends: &Ends) -> Result<BTreeMap<DocumentId, Arc<State>>, String> {
+    pub(super) fn states(
+        &mut self,
+        ends: &Ends,
+    ) -> Result<BTreeMap<DocumentId, Arc<State>>, String> {
         let mut states = BTreeMap::new();
         for (id, document) in &mut self.documents {
             let erased = self.tombstones.get(id).into_iter().flatten();
@@ -155,7 +152,10 @@ impl Truth {
     }
 
     /// Every territory's counts for somebody at these ends. Local projects are no part of a digest.
-    pub fn territories(&mut self, ends: &Ends) -> Result<BTreeMap<String, TerritoryFacts>, String> {
+    pub(super) fn territories(
+        &mut self,
+        ends: &Ends,
+    ) -> Result<BTreeMap<String, TerritoryFacts>, String> {
         let mut counted: BTreeMap<String, Counted> = BTreeMap::new();
         for (id, state) in self.states(ends)? {
             if state.summary.kind != Kind::Project {
@@ -171,7 +171,7 @@ impl Truth {
     }
 
     /// Digests of the records by the log in which they began, for somebody at these ends.
-    pub fn homes(&mut self, ends: &Ends) -> Result<BTreeMap<LogId, [u8; 32]>, String> {
+    pub(super) fn homes(&mut self, ends: &Ends) -> Result<BTreeMap<LogId, [u8; 32]>, String> {
         let mut homes: BTreeMap<LogId, Digest> = BTreeMap::new();
         for (id, state) in self.states(ends)? {
             let began = self
@@ -190,7 +190,7 @@ impl Truth {
     }
 
     /// The records of a territory that were not erased, and their kinds.
-    pub fn records_of(&mut self, territory: &str) -> Vec<(DocumentId, Kind)> {
+    pub(super) fn records_of(&mut self, territory: &str) -> Vec<(DocumentId, Kind)> {
         let everything = self.everything();
         let states = self.states(&everything).unwrap_or_default();
         let own = states
@@ -209,7 +209,7 @@ impl Truth {
     }
 
     /// Records that somebody has erased, and whoever stands at these ends does not know it.
-    pub fn erased_elsewhere(&self, ends: &Ends) -> Vec<DocumentId> {
+    pub(super) fn erased_elsewhere(&self, ends: &Ends) -> Vec<DocumentId> {
         let erased = self.tombstones.iter();
         let elsewhere = erased
             .filter(|(_, tombstones)| !tombstones.iter().any(|(log, seq)| ends.covers(*log, *seq)));
@@ -217,12 +217,12 @@ impl Truth {
     }
 
     /// Whether somebody has erased a record.
-    pub fn is_erased(&self, id: DocumentId) -> bool {
+    pub(super) fn is_erased(&self, id: DocumentId) -> bool {
         self.tombstones.contains_key(&id)
     }
 
     /// Hashes of the changes that somebody at these ends holds of a record.
-    pub fn changes(&self, id: DocumentId, ends: &Ends) -> BTreeSet<[u8; 32]> {
+    pub(super) fn changes(&self, id: DocumentId, ends: &Ends) -> BTreeSet<[u8; 32]> {
         let document = self.documents.get(&id);
         let held = document
             .map(|document| document.held(id, ends))
@@ -234,7 +234,7 @@ impl Truth {
     }
 
     /// Who, by the names under which changes were made, has changed a record.
-    pub fn operators(&mut self, id: DocumentId) -> BTreeSet<String> {
+    pub(super) fn operators(&mut self, id: DocumentId) -> BTreeSet<String> {
         let everything = self.everything();
         let state = self
             .documents
@@ -249,23 +249,18 @@ impl Truth {
 
 impl TrueLog {
     /// Entries published.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether nothing was published.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// The entry of a number.
-    pub fn entry(&self, seq: u64) -> Option<&TrueEntry> {
+    pub(super) fn entry(&self, seq: u64) -> Option<&TrueEntry> {
         let place = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.entries.get(place)
     }
 
     /// The hash of the entry of a number; zeros before the first.
-    pub fn hash_at(&self, seq: u64) -> Option<[u8; 32]> {
+    pub(super) fn hash_at(&self, seq: u64) -> Option<[u8; 32]> {
         match seq {
             0 => Some([0; 32]),
             seq => self.entry(seq).map(|entry| entry.hash),
@@ -273,7 +268,7 @@ impl TrueLog {
     }
 
     /// The last entry that others may admit.
-    pub fn admissible(&self) -> u64 {
+    pub(super) fn admissible(&self) -> u64 {
         let mut last = self.refused_from.map_or(self.len(), |refused| refused - 1);
         while last > 0 && !self.entry(last).is_some_and(|entry| entry.ends_group) {
             last -= 1;

@@ -48,13 +48,10 @@ pub(super) fn patch(chance: &mut Chance, kind: Kind, operator: &str) -> Patch {
 pub(super) fn lines(chance: &mut Chance, place: usize, operators: &[String]) -> Vec<ImportText> {
     let line = |(number, operator): (u64, &String)| {
         let reference = format!("FR-{place}-{}", chance.between(1, 3));
-        let line = match chance.percent(50) {
-            true => {
-                json!({"op": "create", "kind": "project", "ref": reference, "by": operator, "doc": project(chance)})
-            }
-            false => {
-                json!({"op": "patch", "kind": "project", "ref": reference, "by": operator, "patch": steps(chance, operator)})
-            }
+        let line = if chance.percent(50) {
+            json!({"op": "create", "kind": "project", "ref": reference, "by": operator, "doc": project(chance)})
+        } else {
+            json!({"op": "patch", "kind": "project", "ref": reference, "by": operator, "patch": steps(chance, operator)})
         };
         ImportText {
             number,

@@ -22,14 +22,14 @@ use crate::chance::Chance;
 const STEPS_MAX: u64 = 400_000;
 
 /// How long a healed world may take until all hold the same, in milliseconds.
-pub const SETTLING_MAX_MS: u64 = 400_000;
+pub(super) const SETTLING_MAX_MS: u64 = 400_000;
 
 /// How often a healed world is asked whether it has settled, in milliseconds.
 const LOOK_EVERY_MS: u64 = 500;
 
 /// A world under way.
 #[derive(Debug)]
-pub struct World {
+pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) time: Time,
     pub(super) chance: Chance,
@@ -100,7 +100,7 @@ pub(super) enum Event {
 
 impl World {
     /// The world of a plan, before anything has happened.
-    pub fn new(seed: u64, plan: Plan, detail: Detail) -> Self {
+    pub(super) fn new(seed: u64, plan: Plan, detail: Detail) -> Self {
         let mut chance = Chance::new(seed);
         let time = Time::default();
         let places: Vec<Place> = (0..plan.seats.len())
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// Lets everything happen.
-    pub fn run(mut self, seed: u64) -> Outcome {
+    pub(super) fn run(mut self, seed: u64) -> Outcome {
         while self.broken.is_none()
             && let Some(((at_ms, _), event)) = self.events.pop_first()
         {

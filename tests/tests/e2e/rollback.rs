@@ -8,7 +8,7 @@ use raccordo_tests::http::Client;
 use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
 use raccordo_tests::relay::Weather;
 use raccordo_tests::workload::{Workload, project, some_day};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::PROGRAM;
 
