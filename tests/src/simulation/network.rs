@@ -102,16 +102,8 @@ impl World {
             self.dial_failed(dialler.0, peer);
             return;
         }
-        for side in [dialler.0, acceptor.0] {
-            self.replace_older(
-                side,
-                if side == dialler.0 {
-                    acceptor.0
-                } else {
-                    dialler.0
-                },
-            );
-        }
+        self.replace_older(dialler.0, acceptor.0);
+        self.replace_older(acceptor.0, dialler.0);
         let id = self.next_number();
         self.tally.connections += 1;
         self.note(&[3, id], || {

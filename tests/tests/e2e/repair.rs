@@ -44,14 +44,18 @@ fn damage(data: &Path, tables: &[Table], garbage: Option<&[u8]>) -> usize {
         engine,
         ..Options::default()
     };
-    let store = Store::open(&data.join("store"), &options).unwrap();
+    let store =
+        Store::open(&data.join("store"), &options).expect("a node that ended leaves its store");
     let (id, _) = store
         .scan(Table::Documents, &[], None, 1)
-        .unwrap()
+        .expect("a store that reads")
         .remove(0);
     let mut batch = Batch::new();
     for table in tables {
-        for (key, _) in store.scan(*table, &id, None, 1_000).unwrap() {
+        for (key, _) in store
+            .scan(*table, &id, None, 1_000)
+            .expect("a store that reads")
+        {
             match garbage {
                 Some(garbage) => batch.put(*table, key, garbage),
                 None => batch.delete(*table, key),
@@ -59,7 +63,7 @@ fn damage(data: &Path, tables: &[Table], garbage: Option<&[u8]>) -> usize {
         }
     }
     let rows = batch.len();
-    store.commit(batch).unwrap();
+    store.commit(batch).expect("a store that takes commits");
     rows
 }
 
