@@ -60,6 +60,7 @@ const ONLY_THERE: [(&str, &[&str]); 6] = [
             "crdt-model/benches/",
             "crdt-model/tests/",
             "tests/benches/",
+            "tests/src/fuzz/",
         ],
     ),
     (

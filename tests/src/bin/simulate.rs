@@ -114,11 +114,11 @@ fn many(arguments: &Arguments, options: &Options, out: &mut impl Write) -> io::R
         }
         Ok(())
     })?;
-    let seconds = (clock.monotonic_millis().max(1)) as f64 / 1_000.0;
+    let took_ms = clock.monotonic_millis().max(1);
     writeln!(
         out,
-        "{worlds} seeds in {seconds:.1} s ({:.1} a second), {steps} steps, {failures} failed; {tally:?}",
-        worlds as f64 / seconds
+        "{worlds} seeds in {took_ms} ms ({} a second), {steps} steps, {failures} failed; {tally:?}",
+        worlds * 1_000 / took_ms
     )?;
     Ok(ExitCode::from(u8::from(failures > 0)))
 }

@@ -19,6 +19,9 @@ use raccordo_transport::{
 };
 use tokio::sync::watch;
 
+/// A dial that finds nobody is given up after so long, in milliseconds.
+pub(super) const HANDSHAKE_MAX_MS: u64 = 5_000;
+
 /// Data frames that the wire holds for a receiver that does not read.
 pub(super) const WIRE_FRAMES_MAX: usize = 2;
 

@@ -16,6 +16,7 @@ pub mod plan;
 mod promises;
 pub mod report;
 mod scripted;
+mod settled;
 mod truth;
 mod ways;
 mod work;

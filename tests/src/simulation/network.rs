@@ -14,12 +14,11 @@ use raccordo_transport::{
 };
 
 use super::bend;
-use super::link::{BACKFILL, CONTROL, DATA, End, Link, Travelling, WIRE_FRAMES_MAX, frames};
+use super::link::{
+    BACKFILL, CONTROL, DATA, End, HANDSHAKE_MAX_MS, Link, Travelling, WIRE_FRAMES_MAX, frames,
+};
 use super::mending::Mend;
 use super::world::{Event, World};
-
-/// A dial that finds nobody is given up after so long at most, in milliseconds.
-const HANDSHAKE_MAX_MS: u64 = 5_000;
 
 impl World {
     /// A place's node looks whether it should dial a peer.
@@ -243,7 +242,6 @@ impl World {
 
     fn report(&mut self, id: u64, side: usize, report: Report) {
         let event = match report {
-            // Only an endpoint probes; connections are made without one here.
             Report::Answered(_) => return,
             Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
             Report::Regarded(standing) => LinkEvent::Regarded { standing },

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raccordo_config::Role;
 use raccordo_crdt_model::{Digest, DocumentId};
 use raccordo_node::engine::MemberState;
-use raccordo_node::engine::simulated::{DocumentFacts, MemberFacts, SimulatedNode, TerritoryFacts};
+use raccordo_node::engine::simulated::{DocumentFacts, SimulatedNode, TerritoryFacts};
 use raccordo_transport::{Cursor, LogId, PeerId, Rollback};
 
 use super::link::End;
@@ -141,7 +141,7 @@ impl World {
         link.is_some_and(|link| link.bent || link.ends.iter().any(of_own_program))
     }
 
-    fn node(&self, place: usize) -> &SimulatedNode {
+    pub(super) fn node(&self, place: usize) -> &SimulatedNode {
         self.places[place]
             .node
             .as_ref()
@@ -229,7 +229,7 @@ impl World {
     }
 
     /// Whether a log is for a place: of its own territory, of above or below it, or for all.
-    fn may_hold(&self, place: usize, log: LogId) -> bool {
+    pub(super) fn may_hold(&self, place: usize, log: LogId) -> bool {
         let (here, author) = (&self.places[place], self.author(log));
         let Some(author) = author.map(|author| &self.places[author]) else {
             return false;
@@ -248,7 +248,7 @@ impl World {
     }
 
     /// The place that writes a log.
-    fn author(&self, log: LogId) -> Option<usize> {
+    pub(super) fn author(&self, log: LogId) -> Option<usize> {
         let writes = |place: &Place| place.id.origin() == log.origin;
         self.places.iter().position(writes)
     }
@@ -414,66 +414,6 @@ impl World {
         ends
     }
 
-    /// What keeps a healed world from being settled; none if nothing does.
-    pub(super) fn differing(&self) -> Option<String> {
-        let own = self.places.iter().enumerate();
-        for (number, place) in own.filter(|(_, place)| place.scripted.is_none()) {
-            let Some(node) = &place.node else {
-                return Some(format!("{number} is down"));
-            };
-            if !place.waiting.is_empty() {
-                return Some(format!("{number} owes {} answers", place.waiting.len()));
-            }
-            if let Some(problem) = node.store_problem() {
-                return Some(format!("{number} cannot write: {problem}"));
-            }
-        }
-        let members = self.members();
-        members
-            .iter()
-            .find_map(|place| self.apart(*place, &members))
-    }
-
-    /// What a member lacks of what is for it, and with whom it has not found itself equal.
-    fn apart(&self, place: usize, members: &BTreeSet<usize>) -> Option<String> {
-        let one = &self.places[place];
-        for (log, published) in self.truth.logs() {
-            let author = self.author(log).filter(|author| members.contains(author));
-            if author.is_none() || !self.may_hold(place, log) {
-                continue;
-            }
-            let held = match (&one.scripted, &one.node) {
-                (Some(scripted), _) => scripted.held(log),
-                (None, Some(node)) => node.end(log).seq,
-                (None, None) => 0,
-            };
-            let due = published.admissible();
-            if author != Some(place) && held != due {
-                return Some(format!("{place} holds {log} to {held} of {due}"));
-            }
-        }
-        let above = self.places[place]
-            .above
-            .filter(|above| members.contains(above))?;
-        if one.scripted.is_some() {
-            return None;
-        }
-        for (here, there) in [(place, above), (above, place)] {
-            let other = self.places[there].id.to_string();
-            let views = self.node(here).engine().peers();
-            let equal = views
-                .iter()
-                .find(|view| view.id == other)
-                .map(|view| view.equal);
-            if equal != Some(Some(true)) {
-                return Some(format!(
-                    "{here} has not found itself equal with {there}: {equal:?}"
-                ));
-            }
-        }
-        None
-    }
-
     /// Everything that the disks hold, once all is settled.
     pub(super) fn check_whole(&mut self) {
         for place in 0..self.places.len() {
@@ -590,32 +530,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// Places that take part when all is healed: approved by whom they joined, and so up to the top.
-    pub(super) fn members(&self) -> BTreeSet<usize> {
-        let takes_part = |place: &usize| {
-            let mut at = *place;
-            while let Some(above) = self.places[at].above {
-                if !self.approves(above, at) {
-                    // A coordination without its region is still the top of its own.
-                    return at == 0;
-                }
-                at = above;
-            }
-            *place == 0 || at != *place
-        };
-        (0..self.places.len()).filter(takes_part).collect()
-    }
-
-    fn approves(&self, above: usize, place: usize) -> bool {
-        let key = self.places[place].id;
-        let node = self.places[above].node.as_ref();
-        let known = node.map(SimulatedNode::members).unwrap_or_default();
-        let approved = |member: &MemberFacts| member.state == MemberState::Approved;
-        known
-            .iter()
-            .any(|member| member.key == key && approved(member))
     }
 }
 

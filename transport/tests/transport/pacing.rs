@@ -79,9 +79,10 @@ async fn peers_share_what_may_be_sent_in_all() {
         });
         (first.min(second), first.max(second))
     };
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
     let halfway = async {
         while sent().1 < 500_000 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            looks.tick().await;
         }
         sent()
     };

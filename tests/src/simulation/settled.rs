@@ -1,0 +1,96 @@
+//! When a healed world is settled: all up, nothing owed, everybody with what is for it, and equal.
+
+use std::collections::BTreeSet;
+
+use raccordo_node::engine::MemberState;
+use raccordo_node::engine::simulated::{MemberFacts, SimulatedNode};
+
+use super::world::World;
+
+impl World {
+    /// What keeps a healed world from being settled; none if nothing does.
+    pub(super) fn differing(&self) -> Option<String> {
+        let own = self.places.iter().enumerate();
+        for (number, place) in own.filter(|(_, place)| place.scripted.is_none()) {
+            let Some(node) = &place.node else {
+                return Some(format!("{number} is down"));
+            };
+            if !place.waiting.is_empty() {
+                return Some(format!("{number} owes {} answers", place.waiting.len()));
+            }
+            if let Some(problem) = node.store_problem() {
+                return Some(format!("{number} cannot write: {problem}"));
+            }
+        }
+        let members = self.members();
+        members
+            .iter()
+            .find_map(|place| self.apart(*place, &members))
+    }
+
+    /// What a member lacks of what is for it, and with whom it has not found itself equal.
+    fn apart(&self, place: usize, members: &BTreeSet<usize>) -> Option<String> {
+        let one = &self.places[place];
+        for (log, published) in self.truth.logs() {
+            let author = self.author(log).filter(|author| members.contains(author));
+            if author.is_none() || !self.may_hold(place, log) {
+                continue;
+            }
+            let held = match (&one.scripted, &one.node) {
+                (Some(scripted), _) => scripted.held(log),
+                (None, Some(node)) => node.end(log).seq,
+                (None, None) => 0,
+            };
+            let due = published.admissible();
+            if author != Some(place) && held != due {
+                return Some(format!("{place} holds {log} to {held} of {due}"));
+            }
+        }
+        let above = self.places[place]
+            .above
+            .filter(|above| members.contains(above))?;
+        if one.scripted.is_some() {
+            return None;
+        }
+        for (here, there) in [(place, above), (above, place)] {
+            let other = self.places[there].id.to_string();
+            let views = self.node(here).engine().peers();
+            let equal = views
+                .iter()
+                .find(|view| view.id == other)
+                .map(|view| view.equal);
+            if equal != Some(Some(true)) {
+                return Some(format!(
+                    "{here} has not found itself equal with {there}: {equal:?}"
+                ));
+            }
+        }
+        None
+    }
+
+    /// Places that take part when all is healed: approved by whom they joined, and so up to the top.
+    pub(super) fn members(&self) -> BTreeSet<usize> {
+        let takes_part = |place: &usize| {
+            let mut at = *place;
+            while let Some(above) = self.places[at].above {
+                if !self.approves(above, at) {
+                    // A coordination without its region is still the top of its own.
+                    return at == 0;
+                }
+                at = above;
+            }
+            *place == 0 || at != *place
+        };
+        (0..self.places.len()).filter(takes_part).collect()
+    }
+
+    fn approves(&self, above: usize, place: usize) -> bool {
+        let key = self.places[place].id;
+        let node = self.places[above].node.as_ref();
+        let known = node.map(SimulatedNode::members).unwrap_or_default();
+        let approved = |member: &MemberFacts| member.state == MemberState::Approved;
+        known
+            .iter()
+            .any(|member| member.key == key && approved(member))
+    }
+}
