@@ -1,7 +1,7 @@
 //! The figures of the design, measured on real nodes: real stores on disk, real QUIC on loopback.
 //!
 //! `cargo bench -p raccordo-tests --bench figures -- [NAME…] [--records N] [--rounds N] [--folder DIR]`
-//! where NAME is one of `import edits live first-sync reconnect changed fan-out start`; all of them
+//! where NAME is one of `import edits live first-sync reconnect changed silent fan-out start`; all of them
 //! without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
 //! in all for the others; districts for `fan-out`) in place of each figure's own sizes; `--folder`
 //! also keeps what is costly to fill for the next run. Every figure is printed with its size, its
@@ -24,6 +24,7 @@ mod figures {
     pub(crate) mod reconnect;
     pub(crate) mod rows;
     pub(crate) mod sheet;
+    pub(crate) mod silent;
     pub(crate) mod start;
     pub(crate) mod stopwatch;
 }
@@ -35,7 +36,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
-use figures::{changed, edits, fan_out, first_sync, import, live, reconnect, start};
+use figures::{changed, edits, fan_out, first_sync, import, live, reconnect, silent, start};
 
 /// As the program has it; the floors have it too.
 #[global_allocator]
@@ -67,13 +68,14 @@ pub(crate) struct Arguments {
     bench: bool,
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "import",
     "edits",
     "live",
     "first-sync",
     "reconnect",
     "changed",
+    "silent",
     "fan-out",
     "start",
 ];
@@ -136,6 +138,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     if wanted("changed") {
         for records in sizes(&[1_000, 10_000]) {
             changed::measure(&place, records, arguments.rounds).await?;
+        }
+        noise.sample(place.path())?;
+    }
+    if wanted("silent") {
+        for records in sizes(&[1_000, 10_000, 100_000]) {
+            silent::measure(&place, records, arguments.rounds).await?;
         }
         noise.sample(place.path())?;
     }

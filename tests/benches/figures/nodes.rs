@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use raccordo_config::{InitialSettings, Role, StoreEngine, Territory};
+use raccordo_config::{Config, InitialSettings, Role, StoreEngine, Territory};
 use raccordo_node::clock::{SystemClock, SystemEntropy};
 use raccordo_node::engine::{
     CommandFailed, Engine, ImportReport, ImportSession, ImportText, Node, NodeOptions, PeerView,
@@ -112,7 +112,16 @@ fn found_as(data: &Path, territory: &str, role: Role) -> anyhow::Result<()> {
 
 /// Starts the node of a folder, on free ports or without any.
 pub(crate) async fn start(data: &Path, offline: bool) -> anyhow::Result<Node> {
-    let config = raccordo_config::load(&data.join("raccordo.toml"))?;
+    start_as(data, config(data)?, offline).await
+}
+
+/// What a node's folder says of it.
+pub(crate) fn config(data: &Path) -> anyhow::Result<Config> {
+    Ok(raccordo_config::load(&data.join("raccordo.toml"))?)
+}
+
+/// Starts the node of a folder with this configuration.
+pub(crate) async fn start_as(data: &Path, config: Config, offline: bool) -> anyhow::Result<Node> {
     at_rest(data).await?;
     let options = NodeOptions {
         data: data.to_owned(),

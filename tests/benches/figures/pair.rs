@@ -15,7 +15,9 @@ use super::sheet;
 use super::stopwatch::{Stopwatch, real};
 
 /// How often an end is looked for.
-const LOOK: Duration = Duration::from_micros(200);
+pub(crate) const LOOK: Duration = Duration::from_micros(200);
+/// How often a district proves that it holds the same, where it is asked to; the least allowed.
+pub(crate) const PROOF_EVERY_S: u32 = 10;
 /// From here on records have no edits: their number matters, not their history.
 const MANY: u32 = 50_000;
 
@@ -160,6 +162,26 @@ impl Pair {
             equal,
             peer,
         })
+    }
+
+    /// Stops the district and does something to its folder.
+    pub(crate) async fn beneath(
+        &mut self,
+        act: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if let Some(district) = self.district.take() {
+            district.stop().await;
+        }
+        nodes::at_rest(&self.data).await?;
+        act(&self.data)
+    }
+
+    /// Starts the district so that it proves often.
+    pub(crate) async fn proving(&mut self) -> anyhow::Result<Engine> {
+        let mut config = nodes::config(&self.data)?;
+        config.replication.proof_every_s = PROOF_EVERY_S;
+        self.district = Some(nodes::start_as(&self.data, config, false).await?);
+        Ok(self.district()?.engine())
     }
 
     pub(crate) async fn stop(mut self) {
