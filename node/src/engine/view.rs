@@ -422,38 +422,6 @@ pub struct ScrubView {
     pub passed_at: Option<UnixMillis>,
 }
 
-/// What a peer is sent.
-#[derive(Debug, Clone)]
-pub struct ScopeView {
-    /// The peer.
-    pub peer: PeerView,
-    /// Narrowed to authors of these territories and those within them; empty: all that it may have.
-    pub territories: Vec<String>,
-    /// Narrowed to these lanes; empty: all that it may have.
-    pub lanes: Vec<&'static str>,
-    /// Logs that go to it.
-    pub sent: Vec<SharedLogView>,
-    /// Logs that it may have and an administrator withdrew.
-    pub withdrawn: Vec<SharedLogView>,
-}
-
-/// One log towards a peer.
-#[derive(Debug, Clone)]
-pub struct SharedLogView {
-    /// Origin and lane.
-    pub log: String,
-    /// `shared`, `territory` or `everyone`.
-    pub lane: &'static str,
-    /// Its author's territory.
-    pub territory: String,
-    /// Its author's name.
-    pub name: String,
-    /// Number of the last entry that may go.
-    pub end: u64,
-    /// Number of the last entry that the peer is known to hold.
-    pub held: u64,
-}
-
 /// What watchers hear, after it is durable.
 #[derive(Debug, Clone)]
 pub enum Event {
