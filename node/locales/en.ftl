@@ -19,6 +19,9 @@ token-hint = The node’s administrator makes one with
 token-name-example = NAME
 
 error-not-found = There is nothing here
+error-erased = This record was erased
+writes-rolled-back = Only reading for now: this node is fetching back what it had lost
+writes-cloned = Only reading for now: another node uses this node's key
 error-store = The node cannot do this at the moment
 error-other = The request was refused
 

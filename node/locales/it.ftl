@@ -19,6 +19,9 @@ token-hint = Chi amministra il nodo lo crea con
 token-name-example = NOME
 
 error-not-found = Qui non c’è nulla
+error-erased = Questo progetto è stato cancellato
+writes-rolled-back = Per ora solo lettura: il nodo sta recuperando ciò che aveva perso
+writes-cloned = Per ora solo lettura: un altro nodo usa la chiave di questo
 error-store = In questo momento il nodo non può farlo
 error-other = La richiesta non è stata accolta
 

@@ -44,6 +44,7 @@ mod rows;
 mod scope;
 mod scrub;
 mod sharing;
+mod shredding;
 #[cfg(feature = "testing")]
 pub mod simulated;
 mod stops;

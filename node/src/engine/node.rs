@@ -38,7 +38,9 @@ use super::scope::{Narrowed, Party};
 use super::scrub::Scrub;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
-use super::{Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub};
+use super::{
+    Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
+};
 
 /// Events that a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 1_024;
@@ -332,7 +334,10 @@ pub(super) fn open(
     if seen != known {
         return Err(StartFailed::Layout { seen, known });
     }
-    let vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    let mut vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    if shredding::run(&store, &mut vault, &*entropy)? {
+        tracing::info!("document keys were wrapped anew after an erasure");
+    }
     assemble(config, node_key, store, vault, clock, entropy)
 }
 

@@ -12,7 +12,7 @@ use raccordo_crdt_model::DocumentId;
 use raccordo_transport::{Cursor, EntryKind, LogId, PeerId, Rollback, Side, SignedEntry, Standing};
 
 use crate::clock::draw;
-use crate::store::Table;
+use crate::store::{Condition, Table};
 
 use super::change_run::{ChangeRun, OpenChangeRun};
 use super::commit::{self, NotStored};
@@ -124,6 +124,14 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
     let known = ledger.recovery.get(&log);
     let is_news = known.is_none_or(|is| is.until < rollback.held_seq);
     if rollback.whose != Side::Ours || log.origin != core.id.origin() || !is_news {
+        return;
+    }
+    // What a store that knows of its loss refuses to write by itself is written again from here on:
+    // a peer has what was lost, and nobody else writes meanwhile.
+    if matches!(core.store.condition(), Condition::Degraded { .. })
+        && let Err(failed) = core.store.accept_loss()
+    {
+        tracing::error!(error = %commit::chain(&failed), "the store takes no writes");
         return;
     }
     let until = rollback.held_seq;

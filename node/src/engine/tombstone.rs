@@ -20,6 +20,7 @@ use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::roster::Member;
 use super::rows;
+use super::shredding;
 use super::task::Done;
 use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberState, ReceiptState};
 use crate::clock::draw;
@@ -177,6 +178,7 @@ pub(crate) fn put(
         .batch
         .put(Table::Tombstones, *id.as_bytes(), row.encode());
     Arc::make_mut(&mut draft.ledger.erased).insert(id);
+    shredding::note(&mut draft.batch);
     Ok(())
 }
 

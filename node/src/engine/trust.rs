@@ -7,9 +7,14 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use super::quarantine::{self, Place, QuarantineCommand};
 use super::task::Command;
 use super::view::{CommandFailed, EquivocationView, ErasureView, Principal, QuarantineView};
-use super::{Engine, equivocation, tombstone};
+use super::{Engine, equivocation, report, tombstone};
 
 impl Engine {
+    /// Why nothing is written for now although the store could: a stable code and one sentence.
+    pub fn writes_closed(&self) -> Option<(&'static str, String)> {
+        report::writes_problem(&self.core, &self.core.ledger())
+    }
+
     /// Every refused group that waits for a decision.
     pub async fn quarantine(&self) -> Result<Vec<QuarantineView>, CommandFailed> {
         self.read(|core| Ok(quarantine::all(core)?)).await

@@ -123,3 +123,34 @@ async fn a_record_is_erased_at_home_alone_and_for_a_reason() {
         .refused(&["500"]);
     node.http().get(&path).await.expect(200).etag();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_joins_later_takes_the_whole_log_in_without_what_was_erased() {
+    let (mut federation, path) = delivered(1).await;
+    let node = &federation.districts[0].node;
+    node.cli(&["erase", "FR-A-900", "--reason", "su richiesta"])
+        .await
+        .expect(0)
+        .line();
+    eventually("the coordination has erased it", async || {
+        let answer = federation.coordination.local().get(&path).await;
+        seen(answer.status == 410, || answer.to_string())
+    })
+    .await;
+    // A laptop of the same district gets the district's log from its office's coordination.
+    federation.found_district("laptop", "frosinone/a").await;
+    federation.districts[1].node.start().await;
+    federation.lead_relays().await;
+    federation.join(1).await;
+    eventually(
+        "the laptop holds what is left, and knows what is not",
+        async || {
+            let laptop = &federation.districts[1].node;
+            let overview = laptop.overview().await;
+            seen(overview["totals"]["projects"] == 5, || overview.to_string())?;
+            let answer = laptop.local().get(&path).await;
+            seen(answer.status == 410, || answer.to_string())
+        },
+    )
+    .await;
+}

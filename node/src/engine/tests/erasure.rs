@@ -102,6 +102,34 @@ async fn a_second_tombstone_changes_nothing() {
 }
 
 #[tokio::test]
+async fn after_the_next_start_an_old_copy_of_the_store_no_longer_opens_what_was_erased() {
+    let mut a = Author::new(1, "frosinone/a");
+    let kept = a.create(1).id();
+    let erased = a.create(2).id();
+    let bench = Bench::coordination(&[&a]);
+    bench.take(&a).await;
+    let old = bench
+        .core
+        .store
+        .get(Table::Keys, erased.as_bytes())
+        .unwrap()
+        .unwrap();
+    a.erase(2);
+    bench.take(&a).await;
+    assert!(
+        bench.core.vault.unwrap(*erased.as_bytes(), &old).is_ok(),
+        "the epoch's key is there"
+    );
+    let folder = bench.stop();
+    let bench = Bench::open(folder);
+    assert!(bench.core.vault.unwrap(*erased.as_bytes(), &old).is_err());
+    assert!(bench.core.look(kept).unwrap().is_some());
+    assert_eq!(bench.projects("frosinone/a"), 1);
+    let folder = bench.stop();
+    assert!(Bench::open(folder).core.look(kept).unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_restart_still_knows_what_was_erased() {
     let mut a = Author::new(1, "frosinone/a");
     a.create(1);

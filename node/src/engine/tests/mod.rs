@@ -30,7 +30,7 @@ struct Bench {
     inbox: Inbox,
     /// Number of the next fact about a member.
     facts: AtomicU64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -48,19 +48,30 @@ impl Bench {
             engine: StoreEngine::Sled,
         };
         found::init(&data, &settings).unwrap();
-        let config = raccordo_config::load(&data.join("raccordo.toml")).unwrap();
-        let clock = Arc::new(SystemClock::start());
-        let core = node::open(data, config, clock, Arc::new(SystemEntropy)).unwrap();
-        let bench = Self {
-            core: Arc::new(core),
-            inbox: Inbox::default(),
-            facts: AtomicU64::new(1),
-            _folder: folder,
-        };
+        let bench = Self::open(folder);
         for author in members {
             bench.regard(author, MemberState::Approved);
         }
         bench
+    }
+
+    /// Ends the node and gives its folder back.
+    fn stop(self) -> tempfile::TempDir {
+        self.folder
+    }
+
+    /// Starts the node of a folder.
+    fn open(folder: tempfile::TempDir) -> Self {
+        let data = folder.path().join("node");
+        let config = raccordo_config::load(&data.join("raccordo.toml")).unwrap();
+        let clock = Arc::new(SystemClock::start());
+        let core = node::open(data, config, clock, Arc::new(SystemEntropy)).unwrap();
+        Self {
+            core: Arc::new(core),
+            inbox: Inbox::default(),
+            facts: AtomicU64::new(1),
+            folder,
+        }
     }
 
     /// Puts a fact about a member in force.

@@ -63,7 +63,7 @@ impl Office {
             core: Arc::new(core.unwrap()),
             inbox: Inbox::default(),
             facts: AtomicU64::new(1),
-            _folder: folder,
+            folder,
         }
     }
 }

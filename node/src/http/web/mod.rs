@@ -36,6 +36,8 @@ pub(crate) struct Shell {
     pub(crate) role: Role,
     /// Who is signed in.
     pub(crate) person: Option<String>,
+    /// Why nothing is written for now: a key of words, and the whole sentence.
+    closed: Option<(&'static str, String)>,
     /// This address, ready for `lang=`.
     switch: String,
     asked: bool,
@@ -90,6 +92,13 @@ impl FromRequestParts<Arc<Shared>> for Shell {
                 .extensions
                 .get::<Principal>()
                 .map(|principal| principal.name.clone()),
+            closed: shared.engine.writes_closed().map(|(code, sentence)| {
+                let key = match code {
+                    "cloned" => "writes-cloned",
+                    _ => "writes-rolled-back",
+                };
+                (key, sentence)
+            }),
             switch: without_language(&parts.uri),
             asked: asked.and_then(Language::from_tag).is_some(),
         })
@@ -126,6 +135,7 @@ pub(super) async fn no_such_page(shell: Shell, uri: Uri) -> Response {
 fn refused(shell: &Shell, error: &ApiError) -> Response {
     let key = match error.status() {
         StatusCode::NOT_FOUND => "error-not-found",
+        StatusCode::GONE => "error-erased",
         StatusCode::SERVICE_UNAVAILABLE => "error-store",
         _ => "error-other",
     };
