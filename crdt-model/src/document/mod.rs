@@ -13,6 +13,7 @@ mod held;
 mod history;
 mod merge;
 mod message;
+mod past;
 mod plan;
 mod record;
 mod save;
