@@ -127,9 +127,18 @@ fn join(copy: &mut Document, new: &[(usize, &CheckedChange)]) -> Result<(), Refu
 
 pub(super) fn survives_saving(automerge: &Automerge) -> bool {
     let again = catch_unwind(AssertUnwindSafe(|| {
-        Automerge::load(&automerge.save_nocompress()).map(|loaded| loaded.get_heads())
+        let loaded = Automerge::load(&automerge.save_nocompress()).ok()?;
+        let mut made = Automerge::new();
+        made.apply_changes(loaded.get_changes(&[])).ok()?;
+        Some((loaded, made))
     }));
-    matches!(again, Ok(Ok(heads)) if heads == automerge.get_heads())
+    let Ok(Some((loaded, made))) = again else {
+        return false;
+    };
+    let (heads, shown) = (automerge.get_heads(), automerge.hydrate(None));
+    [loaded, made]
+        .iter()
+        .all(|other| other.get_heads() == heads && other.hydrate(None) == shown)
 }
 
 /// Reads what the first change founds: kind, home and whether the record stays there.

@@ -9,8 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{Automerge, ChangeHash};
 
+use super::past::{Past, Reach};
 use super::sense::{Author, Sense};
 use crate::gate::Refused;
+
+/// Most actors told of in all pasts that are kept; beyond it a past is found by walking.
+const PASTS_MAX: usize = 1_000_000;
 
 /// What a next change must fit.
 pub(super) struct Fit<'a> {
@@ -18,8 +22,10 @@ pub(super) struct Fit<'a> {
     /// The changes that no other comes after.
     tips: BTreeSet<ChangeHash>,
     actors: BTreeMap<Vec<u8>, usize>,
-    /// The last change of each actor.
-    last: Past,
+    /// The last change of each actor, by its place.
+    last: Vec<Reach>,
+    /// Actors told of in the pasts that are kept.
+    kept: usize,
     sense: Sense<'a>,
 }
 
@@ -28,32 +34,8 @@ struct Known {
     actor: usize,
     reach: Reach,
     dependencies: Vec<ChangeHash>,
-}
-
-/// How far an actor's changes go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reach {
-    pub(super) sequence: u64,
-    /// The last operation.
-    pub(super) operation: u64,
-}
-
-/// How far each actor's changes go in what comes before a change.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Past(Vec<Reach>);
-
-impl Past {
-    /// How far this actor's changes go.
-    pub(super) fn of(&self, actor: usize) -> Reach {
-        self.0.get(actor).copied().unwrap_or_default()
-    }
-
-    fn extend(&mut self, actor: usize, reach: Reach) {
-        if self.0.len() <= actor {
-            self.0.resize(actor + 1, Reach::default());
-        }
-        self.0[actor] = self.0[actor].max(reach);
-    }
+    /// What a change comes after that depends on this one alone; `None` if it is not kept.
+    past: Option<Past>,
 }
 
 impl<'a> Fit<'a> {
@@ -62,7 +44,8 @@ impl<'a> Fit<'a> {
             known: BTreeMap::new(),
             tips: BTreeSet::new(),
             actors: BTreeMap::new(),
-            last: Past::default(),
+            last: Vec::new(),
+            kept: 0,
             sense: Sense::of(document),
         };
         for change in document.get_changes_meta(&[]) {
@@ -71,7 +54,8 @@ impl<'a> Fit<'a> {
                 sequence: change.seq,
                 operation: change.max_op,
             };
-            fit.hold(change.hash, actor, reach, change.deps);
+            let past = fit.past(&change.deps);
+            fit.hold(change.hash, actor, reach, change.deps, &past);
         }
         fit
     }
@@ -90,31 +74,52 @@ impl<'a> Fit<'a> {
         next
     }
 
-    fn hold(&mut self, hash: ChangeHash, actor: usize, reach: Reach, deps: Vec<ChangeHash>) {
+    fn hold(
+        &mut self,
+        hash: ChangeHash,
+        actor: usize,
+        reach: Reach,
+        deps: Vec<ChangeHash>,
+        past: &Past,
+    ) {
         for dep in &deps {
             self.tips.remove(dep);
         }
         self.tips.insert(hash);
-        self.last.extend(actor, reach);
+        if self.last.len() <= actor {
+            self.last.resize(actor + 1, Reach::default());
+        }
+        self.last[actor] = self.last[actor].max(reach);
+        self.kept += past.width();
         let known = Known {
             actor,
             reach,
             dependencies: deps,
+            past: (self.kept <= PASTS_MAX).then(|| past.with(actor, reach)),
         };
         self.known.insert(hash, known);
     }
 
-    /// What these changes and all before them hold.
+    /// What a change comes after that depends on these.
     fn past(&self, of: &[ChangeHash]) -> Past {
-        if of.len() == self.tips.len() && of.iter().all(|hash| self.tips.contains(hash)) {
-            return self.last.clone();
-        }
-        let mut past = Past::default();
+        let mut past: Option<Past> = None;
+        let mut walked = BTreeMap::<usize, Reach>::new();
         let mut seen: BTreeSet<ChangeHash> = of.iter().copied().collect();
         let mut waiting = of.to_vec();
         while let Some(known) = waiting.pop().and_then(|hash| self.known.get(&hash)) {
-            past.extend(known.actor, known.reach);
-            waiting.extend(known.dependencies.iter().filter(|dep| seen.insert(**dep)));
+            match (&known.past, &past) {
+                (Some(kept), Some(joined)) => past = Some(joined.and(kept)),
+                (Some(kept), None) => past = Some(kept.clone()),
+                (None, _) => {
+                    let reach = walked.entry(known.actor).or_default();
+                    *reach = (*reach).max(known.reach);
+                    waiting.extend(known.dependencies.iter().filter(|dep| seen.insert(**dep)));
+                }
+            }
+        }
+        let mut past = past.unwrap_or_default();
+        for (actor, reach) in walked {
+            past = past.with(actor, past.of(actor).max(reach));
         }
         past
     }
@@ -167,13 +172,14 @@ impl<'a> Fit<'a> {
             sequence: change.seq(),
             operation: change.max_op(),
         };
-        self.hold(change.hash(), own, reach, change.deps().to_vec());
+        self.hold(change.hash(), own, reach, change.deps().to_vec(), &past);
         Ok(true)
     }
 
     /// An actor's changes form one line: each comes after the one before, and none beside it.
     fn is_next(&self, sequence: u64, own: usize, past: &Past) -> Result<(), String> {
-        let allowed = self.last.of(own).sequence + 1;
+        let last = self.last.get(own).copied().unwrap_or_default();
+        let allowed = last.sequence + 1;
         if sequence != allowed {
             return Err(format!(
                 "the change is number {sequence} of its actor, only {allowed} is allowed"

@@ -13,6 +13,7 @@ mod held;
 mod history;
 mod merge;
 mod message;
+mod past;
 mod plan;
 mod record;
 mod save;
@@ -278,8 +279,9 @@ impl Document {
         save::read(id, save)
     }
 
-    /// Whether the document, saved whole and loaded again, is the same version: to be asked
-    /// before changes are given up for a save.
+    /// Whether the document, saved whole and loaded again, is the same version and shows the same,
+    /// and so does one made anew of its changes: to be asked before changes are given up for a
+    /// save.
     pub fn survives_saving(&self) -> bool {
         absorb::survives_saving(&self.automerge)
     }

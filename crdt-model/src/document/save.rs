@@ -24,6 +24,10 @@ pub(super) fn read(
         document.automerge = Automerge::load(save.bytes()).map_err(|error| {
             Refused::unfit(0, format!("the document cannot be decoded: {error}"))
         })?;
+        if document.automerge.save_nocompress() != save.bytes() {
+            let reason = "the document is not encoded as it would be here";
+            return Err(Refused::unfit(0, reason));
+        }
         let changes = document.automerge.get_changes(&[]);
         let stored = take_apart(&changes, &document.automerge)?;
         let first = changes.first().map(automerge::Change::hash);

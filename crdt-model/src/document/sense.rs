@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc as _};
 
-use super::fit::Past;
+use super::past::Past;
 
 /// An operation: its actor's place and its number.
 type Id = (usize, u64);

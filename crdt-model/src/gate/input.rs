@@ -212,6 +212,15 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The run at hand.
+#[derive(Debug, Clone, Copy)]
+enum Run<'a> {
+    /// The same value, or absent ones, so many times.
+    Same(Option<Item<'a>>),
+    /// Values one by one.
+    Each,
+}
+
 /// Reads a measured column value by value, without holding more than one.
 pub(super) struct Values<'a> {
     input: Input<'a>,
@@ -221,23 +230,13 @@ pub(super) struct Values<'a> {
     sum: i64,
 }
 
-/// What the values left of a run are.
-enum Run<'a> {
-    /// Not there.
-    Absent,
-    /// All the same.
-    Repeated(Item<'a>),
-    /// Written one by one.
-    Written,
-}
-
 impl<'a> Values<'a> {
     pub(super) fn of(input: Input<'a>, written: Written) -> Self {
         Self {
             input,
             written,
             left: 0,
-            run: Run::Written,
+            run: Run::Each,
             sum: 0,
         }
     }
@@ -253,17 +252,16 @@ impl<'a> Values<'a> {
             self.run = match length {
                 0 => {
                     self.left = self.input.number("the length of a run")?;
-                    Run::Absent
+                    Run::Same(None)
                 }
-                1.. => Run::Repeated(self.input.item(self.written)?),
-                _ => Run::Written,
+                1.. => Run::Same(Some(self.input.item(self.written)?)),
+                _ => Run::Each,
             };
         }
         self.left -= 1;
         match self.run {
-            Run::Absent => Ok(None),
-            Run::Repeated(item) => Ok(Some(item)),
-            Run::Written => self.input.item(self.written).map(Some),
+            Run::Same(item) => Ok(item),
+            Run::Each => self.input.item(self.written).map(Some),
         }
     }
 

@@ -4,13 +4,15 @@
 //! Objects by their number, the root first; in a map the keys by their bytes; in a list each
 //! element behind the one that it was inserted after, the newest first; values of a place and
 //! what replaced them by their number. Numbers compare with their actors, which are in order.
-//! Guarantees: linear time; memory for the longest way through a list.
+//! And every operation must be one of a change's, in one place: Automerge shows others, too, and
+//! forgets them.
+//! Guarantees: the time of a sort; a few bytes of memory for each operation.
 
 use super::chunk::{
     BadChunk, INSERT, KEY_ACTOR, KEY_COUNTER, KEY_TEXT, OBJECT_ACTOR, OBJECT_COUNTER,
 };
 use super::input::{Input, Truths, Values, Written};
-use super::save::{AFTER_ACTOR, AFTER_COUNT, AFTER_COUNTER, ID_ACTOR, ID_COUNTER};
+use super::save::{AFTER_ACTOR, AFTER_COUNT, AFTER_COUNTER, ID_ACTOR, ID_COUNTER, Made};
 
 /// The number of an operation and the place of its actor.
 type Id = (u64, u64);
@@ -26,9 +28,10 @@ enum Spot<'a> {
 }
 
 /// Checks the order of `rows` operations, whose columns were measured.
-pub(super) fn check(columns: &[(u64, Input<'_>)], actors: u64, rows: u64) -> Result<(), BadChunk> {
-    let mut reader = Reader::of(columns, actors);
+pub(super) fn check(columns: &[(u64, Input<'_>)], made: &Made, rows: u64) -> Result<(), BadChunk> {
+    let mut reader = Reader::of(columns, made.actors());
     let mut place = Place::default();
+    let mut roll = Roll::default();
     for _ in 0..rows {
         let row = reader.row()?;
         if !place.goes_on(&row) {
@@ -36,8 +39,73 @@ pub(super) fn check(columns: &[(u64, Input<'_>)], actors: u64, rows: u64) -> Res
                 what: "the operations",
             });
         }
+        roll.rows.push(named(row.id, place.group, made)?);
+        let mut last = None;
+        for _ in 0..row.after {
+            let after = reader.after()?;
+            if last.is_some_and(|last| last >= after) {
+                return Err(BadChunk::Order {
+                    what: "what replaced an operation",
+                });
+            }
+            last = Some(after);
+            roll.after.push(named(after, place.group, made)?);
+        }
     }
-    Ok(())
+    roll.check(made)
+}
+
+/// An operation and the number of the place where it was met.
+type Named = (u32, u32, u32);
+
+fn named(id: Id, group: u32, made: &Made) -> Result<Named, BadChunk> {
+    let what = "an operation is none of a change's";
+    let named = made.has(id.0, id.1).then(|| {
+        let number = u32::try_from(id.0).ok()?;
+        Some((number, u32::try_from(id.1).ok()?, group))
+    });
+    named.flatten().ok_or(BadChunk::Graph { what })
+}
+
+/// All operations met: those that stand in the document, and those that replaced or deleted them.
+#[derive(Default)]
+struct Roll {
+    rows: Vec<Named>,
+    after: Vec<Named>,
+}
+
+impl Roll {
+    /// Every operation of the changes is met in one place: it stands there, or it deleted what
+    /// does.
+    fn check(mut self, made: &Made) -> Result<(), BadChunk> {
+        let broken = |what: &'static str| Err(BadChunk::Graph { what });
+        self.rows.sort_unstable();
+        self.after.sort_unstable();
+        self.after.dedup();
+        let id = |named: &Named| (named.0, named.1);
+        let twice = |named: &[Named]| named.windows(2).any(|pair| id(&pair[0]) == id(&pair[1]));
+        if twice(&self.rows) || twice(&self.after) {
+            return broken("an operation stands in two places");
+        }
+        let mut rows = self.rows.iter().peekable();
+        let mut deletions = 0;
+        for after in &self.after {
+            while rows.next_if(|row| id(row) < id(after)).is_some() {}
+            match rows.peek() {
+                Some(row) if id(row) == id(after) => {
+                    if *row != after {
+                        return broken("an operation replaces what stands elsewhere");
+                    }
+                }
+                _ => deletions += 1,
+            }
+        }
+        if self.rows.len() as u64 + deletions == made.total() {
+            Ok(())
+        } else {
+            broken("an operation of a change is missing")
+        }
+    }
 }
 
 /// One operation.
@@ -45,6 +113,8 @@ struct Row<'a> {
     object: Option<Id>,
     spot: Spot<'a>,
     id: Id,
+    /// How many operations replaced or deleted it.
+    after: u64,
 }
 
 /// The columns, read side by side.
@@ -108,20 +178,20 @@ impl<'a> Reader<'a> {
             ((None, Some(counter), Some(actor)), false) => Spot::Element((counter, actor)),
             _ => return Err(BadChunk::Uneven),
         };
-        let mut last = None;
-        for _ in 0..self.after_count.number()?.unwrap_or(0) {
-            let next = match (self.after_counter.summed()?, self.after_actor.number()?) {
-                (Some(counter), Some(actor)) => (counter, actor),
-                _ => return Err(BadChunk::Uneven),
-            };
-            if last.is_some_and(|last| last >= next) {
-                return Err(BadChunk::Order {
-                    what: "what replaced an operation",
-                });
-            }
-            last = Some(next);
+        Ok(Row {
+            object,
+            spot,
+            id,
+            after: self.after_count.number()?.unwrap_or(0),
+        })
+    }
+
+    /// The next of the operations that replaced or deleted others.
+    fn after(&mut self) -> Result<Id, BadChunk> {
+        match (self.after_counter.summed()?, self.after_actor.number()?) {
+            (Some(counter), Some(actor)) => Ok((counter, actor)),
+            _ => Err(BadChunk::Uneven),
         }
-        Ok(Row { object, spot, id })
     }
 }
 
@@ -134,11 +204,18 @@ struct Place<'a> {
     /// Of a list: the element at hand, before it the one that it was inserted after, and so on.
     way: Vec<Id>,
     last: Id,
+    /// Number of the key or element at hand, in the whole document.
+    group: u32,
 }
 
 impl<'a> Place<'a> {
     /// Takes the next operation in, if it belongs here.
     fn goes_on(&mut self, row: &Row<'a>) -> bool {
+        let element = matches!(row.spot, Spot::Element(_));
+        let same_key = matches!(row.spot, Spot::Key(key) if self.key == Some(key));
+        if self.object != row.object || !(element || same_key) {
+            self.group += 1;
+        }
         if !self.started || self.object != row.object {
             if self.started && row.object <= self.object {
                 return false;

@@ -93,8 +93,8 @@ pub(super) fn measure(bytes: &[u8], limits: &SaveLimits) -> Result<u64, BadChunk
     let changes = Changes::read(split(&mut input, &change_layout)?, room)?;
     let columns = split(&mut input, &operation_layout)?;
     let (rows, after) = operations(&columns, room)?;
-    changes.graph(room, rows.saturating_add(after))?;
-    order::check(&columns, room.actors, rows)?;
+    let made = changes.graph(room, rows.saturating_add(after))?;
+    order::check(&columns, &made, rows)?;
     let count = changes.actors.len() as u64;
     for _ in &heads {
         if input.number("the place of a head")? >= count {
@@ -108,6 +108,35 @@ pub(super) fn measure(bytes: &[u8], limits: &SaveLimits) -> Result<u64, BadChunk
     } else {
         let seen = input.0.len();
         Err(BadChunk::Trailing { seen })
+    }
+}
+
+/// The operations that the changes made, by their actors: the first and the last of each change,
+/// in ascending order.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    by_actor: Vec<Vec<(u64, u64)>>,
+    total: u64,
+}
+
+impl Made {
+    /// How many actors there are.
+    pub(super) fn actors(&self) -> u64 {
+        self.by_actor.len() as u64
+    }
+
+    /// How many operations there are.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether a change made this operation.
+    pub(super) fn has(&self, number: u64, actor: u64) -> bool {
+        let place = usize::try_from(actor).unwrap_or(usize::MAX);
+        self.by_actor.get(place).is_some_and(|changes| {
+            let after = changes.partition_point(|(first, _)| *first <= number);
+            after > 0 && number <= changes[after - 1].1
+        })
     }
 }
 
@@ -212,9 +241,13 @@ impl Changes {
     }
 
     /// Every change comes after those it depends on, next in its actor's order, and numbers its
-    /// operations from the first free one; all of them together are at most `most`.
-    fn graph(&self, room: Room, most: u64) -> Result<(), BadChunk> {
+    /// operations from the first free one; all of them together are at most `most`. Gives the
+    /// operations that each actor made.
+    fn graph(&self, room: Room, most: u64) -> Result<Made, BadChunk> {
         let broken = |what: &'static str| Err(BadChunk::Graph { what });
+        let mut made = Made::default();
+        made.by_actor
+            .resize(usize::try_from(room.actors).unwrap_or(0), Vec::new());
         let mut sequences = vec![0; usize::try_from(room.actors).unwrap_or(0)];
         let mut dependencies = self.dependencies.iter();
         let mut total = 0_u64;
@@ -242,8 +275,12 @@ impl Changes {
                     None => return broken("a change depends on one that does not come before it"),
                 }
             }
-            match self.last_operations[index].checked_sub(before) {
-                Some(own) if own <= OPERATIONS_MAX => total += own,
+            let last = self.last_operations[index];
+            match last.checked_sub(before) {
+                Some(own) if own <= OPERATIONS_MAX => {
+                    total += own;
+                    made.by_actor[place].push((before + 1, last));
+                }
                 _ => return broken("a change has too many or too few operations"),
             }
         }
@@ -253,7 +290,8 @@ impl Changes {
         if total > most {
             return broken("the changes have more operations than there are");
         }
-        Ok(())
+        made.total = total;
+        Ok(made)
     }
 }
 
