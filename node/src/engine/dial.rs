@@ -116,9 +116,9 @@ fn was_connected(reason: &CloseReason) -> bool {
 /// Whom to dial, and where.
 pub(crate) fn upstream(core: &Core) -> impl Iterator<Item = (PeerId, String)> {
     let ledger = core.ledger();
-    let approved = ledger.roster.sponsors().filter_map(|(member, address)| {
-        let address = address.filter(|_| member.state == MemberState::Approved)?;
+    let sponsors = ledger.roster.sponsors().filter_map(|(member, address)| {
+        let address = address.filter(|_| member.state != MemberState::Revoked)?;
         Some((member.key, address.to_owned()))
     });
-    approved.collect::<Vec<_>>().into_iter()
+    sponsors.collect::<Vec<_>>().into_iter()
 }

@@ -378,10 +378,15 @@ impl Roster {
         })
     }
 
-    /// Standing for the transport.
+    /// Standing for the transport. Where this node joined is a peer for as long as it is not
+    /// revoked: that it is on hold, and no more, only it can tell.
     pub(crate) fn standing(&self, key: &PeerId) -> Standing {
+        let joined_there = self.fact(key, PINNED).is_some();
         match self.member(key).map(|member| member.state) {
             None => Standing::Unknown,
+            Some(MemberState::Pending | MemberState::Suspended) if joined_there => {
+                Standing::Approved
+            }
             Some(MemberState::Pending) => Standing::Pending,
             Some(MemberState::Approved) => Standing::Approved,
             Some(MemberState::Suspended) => Standing::Suspended,

@@ -350,6 +350,22 @@ fn of_real_logs(facts: Vec<Fact>) -> Vec<Fact> {
     by_place.into_values().collect()
 }
 
+#[test]
+fn a_node_stays_with_where_it_joined_until_that_is_revoked() {
+    for state in [MemberState::Pending, MemberState::Suspended] {
+        let facts = [chain(), vec![fact(PROVINCE, 9, OFFICE, state)]].concat();
+        let laptop = at(LAPTOP, &[OFFICE], facts.clone());
+        assert_eq!(laptop.standing(&key(OFFICE)), Standing::Approved);
+        assert_ne!(
+            at(PROVINCE, &[], facts).standing(&key(OFFICE)),
+            Standing::Approved
+        );
+    }
+    let facts = [chain(), vec![revoked(PROVINCE, 9, OFFICE, &[])]].concat();
+    let laptop = at(LAPTOP, &[OFFICE], facts);
+    assert_eq!(laptop.standing(&key(OFFICE)), Standing::Revoked);
+}
+
 proptest! {
     #[test]
     fn nodes_that_hear_the_same_facts_in_any_order_decide_the_same(

@@ -19,6 +19,7 @@ use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use raccordo_transport::{Host, JoinAccepted, JoinRequest, NodeKey, PeerId, Pins};
 
 use crate::clock::{Clock, Entropy, draw};
+use crate::planted::{Planted, planted};
 use crate::store::seal::Vault;
 use crate::store::{MemoryDisk, Store};
 
@@ -128,6 +129,9 @@ impl SimulatedMachine {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<SimulatedNode, StartFailed> {
+        if planted(Planted::SkippedFlush) {
+            self.disk.skip_flushes();
+        }
         let store = Store::on_memory_disk(&self.disk, 0)?;
         let vault = Vault::in_memory(node::lineage(&store)?, &self.epoch_key, &self.index_key);
         let key = NodeKey::from_seed(self.seed);
