@@ -1,6 +1,6 @@
 //! Documents that people have opened, as one frame lists them.
 //!
-//! Guarantees: at most [`SEEN_ITEMS_MAX`], ascending by document, none twice. Whose log a number is of
+//! Guarantees: at least one, at most [`SEEN_ITEMS_MAX`], ascending by document, none twice. Whose log a number is of
 //! follows from the connection's keys, and its lane from the document.
 
 use super::frame::{Malformed, Reader, put_varint};
@@ -22,6 +22,12 @@ pub(super) fn put_seen(bytes: &mut Vec<u8>, items: &[Seen]) {
 /// Reads a count and as many documents.
 pub(super) fn seen(reader: &mut Reader<'_>) -> Result<Vec<Seen>, Malformed> {
     let count = reader.count(SEEN_ITEMS_MAX, "the number of documents")?;
+    if count == 0 {
+        return Err(Malformed::Meaningless {
+            field: "the number of documents",
+            seen: 0,
+        });
+    }
     let mut items: Vec<Seen> = Vec::new();
     for place in 0..count {
         let item = Seen {

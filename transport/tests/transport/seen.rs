@@ -61,11 +61,12 @@ fn what_was_opened_and_its_confirmation_have_these_bytes() {
 }
 
 #[test]
-fn a_list_that_is_too_long_or_out_of_order_is_refused() {
+fn a_list_that_is_empty_too_long_or_out_of_order_is_refused() {
     let max = u8::try_from(SEEN_ITEMS_MAX).unwrap();
     let list = |count: u8| Message::Seen((0..count).map(|number| seen(number, 1)).collect());
     assert!(parse(&list(max).encode()).is_ok());
     assert!(parse(&list(max + 1).encode()).is_err());
+    assert!(parse(&list(0).encode()).is_err());
     for wrong in [vec![seen(2, 1), seen(1, 1)], vec![seen(1, 1), seen(1, 2)]] {
         assert!(parse(&Message::Seen(wrong).encode()).is_err());
     }
@@ -73,7 +74,7 @@ fn a_list_that_is_too_long_or_out_of_order_is_refused() {
 }
 
 #[test]
-fn what_was_opened_is_told_once_for_33_bytes_and_costs_nothing_after() {
+fn what_was_opened_is_told_once_for_31_bytes_and_costs_nothing_after() {
     let mut pair = at_rest();
     let before = pair.sent_bytes();
     pair.ends[1].node.seen = vec![seen(1, 5)];
