@@ -71,6 +71,7 @@ delivery-queued = Queued ({ $shown })
 delivery-delivered = Delivered { $when }
 delivery-delivered-undated = Delivered
 delivery-seen = Seen by { $who }
+delivery-seen-when = { $who } on { $when }
 
 link-none = Not linked to a coordination: this node works alone. Everything is kept here.
 link-connected = Linked to { $who }.
@@ -89,6 +90,7 @@ link-waits = { $n ->
     [one] one change will leave by itself.
    *[other] { $shown } changes will leave by themselves.
   }
+link-oldest = The oldest has waited for { $span }.
 link-nothing-waits = no change is waiting.
 link-suspended = { $who } has paused the exchange with this node: you work as usual, changes stay queued.
 link-revoked = { $who } has revoked this node: the data stay here and no longer leave.

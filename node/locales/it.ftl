@@ -71,6 +71,7 @@ delivery-queued = In coda ({ $shown })
 delivery-delivered = Consegnato il { $when }
 delivery-delivered-undated = Consegnato
 delivery-seen = Visto da { $who }
+delivery-seen-when = { $who } il { $when }
 
 link-none = Nessun collegamento con una coordinazione: questo nodo lavora da solo. Tutto resta salvato qui.
 link-connected = Collegato a { $who }.
@@ -89,6 +90,7 @@ link-waits = { $n ->
     [one] una modifica partirà da sola.
    *[other] { $shown } modifiche partiranno da sole.
   }
+link-oldest = La più vecchia attende da { $span }.
 link-nothing-waits = nessuna modifica in attesa.
 link-suspended = { $who } ha sospeso lo scambio con questo nodo: lavori normalmente, le modifiche restano in coda.
 link-revoked = { $who } ha revocato questo nodo: i dati restano qui e non partono più.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use raccordo_transport::{
     CloseReason, Cursor, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinRefused,
-    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, Offer, PeerId, Pins, Positions,
+    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, Offer, PeerId, Pins, Positions, Seen,
     SignedEntry, Standing, VerifiedEntry, Versions,
 };
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ pub struct Stranger {
 #[derive(Debug)]
 struct Heard {
     offered: Vec<SignedEntry>,
+    seen: Vec<Seen>,
     dialled: Mutex<Option<PeerId>>,
     events: Mutex<Vec<LinkEvent>>,
     ticks: watch::Sender<u64>,
@@ -48,15 +49,25 @@ impl Stranger {
 
     /// A stranger that offers this log.
     pub fn offering(seed: [u8; 32], log: Vec<SignedEntry>) -> Self {
-        Self::with(seed, Versions::CURRENT, log)
+        Self::with(seed, Versions::CURRENT, log, Vec::new())
+    }
+
+    /// A stranger that says that its people have opened these.
+    pub fn claiming(seed: [u8; 32], seen: Vec<Seen>) -> Self {
+        Self::with(seed, Versions::CURRENT, Vec::new(), seen)
     }
 
     /// A stranger that claims to speak these versions.
     pub fn speaking(seed: [u8; 32], versions: Versions) -> Self {
-        Self::with(seed, versions, Vec::new())
+        Self::with(seed, versions, Vec::new(), Vec::new())
     }
 
-    fn with(seed: [u8; 32], versions: Versions, offered: Vec<SignedEntry>) -> Self {
+    fn with(
+        seed: [u8; 32],
+        versions: Versions,
+        offered: Vec<SignedEntry>,
+        seen: Vec<Seen>,
+    ) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = Endpoint::bind_speaking(
             free,
@@ -67,6 +78,7 @@ impl Stranger {
         let endpoint = endpoint.expect("a free port can be bound");
         let host = Arc::new(Heard {
             offered,
+            seen,
             dialled: Mutex::default(),
             events: Mutex::default(),
             ticks: watch::Sender::new(0),
@@ -100,14 +112,21 @@ impl Stranger {
 
     /// Whether it ever got as far as both hellos.
     pub fn was_connected(&self) -> bool {
+        self.heard(|event| matches!(event, LinkEvent::Connected { .. }))
+    }
+
+    /// Whether what it claimed to be opened was confirmed.
+    pub fn was_confirmed(&self) -> bool {
+        self.heard(|event| matches!(event, LinkEvent::SeenTold { .. }))
+    }
+
+    fn heard(&self, what: impl FnMut(&LinkEvent) -> bool) -> bool {
         let events = self
             .host
             .events
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        events
-            .iter()
-            .any(|event| matches!(event, LinkEvent::Connected { .. }))
+        events.iter().any(what)
     }
 }
 
@@ -145,6 +164,7 @@ impl Host for Heard {
         };
         Positions {
             offers: self.offered.last().map(end).into_iter().collect(),
+            seen: self.seen.clone(),
             ..Positions::default()
         }
     }

@@ -142,6 +142,20 @@ pub struct Positions {
     pub recover: Vec<Cursor>,
     /// Documents damaged here, to be fetched from the peer.
     pub wanted: Vec<[u8; 16]>,
+    /// What people here have opened of what the peer wrote, and it was not told yet; durable, ascending
+    /// by document. No more than [`SEEN_ITEMS_MAX`](crate::SEEN_ITEMS_MAX) need be named at once.
+    pub seen: Vec<Seen>,
+}
+
+/// A person has opened a document, up to an entry of one origin that touches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The document's id.
+    pub document: [u8; 16],
+    /// Number of the last entry shown that is the origin's, in its log of the document's lane.
+    pub seq: u64,
+    /// When, on the clock of where it was opened: unix milliseconds.
+    pub at_ms: u64,
 }
 
 impl Positions {
@@ -319,6 +333,13 @@ pub trait Host: Send + Sync + 'static {
             let detail = format!("{} documents of {} not taken", parcels.len(), peer.short());
             Err(HostFailed::new(detail))
         })
+    }
+
+    /// Takes what people at `peer` have opened of this node's own entries; resolves when what holds of it
+    /// is durable. What does not hold is the host's to count: an error means that nothing was kept, and
+    /// the peer will tell it again on another connection.
+    fn seen(&self, _peer: PeerId, _seen: Vec<Seen>) -> HostFuture<'_, Result<(), HostFailed>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// How often a link that this node dialled proves that both sides hold the same.

@@ -27,10 +27,11 @@ pub use entry::{
 };
 pub use host::{
     Host, HostFailed, HostFuture, JoinAccepted, JoinRefused, JoinRequest, LocalHello, Offer, Pins,
-    Positions, Standing, StopCode, Stopped,
+    Positions, Seen, Standing, StopCode, Stopped,
 };
 pub use identity::{AuthenticatedPeer, BadPeerId, NodeKey, PeerId, verify_signature};
 pub use link::{CloseReason, LinkEvent, LinkStatistics, RemoteHello, Rollback, Side, Versions};
 pub use log::{Cursor, LogId};
 pub use quic::{BindFailed, Endpoint, JoinFailed, Limits};
+pub use wire::SEEN_ITEMS_MAX;
 pub use wire::parcel::DocumentParcel;

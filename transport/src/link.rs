@@ -196,6 +196,11 @@ pub enum LinkEvent {
         /// How many came.
         documents: usize,
     },
+    /// The peer durably knows that people here have opened these.
+    SeenTold {
+        /// As they were told.
+        seen: Vec<crate::host::Seen>,
+    },
     /// Counters, at every ping and at the end.
     Stats(LinkStatistics),
     /// The link is over.

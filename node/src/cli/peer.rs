@@ -227,6 +227,10 @@ fn words(peer: &Value) -> String {
         Some(at) => format!("last heard of at {at}"),
         None => "never heard of".to_owned(),
     };
+    let oldest = match peer["queued_since"].as_str() {
+        Some(at) => format!(", the oldest of {at},"),
+        None => String::new(),
+    };
     let (send, receive) = (cell(&peer["to_send"]), cell(&peer["to_receive"]));
     let state = peer["state"].as_str().unwrap_or_default();
     let meaning = match state {
@@ -235,7 +239,7 @@ fn words(peer: &Value) -> String {
             format!("is connected and catching up ({send} entries to send, {receive} to receive); just wait")
         }
         "unreachable" => format!(
-            "does not answer, {contact}; {send} entries wait and leave by themselves when it is back: its \
+            "does not answer, {contact}; {send} entries{oldest} wait and leave by themselves when it is back: its \
              administrator should see whether it runs and the network lets UDP through"
         ),
         "pending" => "waits for approval: the administrator of the node where it joined compares the id by telephone and runs \

@@ -16,6 +16,7 @@ use super::core::ReadFailed;
 use super::draft::{Draft, Finished};
 use super::peers;
 use super::rows;
+use super::seen;
 use super::task::Note;
 use super::view::{CommandFailed, Event};
 
@@ -39,7 +40,9 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
         core.remember(documents);
         return Ok(());
     }
-    let moved = !events.is_empty();
+    let moved = events
+        .iter()
+        .any(|event| !matches!(event, Event::Seen { .. }));
     #[cfg(feature = "testing")]
     if planted(Planted::PublishedBeforeFlush) {
         core.remember(documents.clone());
@@ -96,7 +99,16 @@ pub(crate) fn notes<'a>(draft: &mut Draft<'_>, notes: impl Iterator<Item = &'a N
                     .batch
                     .put(Table::Meta, contact_key(peer), at_ms.to_be_bytes());
             }
+            Note::Opened(opened) => unless_damaged(seen::keep_opened(draft, opened)),
+            Note::SeenTold { peer, seen } => unless_damaged(seen::keep_told(draft, peer, seen)),
         }
+    }
+}
+
+/// A note that cannot be compared with what is stored is not worth a commit.
+fn unless_damaged(kept: Result<(), ReadFailed>) {
+    if let Err(failed) = kept {
+        tracing::error!(error = %chain(&failed), "what was opened cannot be noted");
     }
 }
 

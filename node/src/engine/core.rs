@@ -27,6 +27,7 @@ use super::rows::DocumentRow;
 use super::scope::Party;
 pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED};
 use super::scrub::Scrub;
+use super::seen::SeenBoard;
 use super::view::Event;
 
 /// Document id of the key that seals what belongs to no document: audit log, token names.
@@ -52,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) documents: Mutex<LruCache<DocumentId, Arc<Document>>>,
     pub(crate) ledger: RwLock<Arc<Ledger>>,
     pub(crate) links: LinkBoard,
+    /// What people have opened of peers' entries.
+    pub(crate) seen: SeenBoard,
     pub(crate) scrub: Scrub,
     /// Logs that wait for something that may come, and what for.
     pub(crate) waits: Mutex<Vec<(LogId, Waits)>>,

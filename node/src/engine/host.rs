@@ -11,7 +11,7 @@ use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
     CloseReason, Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
-    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, SignedEntry, Standing, StopCode,
+    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, Seen, SignedEntry, Standing, StopCode,
     Stopped, VerifiedEntry,
 };
 
@@ -93,6 +93,7 @@ impl Host for NodeHost {
                 let mut positions = between.positions();
                 positions.stopped = self.stopped(&ledger, &positions.held);
                 positions.recover = recovery::recover(&ledger, peer);
+                positions.seen = self.core.seen.to_tell(peer);
                 positions.wanted = ledger.damaged.iter().map(|id| *id.as_bytes()).collect();
                 positions
             }
@@ -190,6 +191,14 @@ impl Host for NodeHost {
         })
     }
 
+    fn seen(&self, peer: PeerId, seen: Vec<Seen>) -> Boxed<'_, Result<(), HostFailed>> {
+        Box::pin(async move {
+            let done = self.hand.submit(Command::Seen { peer, seen }).await;
+            done.map(|_| ())
+                .map_err(|failed| HostFailed::new(failed.to_string()))
+        })
+    }
+
     fn proof_interval(&self) -> Duration {
         Duration::from_secs(self.core.config().replication.proof_every_s.into())
     }
@@ -206,8 +215,18 @@ impl Host for NodeHost {
             let (peer, rollback) = (*peer, *rollback);
             self.hand.signal(Signal::RolledBack { peer, rollback });
         }
+        if let LinkEvent::SeenTold { seen } = &event {
+            for seen in seen {
+                let (peer, seen) = (*peer, *seen);
+                self.hand
+                    .signal(Signal::Note(Note::SeenTold { peer, seen }));
+            }
+        }
         self.hear_of_clones(peer, now_ms, &event);
-        let visible = !matches!(event, LinkEvent::Contact { .. } | LinkEvent::Stats(_));
+        let visible = !matches!(
+            event,
+            LinkEvent::Contact { .. } | LinkEvent::Stats(_) | LinkEvent::SeenTold { .. }
+        );
         match self.core.links.hear(peer, now_ms, event) {
             Kept::Nothing => {}
             Kept::Contact => self.hand.signal(Signal::Note(Note::Contact {

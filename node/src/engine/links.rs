@@ -45,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) proof: Option<Proof>,
     /// Documents that came whole from the peer since the start.
     pub(crate) repaired: usize,
+    /// What the peer said was opened there and cannot have been, since the start.
+    pub(crate) seen_ignored: u64,
     pub(crate) clock_offset_ms: Option<i64>,
     /// Why the last connection ended or was not made.
     pub(crate) ended: Option<CloseReason>,
@@ -119,6 +121,11 @@ impl LinkBoard {
     /// Notes how a peer regards us, as it said when we joined.
     pub(crate) fn regarded(&self, peer: &PeerId, standing: Standing) {
         self.lock().entry(*peer).or_default().regarded = Some(standing);
+    }
+
+    /// Counts what a peer said was opened there and cannot have been.
+    pub(crate) fn ignored_seen(&self, peer: &PeerId, count: u64) {
+        self.lock().entry(*peer).or_default().seen_ignored += count;
     }
 
     /// Notes when the next dial is due.
@@ -239,6 +246,7 @@ impl Link {
             acked_at_ms: self.acked_at_ms,
             proof: self.proof,
             repaired: self.repaired,
+            seen_ignored: self.seen_ignored,
             withdrawn: Arc::clone(&self.withdrawn),
             kept_ms: self.kept_ms,
             ..Self::default()

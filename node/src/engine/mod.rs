@@ -35,6 +35,7 @@ mod overview;
 mod peers;
 mod project;
 mod quarantine;
+mod queues;
 mod read;
 mod recovery;
 mod repair;
@@ -43,6 +44,7 @@ mod roster;
 mod rows;
 mod scope;
 mod scrub;
+mod seen;
 mod sharing;
 mod shredding;
 #[cfg(feature = "testing")]
@@ -174,6 +176,20 @@ impl Engine {
             self.hand.submit(command).await?;
         }
         found
+    }
+
+    /// One record, for a person to read: the peers that wrote parts of it will be told.
+    pub async fn open(&self, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
+        let view = self.record(kind, id).await?;
+        let (id, shown) = (view.id, view.heads.clone());
+        let notes = self.read(move |core| Ok(seen::opened(core, id, &shown)?));
+        match notes.await {
+            Ok(notes) => notes
+                .into_iter()
+                .for_each(|note| self.hand.signal(Signal::Note(note))),
+            Err(failed) => tracing::error!(%failed, "that a record was opened was not noted"),
+        }
+        Ok(view)
     }
 
     /// The document that a unique prefix of its id, or the office's own number, names.

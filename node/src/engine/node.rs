@@ -36,6 +36,7 @@ use super::roster::{Fact, Roster};
 use super::rows::Counts;
 use super::scope::{Narrowed, Party};
 use super::scrub::Scrub;
+use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
@@ -382,6 +383,7 @@ pub(super) fn assemble(
     };
     let ledger = read_ledger(&store, own)?;
     let links = read_links(&store, &ledger)?;
+    let seen = SeenBoard::read(&store, &ledger)?;
     let documents = document_cache(config.limits.document_cache);
     // As configured, until something is really bound.
     let bound = (
@@ -404,6 +406,7 @@ pub(super) fn assemble(
         documents,
         ledger: RwLock::new(Arc::new(ledger)),
         links,
+        seen,
         scrub: Scrub::default(),
         waits: std::sync::Mutex::default(),
         ticks: watch::Sender::new(0),

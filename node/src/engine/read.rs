@@ -18,6 +18,7 @@ use super::ledger::Ledger;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
+use super::seen;
 use super::tombstone;
 use super::view::{
     CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
@@ -261,7 +262,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
 }
 
 /// How far a record has travelled, from acknowledgements alone: delivered when every peer has it
-/// that this node's own part of it is for.
+/// that this node's own part of it is for, and seen when a person at one of them has opened it.
 fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, ReadFailed> {
     let saved = Delivery {
         state: DeliveryState::Saved,
@@ -279,11 +280,15 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         let link = core.links.link(peer);
         link.acked.get(&own).copied().unwrap_or(0)
     };
+    let seen = seen::seen_by(core, &ledger, id, row.last_seq)?;
+    let seen_there = seen.iter().any(|(peer, _)| peers.contains(peer));
+    let seen_by = seen.into_iter().map(|(_, by)| by).collect();
     let least = peers.iter().map(acked).min().unwrap_or(0);
     if row.last_seq > least {
         return Ok(Delivery {
             state: DeliveryState::Queued,
             queued: queued(core, id, own, least)?,
+            seen_by,
             ..saved
         });
     }
@@ -292,8 +297,13 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         delivered_ms = delivered_ms.max(acknowledged_ms(core, peer, own, row.last_seq)?);
     }
     Ok(Delivery {
-        state: DeliveryState::Delivered,
+        state: if seen_there {
+            DeliveryState::Seen
+        } else {
+            DeliveryState::Delivered
+        },
         delivered_at: delivered_ms.map(UnixMillis),
+        seen_by,
         ..saved
     })
 }

@@ -1,4 +1,4 @@
-//! What the node says of itself: status, peers, overview; from memory alone.
+//! What the node says of itself: status, peers, overview; from memory, but for the age of a queue.
 //!
 //! Freshness is added here, at the moment of asking: counts are as fresh as their last entry.
 
@@ -17,6 +17,7 @@ use super::between::Between;
 use super::core::{Core, LANE_SHARED};
 use super::ledger::Ledger;
 use super::links::{Link, Proof, shown};
+use super::queues::Queues;
 use super::roster::{Member, PINNED, REJECTED};
 use super::rows::Counts;
 use super::scope;
@@ -141,7 +142,13 @@ pub(crate) fn peers(core: &Core) -> Vec<PeerView> {
         .roster
         .iter()
         .filter(|member| ledger.roster.is_peer(&member.key));
-    let mut views: Vec<PeerView> = others.map(|member| peer(core, &ledger, member)).collect();
+    let mut queues = Queues::new(core);
+    let mut views: Vec<PeerView> = others
+        .map(|member| PeerView {
+            queued_since: queues.oldest(&ledger, &member.key),
+            ..glance(core, &ledger, member)
+        })
+        .collect();
     views.sort_by(|a, b| (&a.territory, &a.id).cmp(&(&b.territory, &b.id)));
     views
 }
@@ -152,10 +159,19 @@ pub(crate) fn peer_state(core: &Core, key: &PeerId) -> &'static str {
     ledger
         .roster
         .member(key)
-        .map_or("unreachable", |member| peer(core, &ledger, member).state)
+        .map_or("unreachable", |member| glance(core, &ledger, member).state)
 }
 
+/// One peer, with the age of its queue.
 pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
+    PeerView {
+        queued_since: Queues::new(core).oldest(ledger, &member.key),
+        ..glance(core, ledger, member)
+    }
+}
+
+/// One peer, from memory alone.
+fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let link = core.links.link(&member.key);
     let own = core.own_log(LANE_SHARED);
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
@@ -181,6 +197,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         since: shown(link.since_ms).or(Some(UnixMillis(member.since_ms))),
         last_contact: shown(link.last_contact_ms),
         to_send,
+        queued_since: None,
         acked_seq,
         to_receive,
         stream_bytes_sent: bytes.stream_sent,
@@ -192,6 +209,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         equal: link.equal,
         proof: link.proof.map(proof),
         repaired: link.repaired as u64,
+        seen_ignored: link.seen_ignored,
         problem: membership_problem(member)
             .or_else(|| core.clones.of(&member.key).problem())
             .or_else(|| stopped.first().map(stops::sentence))

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
-use raccordo_transport::{Cursor, LogId, PeerId, Rollback, SignedEntry};
+use raccordo_transport::{Cursor, LogId, PeerId, Rollback, Seen, SignedEntry};
 use tokio::sync::oneshot;
 
 #[cfg(feature = "testing")]
@@ -27,6 +27,7 @@ use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
+use super::seen::{self, Opened};
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
 use super::{
@@ -59,6 +60,11 @@ pub(crate) enum Command {
     Token(TokenCommand),
     Quarantine(QuarantineCommand),
     Repair(RepairCommand),
+    /// What people at a peer have opened, as it says.
+    Seen {
+        peer: PeerId,
+        seen: Vec<Seen>,
+    },
     Erase {
         kind: Kind,
         id: DocumentId,
@@ -132,15 +138,33 @@ pub(crate) enum Note {
     Starts {
         peer: PeerId,
     },
+    /// A person has opened a document here.
+    Opened(Opened),
+    /// A peer knows that a document was opened here.
+    SeenTold {
+        peer: PeerId,
+        seen: Seen,
+    },
+}
+
+/// What a note is about: a newer one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Log(PeerId, LogId),
+    Contact(PeerId),
+    Starts(PeerId),
+    Opened(PeerId, DocumentId),
+    SeenTold(PeerId, [u8; 16]),
 }
 
 impl Note {
-    /// Whom it is about, and which log if it is an acknowledgement.
-    fn subject(&self) -> (PeerId, Option<LogId>, bool) {
+    fn subject(&self) -> Subject {
         match self {
-            Self::Acknowledged { peer, cursor, .. } => (*peer, Some(cursor.log), false),
-            Self::Contact { peer, .. } => (*peer, None, false),
-            Self::Starts { peer } => (*peer, None, true),
+            Self::Acknowledged { peer, cursor, .. } => Subject::Log(*peer, cursor.log),
+            Self::Contact { peer, .. } => Subject::Contact(*peer),
+            Self::Starts { peer } => Subject::Starts(*peer),
+            Self::Opened(opened) => Subject::Opened(opened.peer, opened.document),
+            Self::SeenTold { peer, seen } => Subject::SeenTold(*peer, seen.document),
         }
     }
 }
@@ -172,7 +196,7 @@ pub(crate) struct Writer {
     core: Arc<Core>,
     inbox: Arc<Inbox>,
     jobs: Vec<Job>,
-    notes: BTreeMap<(PeerId, Option<LogId>, bool), Note>,
+    notes: BTreeMap<Subject, Note>,
     notes_since: u64,
     entries: bool,
     evidence: Vec<Evidence>,
@@ -325,6 +349,7 @@ impl Writer {
             (Err(NotStored { reason }), Vec::new())
         });
         if committed.is_ok() {
+            seen::publish(&self.core, self.notes.values());
             self.notes.clear();
             // Entries of a document that was damaged have waited for it.
             if mended {
@@ -421,9 +446,12 @@ impl Writer {
         }
         let mut draft = Draft::new(&self.core);
         commit::notes(&mut draft, self.notes.values());
-        self.notes.clear();
-        if let Err(NotStored { reason }) = commit::commit(draft) {
-            tracing::warn!(reason, "acknowledgements were not kept; peers repeat them");
+        let notes = std::mem::take(&mut self.notes);
+        match commit::commit(draft) {
+            Ok(()) => seen::publish(&self.core, notes.values()),
+            Err(NotStored { reason }) => {
+                tracing::warn!(reason, "acknowledgements were not kept; peers repeat them");
+            }
         }
     }
 }
@@ -435,6 +463,7 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         Command::Peer(PeerCommand::Choose { .. })
         | Command::Token(_)
         | Command::Quarantine(_)
+        | Command::Seen { .. }
         | Command::Repair(_) => false,
         Command::Create { .. }
         | Command::Patch { .. }
@@ -478,6 +507,10 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             Err(quarantine::unknown(place))
         }
         Command::Repair(command) => Ok(repair::execute(draft, command)),
+        Command::Seen { peer, seen } => {
+            seen::heard(draft, &peer, &seen)?;
+            Ok(Done::Nothing)
+        }
         Command::Erase {
             kind,
             id,

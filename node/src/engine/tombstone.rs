@@ -20,6 +20,7 @@ use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::roster::Member;
 use super::rows;
+use super::seen;
 use super::shredding;
 use super::task::Done;
 use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberState, ReceiptState};
@@ -163,6 +164,7 @@ pub(crate) fn put(
         return Ok(());
     }
     draft.withdraw(id)?;
+    seen::forget(draft, id)?;
     for key in missing_keys(draft.core, id)? {
         draft.batch.delete(Table::Tombstones, key);
     }

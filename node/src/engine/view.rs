@@ -47,8 +47,17 @@ pub struct Delivery {
     pub queued: u64,
     /// When the newest of its entries was acknowledged.
     pub delivered_at: Option<UnixMillis>,
-    /// Who has opened it there.
-    pub seen_by: Vec<String>,
+    /// Which peers' people have opened what is this node's newest part of it, the first first.
+    pub seen_by: Vec<SeenBy>,
+}
+
+/// A peer where a person has opened a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenBy {
+    /// What the peer calls itself.
+    pub name: String,
+    /// When it was opened, as the peer says.
+    pub at: UnixMillis,
 }
 
 /// The word that people read on a record.
@@ -364,6 +373,8 @@ pub struct PeerView {
     pub last_contact: Option<UnixMillis>,
     /// Entries not acknowledged by it.
     pub to_send: u64,
+    /// When the oldest of them was recorded.
+    pub queued_since: Option<UnixMillis>,
     /// Last sequence number that it acknowledged.
     pub acked_seq: u64,
     /// Entries it announced and that are not in.
@@ -386,6 +397,8 @@ pub struct PeerView {
     pub proof: Option<ProofView>,
     /// Documents that came whole from it since this node started, to mend what was damaged here.
     pub repaired: u64,
+    /// What it said was opened there and cannot have been, since the start.
+    pub seen_ignored: u64,
     /// Its logs that stopped here, and ours that it stopped.
     pub stopped: Vec<StopView>,
     /// One sentence: what is wrong and whose move it is.
@@ -436,6 +449,13 @@ pub enum Event {
         peer: String,
         acked_seq: u64,
         to_send: u64,
+    },
+    /// A person at a peer has opened a record that this node wrote.
+    Seen {
+        id: DocumentId,
+        kind: Kind,
+        territory: String,
+        peer: String,
     },
     /// A peer's state changed.
     Peer {

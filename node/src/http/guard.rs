@@ -28,6 +28,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BySession(pub(crate) Option<SessionKey>);
 
+/// Whether a person asked, by a session or a token: not a page that refreshes itself, and not a
+/// command on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ByPerson(pub(crate) bool);
+
 /// Lets authenticated callers of the API through.
 pub(crate) async fn api(
     State(shared): State<Arc<Shared>>,
@@ -45,6 +50,8 @@ pub(crate) async fn api(
         Ok((principal, session)) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(BySession(session));
+            let person = asks_as_person(&shared, &request);
+            request.extensions_mut().insert(ByPerson(person));
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
@@ -68,6 +75,8 @@ pub(crate) async fn pages(
         Ok((principal, session)) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(BySession(session));
+            let person = asks_as_person(&shared, &request);
+            request.extensions_mut().insert(ByPerson(person));
             next.run(request).await
         }
         Err(refusal)
@@ -171,6 +180,12 @@ pub(crate) fn address(request: &Request) -> Option<IpAddr> {
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(address)| address.ip())
+}
+
+fn asks_as_person(shared: &Shared, request: &Request) -> bool {
+    request.method() == Method::GET
+        && !is_refresh(request.headers())
+        && !matches!(shared.access, Access::LocalSocket { .. })
 }
 
 fn is_refresh(headers: &HeaderMap) -> bool {

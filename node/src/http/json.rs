@@ -134,6 +134,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "since": moment(view.since),
         "last_contact": moment(view.last_contact),
         "to_send": view.to_send,
+        "queued_since": moment(view.queued_since),
         "acked_seq": view.acked_seq,
         "to_receive": view.to_receive,
         "stream_bytes_sent": view.stream_bytes_sent,
@@ -151,6 +152,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
             "bytes": proof.bytes,
         })),
         "repaired": view.repaired,
+        "seen_ignored": view.seen_ignored,
         "stopped": view.stopped.iter().map(stop).collect::<Vec<_>>(),
         "problem": view.problem,
         "next_try_at": moment(view.next_try_at),
@@ -370,7 +372,8 @@ fn delivery(view: &Delivery) -> Value {
         "state": view.state.word(),
         "queued": view.queued,
         "delivered_at": moment(view.delivered_at),
-        "seen_by": view.seen_by,
+        "seen_by": view.seen_by.iter().map(|by| &by.name).collect::<Vec<_>>(),
+        "seen_at": moment(view.seen_by.first().map(|by| by.at)),
     })
 }
 

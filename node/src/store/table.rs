@@ -45,11 +45,13 @@ pub enum Table {
     Tombstones = 18,
     /// Proofs that an origin signed two entries with one number.
     Equivocations = 19,
+    /// What people have opened: here, of peers' entries; at peers, of own ones.
+    Seen = 20,
 }
 
 impl Table {
     /// Every table, by number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Documents,
         Self::Changes,
@@ -69,6 +71,7 @@ impl Table {
         Self::Quarantine,
         Self::Tombstones,
         Self::Equivocations,
+        Self::Seen,
     ];
 
     /// The table's number.
@@ -109,6 +112,7 @@ impl Table {
             Self::Quarantine => "quarantine",
             Self::Tombstones => "tombstones",
             Self::Equivocations => "equivocations",
+            Self::Seen => "seen",
         }
     }
 }
@@ -120,11 +124,11 @@ mod tests {
     #[test]
     fn every_table_has_its_own_number_from_one_upwards() {
         let codes: Vec<u8> = Table::ALL.iter().map(|table| table.code()).collect();
-        assert_eq!(codes, (1..=19).collect::<Vec<u8>>());
+        assert_eq!(codes, (1..=20).collect::<Vec<u8>>());
         for table in Table::ALL {
             assert_eq!(Table::from_code(table.code()), Some(table));
         }
         assert_eq!(Table::from_code(0), None);
-        assert_eq!(Table::from_code(20), None);
+        assert_eq!(Table::from_code(21), None);
     }
 }

@@ -191,7 +191,7 @@ impl World {
         match output {
             Output::SendControl(frame) => self.send_control(id, side, place, frame),
             Output::SendData(frame) => end.outgoing.push_back(frame),
-            Output::AllowData => {}
+            Output::AllowData | Output::TakeSeen(_) => {}
             Output::Read { log, after } => {
                 let wait_ms = self.places[place].slow_ms / 4 + self.chance.between(0, 2);
                 let read = Event::Read {
@@ -242,7 +242,7 @@ impl World {
 
     fn report(&mut self, id: u64, side: usize, report: Report) {
         let event = match report {
-            Report::Answered(_) => return,
+            Report::Answered(_) | Report::SeenTold(_) => return,
             Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
             Report::Regarded(standing) => LinkEvent::Regarded { standing },
             Report::Announced(heads) => LinkEvent::Announced { heads },

@@ -28,6 +28,7 @@ mod repair;
 mod restart;
 mod revocation;
 mod rollback;
+mod seen;
 mod two_nodes;
 
 /// The program under test.

@@ -213,6 +213,7 @@ async fn talk(
         work,
         delivered,
         repair: RepairWork::start(host, link.peer.id()),
+        seen: None,
         pace: Pace::new(link.budget.clone()),
         wake: None,
     };
@@ -239,6 +240,8 @@ struct Pump<'a> {
     work: mpsc::Sender<Work>,
     delivered: mpsc::Receiver<Result<(), crate::session::DeliveryFault>>,
     repair: RepairWork,
+    /// What the host keeps of what was opened at the peer.
+    seen: Option<JoinHandle<Result<(), HostFailed>>>,
     pace: Pace,
     wake: Option<Pin<Box<Sleep>>>,
 }
@@ -335,6 +338,7 @@ impl Pump<'_> {
             () = live.verify.notified() => Ok(Some(Input::Repair(RepairInput::Verify))),
             Some(result) = self.delivered.recv() => Ok(Some(Input::Delivered(result))),
             entries = finished(&mut self.reading) => Ok(Some(Input::Read(entries))),
+            kept = finished(&mut self.seen) => Ok(Some(Input::SeenTaken(kept))),
             Ok(()) = self.ticks.changed() => {
                 let peer = self.link.peer.id();
                 Ok(Some(Input::Local {
@@ -377,6 +381,10 @@ impl Pump<'_> {
             Output::ReadParcels { ids, last } => self.repair.read_parcels(ids, last),
             Output::SendBackfill(frame) => self.backfill_out.push(frame),
             Output::Install(parcels) => return self.repair.install(parcels),
+            Output::TakeSeen(items) => {
+                let (host, peer) = (self.host.clone(), self.link.peer.id());
+                self.seen = Some(tokio::spawn(async move { host.seen(peer, items).await }));
+            }
             Output::Connected(remote) => {
                 let live = &self.link.seat.live;
                 live.name(remote.incarnation);
@@ -426,6 +434,7 @@ impl Pump<'_> {
                 bytes,
             },
             Report::Repaired { documents } => LinkEvent::Repaired { documents },
+            Report::SeenTold(seen) => LinkEvent::SeenTold { seen },
             Report::Pinged => LinkEvent::Stats(self.link.seat.live.statistics()),
         });
     }
@@ -445,16 +454,16 @@ impl Pump<'_> {
     }
 }
 
-/// The read under way, when it is done; never, if there is none.
-async fn finished(
-    reading: &mut Option<JoinHandle<Result<Vec<SignedEntry>, HostFailed>>>,
-) -> Result<Vec<SignedEntry>, HostFailed> {
-    let Some(task) = reading else {
+/// The work under way, when it is done; never, if there is none.
+async fn finished<T>(
+    work: &mut Option<JoinHandle<Result<T, HostFailed>>>,
+) -> Result<T, HostFailed> {
+    let Some(task) = work else {
         return std::future::pending().await;
     };
     let result = task.await;
-    *reading = None;
-    result.unwrap_or_else(|_| Err(HostFailed::new("the reading of entries was interrupted")))
+    *work = None;
+    result.unwrap_or_else(|_| Err(HostFailed::new("the host's work was interrupted")))
 }
 
 async fn rung(wake: &mut Option<Pin<Box<Sleep>>>) {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::entry::{BadEntry, SignedEntry, SignedHeader};
-use crate::host::{HostFailed, LocalHello, Positions, Standing, Stopped};
+use crate::host::{HostFailed, LocalHello, Positions, Seen, Standing, Stopped};
 use crate::identity::{AuthenticatedPeer, PeerId};
 use crate::link::{CloseReason, RemoteHello, Rollback, Side, Versions};
 use crate::log::{Cursor, LogId};
@@ -58,6 +58,8 @@ pub enum Input {
     Backfill(Frame),
     /// Something that a repair waits for is done.
     Repair(RepairInput),
+    /// The host kept what the peer said was opened there ([`Output::TakeSeen`]), or failed to.
+    SeenTaken(Result<(), HostFailed>),
     /// This side wants to know whether the peer still answers: it is asked, with this number.
     Probe(u64),
     /// The deadline asked for has come.
@@ -127,6 +129,9 @@ pub enum Output {
     SendBackfill(Bytes),
     /// Let the host judge and install these documents.
     Install(Vec<DocumentParcel>),
+    /// Let the host judge and keep what people at the peer have opened, and say so
+    /// ([`Input::SeenTaken`]) when it is durable; one at a time.
+    TakeSeen(Vec<Seen>),
     /// Tell the host that both hellos were accepted.
     Connected(Box<RemoteHello>),
     /// Tell the host.
@@ -209,6 +214,8 @@ pub enum Report {
         /// How many documents.
         documents: usize,
     },
+    /// The peer durably knows that people here have opened these.
+    SeenTold(Vec<Seen>),
     /// The peer answered the probe of that number.
     Answered(u64),
     /// A ping went out: time to tell the counters.
@@ -228,4 +235,6 @@ pub enum Wake {
     AckDue,
     /// A step of a repair is due, or late.
     RepairDue,
+    /// What the peer told as opened may be confirmed.
+    SeenDue,
 }

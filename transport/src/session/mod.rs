@@ -18,6 +18,7 @@ mod outgoing;
 mod place;
 mod receiving;
 mod repair;
+mod seen;
 mod sending;
 mod state;
 mod turns;
@@ -45,6 +46,9 @@ pub const SILENCE_MAX_MS: u64 = 30_000;
 
 /// Acknowledgements are held back at most this long while more is on its way, in milliseconds.
 pub const ACK_DELAY_MAX_MS: u64 = 50;
+
+/// What a peer tells as opened is confirmed at most this often, in milliseconds.
+pub const SEEN_PAUSE_MS: u64 = 1_000;
 
 /// Contact is reported at most this often, in milliseconds.
 const CONTACT_INTERVAL_MS: u64 = 1_000;
@@ -151,6 +155,10 @@ impl Session {
             Input::Delivered(result) => {
                 self.tailing(|tailing, local| tailing.receiving.delivered(result, local, out))
             }
+            Input::SeenTaken(result) => self.tailing(|tailing, _| {
+                tailing.seen.taken(now_ms, &result);
+                Ok(())
+            }),
             Input::Probe(number) => {
                 out.push(Output::SendControl(Message::Probe(number).encode().into()));
                 Ok(())
@@ -508,16 +516,18 @@ impl Session {
                     .min_by_key(|wake| wake.0)
             }
             State::Waiting(_) | State::Tailing(_) => {
-                let (ack, repair) = match &self.state {
+                let (ack, repair, seen) = match &self.state {
                     State::Tailing(tailing) => {
                         let repair = tailing.repair.wake_ms(now_ms);
-                        (tailing.receiving.ack_at_ms(), repair)
+                        let seen = tailing.seen.wake_ms();
+                        (tailing.receiving.ack_at_ms(), repair, seen)
                     }
-                    _ => (None, None),
+                    _ => (None, None, None),
                 };
                 ack.map(|due| (due, Wake::AckDue))
                     .into_iter()
                     .chain(repair.map(|due| (due, Wake::RepairDue)))
+                    .chain(seen.map(|due| (due, Wake::SeenDue)))
                     .chain([(self.ping_at_ms, Wake::PingDue), silent])
                     .min_by_key(|wake| wake.0)
             }
@@ -554,6 +564,8 @@ fn about_logs(
             tailing.receiving.withdrawn(logs, out);
             tailing.settle_again(ours, out);
         }
+        Message::Seen(items) => tailing.seen.heard(items, out)?,
+        Message::SeenKept(count) => tailing.seen.kept(count, out)?,
         // The session itself takes these.
         Message::Hello(_)
         | Message::Standing { .. }

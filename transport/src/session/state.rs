@@ -3,6 +3,7 @@
 use super::comparison::Comparison;
 use super::receiving::Receiving;
 use super::repair::Repair;
+use super::seen::SeenTalk;
 use super::sending::Sending;
 use super::{Output, Report};
 use crate::entry::SignedHeader;
@@ -66,6 +67,7 @@ pub(super) struct Tailing {
     pub(super) receiving: Receiving,
     pub(super) comparison: Comparison,
     pub(super) repair: Repair,
+    pub(super) seen: SeenTalk,
 }
 
 impl Tailing {
@@ -86,6 +88,7 @@ impl Tailing {
             receiving,
             comparison,
             repair,
+            seen: SeenTalk::default(),
         }
     }
 
@@ -144,6 +147,9 @@ impl Tailing {
         if self.repair.has_changed(&ours.digest) {
             self.settle_again(ours, out);
         }
+        // The peer believes only what it was acknowledged: acknowledgements held back go first.
+        let may_tell = self.receiving.ack_at_ms().is_none();
+        self.seen.advance(now_ms, &ours.seen, may_tell, out);
         self.repair.wanted(&ours.wanted);
         let in_sync = self.repair.is_due(now_ms) && self.in_sync(ours);
         self.repair.advance(now_ms, in_sync, out)

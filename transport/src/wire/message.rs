@@ -8,9 +8,10 @@ use super::frame::{self, Malformed, Reader, put_text, put_varint};
 use super::positions::{
     Told, cursor, cursors, log, logs, put_cursor, put_cursors, put_log, put_logs, put_told, told,
 };
-use super::{LOGS_MAX, TEXT_BYTES_MAX, kind};
+use super::seen::{put_seen, seen};
+use super::{LOGS_MAX, SEEN_ITEMS_MAX, TEXT_BYTES_MAX, kind};
 use crate::entry::{EntryHeader, SignedHeader};
-use crate::host::{LocalHello, Standing, StopCode, Stopped};
+use crate::host::{LocalHello, Seen, Standing, StopCode, Stopped};
 use crate::link::{RemoteHello, Versions};
 use crate::log::{Cursor, LogId};
 
@@ -80,6 +81,10 @@ pub enum Message {
     Probe(u64),
     /// The answer to the probe of that number.
     Answer(u64),
+    /// Documents of the receiver's that people at the sender have opened.
+    Seen(Vec<Seen>),
+    /// So many of them, the last ones told, are durably known.
+    SeenKept(usize),
 }
 
 /// A sign of life with what a clock's offset is computed from.
@@ -200,6 +205,16 @@ impl Message {
             }
             Self::Probe(number) => frame::encode(kind::PROBE, &number.to_be_bytes()),
             Self::Answer(number) => frame::encode(kind::ANSWER, &number.to_be_bytes()),
+            Self::Seen(items) => {
+                let mut body = Vec::new();
+                put_seen(&mut body, items);
+                frame::encode(kind::SEEN, &body)
+            }
+            Self::SeenKept(count) => {
+                let mut body = Vec::new();
+                put_varint(&mut body, u64::try_from(*count).unwrap_or(u64::MAX));
+                frame::encode(kind::SEEN_KEPT, &body)
+            }
         }
     }
 
@@ -225,6 +240,10 @@ impl Message {
             kind::WITHDRAWN => Self::Withdrawn(logs(&mut reader)?),
             kind::PROBE => Self::Probe(u64::from_be_bytes(reader.array("the number")?)),
             kind::ANSWER => Self::Answer(u64::from_be_bytes(reader.array("the number")?)),
+            kind::SEEN => Self::Seen(seen(&mut reader)?),
+            kind::SEEN_KEPT => {
+                Self::SeenKept(reader.count(SEEN_ITEMS_MAX, "the number of documents")?)
+            }
             other if other & kind::SKIPPABLE != 0 => return Ok(None),
             other => {
                 return Err(Malformed::Meaningless {

@@ -15,11 +15,13 @@ pub mod parcel;
 mod positions;
 mod refusal;
 pub mod repair;
+mod seen;
 
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
 pub use message::{AckedLog, Hello, LogReference, Message, Ping, SUPPORTED_FEATURES};
 pub use positions::{LANES_MAX, LaneEnd, Summary, Told};
 pub use refusal::{REFUSAL_BYTES_MAX, decode_refusal, encode_refusal, refusal_code};
+pub use seen::SEEN_ITEMS_MAX;
 
 /// Most logs that one hello, one ping or one data stream may name.
 pub const LOGS_MAX: usize = 1024;
@@ -69,6 +71,10 @@ pub mod kind {
     pub const JOINED: u8 = 0x21;
     /// The invitation is refused.
     pub const JOIN_REFUSED: u8 = 0x22;
+    /// Documents that people at the sender have opened.
+    pub const SEEN: u8 = 0x81;
+    /// What was told as opened is kept.
+    pub const SEEN_KEPT: u8 = 0x82;
     /// Set in types that may be skipped.
     pub const SKIPPABLE: u8 = 0x80;
 }

@@ -24,6 +24,8 @@ mod repair_pair;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod session_pair;
 #[cfg(test)]
 mod stopping;

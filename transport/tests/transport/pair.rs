@@ -418,6 +418,13 @@ impl Pair {
                 self.step(side, Input::Repair(RepairInput::Installed(Ok(()))));
                 self.tick(side);
             }
+            Output::TakeSeen(items) => {
+                let end = &mut self.ends[side];
+                end.node.heard.push(items);
+                if end.durability == Durability::AtOnce {
+                    self.step(side, Input::SeenTaken(Ok(())));
+                }
+            }
             Output::Connected(_) => {
                 self.ends[side].connected = true;
                 if side == 0 {

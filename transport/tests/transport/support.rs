@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_transport::{
     Cursor, DocumentParcel, EntryHeader, EntryKind, HostFailed, LocalHello, LogId, NodeKey, Offer,
-    PeerId, Positions, SignedEntry, Standing, Stopped, VerifiedEntry, body_hash, sign,
+    PeerId, Positions, Seen, SignedEntry, Standing, Stopped, VerifiedEntry, body_hash, sign,
 };
 
 /// Writes entries of one lane.
@@ -114,6 +114,10 @@ pub(crate) struct Memory {
     /// Documents kept beside the logs, and those that are damaged here.
     pub(crate) documents: BTreeMap<[u8; 16], Vec<u8>>,
     pub(crate) wanted: Vec<[u8; 16]>,
+    /// What was opened here and is to be told.
+    pub(crate) seen: Vec<Seen>,
+    /// What the peer told as opened, frame by frame.
+    pub(crate) heard: Vec<Vec<Seen>>,
 }
 
 impl Memory {
@@ -140,6 +144,8 @@ impl Memory {
             repeated: 0,
             documents: BTreeMap::new(),
             wanted: Vec::new(),
+            seen: Vec::new(),
+            heard: Vec::new(),
         }
     }
 
@@ -225,6 +231,7 @@ impl Memory {
             stopped: self.stopped.clone(),
             recover: self.recover.clone(),
             wanted: self.wanted.clone(),
+            seen: self.seen.clone(),
         }
     }
 

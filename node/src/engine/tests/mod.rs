@@ -4,6 +4,7 @@ mod erasure;
 mod quarantine;
 mod recovery;
 mod repair;
+mod seen;
 mod waiting;
 
 use std::collections::BTreeMap;

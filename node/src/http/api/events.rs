@@ -68,6 +68,17 @@ fn told(event: &Event) -> (&'static str, serde_json::Value) {
             "delivery",
             json!({"peer": peer, "acked_seq": acked_seq, "to_send": to_send}),
         ),
+        Event::Seen {
+            id,
+            kind,
+            territory,
+            peer,
+        } => (
+            "delivery",
+            json!({
+                "peer": peer, "seen": id.to_string(), "kind": kind.singular(), "territory": territory,
+            }),
+        ),
         Event::Peer {
             id,
             territory,
@@ -112,6 +123,8 @@ impl<S: Stream> Stream for Until<S> {
 
 #[cfg(test)]
 mod tests {
+    use raccordo_crdt_model::{DocumentId, Kind};
+
     use super::*;
 
     #[test]
@@ -127,6 +140,20 @@ mod tests {
             (
                 "delivery",
                 r#"{"acked_seq":7,"peer":"ab","to_send":2}"#.to_owned()
+            )
+        );
+        let seen = Event::Seen {
+            id: DocumentId::from_bytes([7; 16]),
+            kind: Kind::Project,
+            territory: "frosinone/a".to_owned(),
+            peer: "ab".to_owned(),
+        };
+        let (name, data) = told(&seen);
+        assert_eq!(
+            (name, data),
+            (
+                "delivery",
+                json!({"peer": "ab", "seen": "07".repeat(16), "kind": "project", "territory": "frosinone/a"})
             )
         );
         let peer = Event::Peer {

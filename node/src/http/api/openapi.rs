@@ -256,7 +256,8 @@ fn meta() -> Value {
             "updated_by": {"type": ["string", "null"]},
             "delivery": {"type": "object", "properties": {
                 "state": {"enum": ["saved", "queued", "delivered", "seen"]}, "queued": {"type": "integer"},
-                "delivered_at": {"type": ["string", "null"]}, "seen_by": {"type": "array"}}},
+                "delivered_at": {"type": ["string", "null"]}, "seen_by": {"type": "array", "items": text},
+                "seen_at": {"type": ["string", "null"]}}},
             "conflicts": compared, "overwritten": compared,
             "flags": {"type": "array", "items": {"type": "object", "properties": {"code": text, "path": text}}},
         },

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::kind;
 use crate::engine::{ListQuery, Principal, RecordView};
+use crate::http::guard::ByPerson;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json};
 
@@ -71,15 +72,18 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
+    Extension(ByPerson(person)): Extension<ByPerson>,
     Path((plural, id)): Path<(String, String)>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
     let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
-    Ok(shown(
-        StatusCode::OK,
-        &shared.engine.record(kind, id).await?,
-    ))
+    let record = if person {
+        shared.engine.open(kind, id).await?
+    } else {
+        shared.engine.record(kind, id).await?
+    };
+    Ok(shown(StatusCode::OK, &record))
 }
 
 pub(crate) async fn patch(

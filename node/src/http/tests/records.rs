@@ -37,6 +37,7 @@ async fn a_record_is_created_read_changed_and_listed() {
           "delivery": {
             "delivered_at": null,
             "queued": "number",
+            "seen_at": null,
             "seen_by": [],
             "state": "text"
           },

@@ -68,7 +68,15 @@ fn alone(peer: &PeerView, now: UnixMillis, words: Words) -> String {
         0 => words.say("link-nothing-waits"),
         n => words.count("link-waits", n),
     };
-    format!("{since} {waiting}")
+    let oldest = peer.queued_since.map(|oldest| {
+        let span = words.span(oldest, now);
+        words.with("link-oldest", &[("span", &span)])
+    });
+    [since, waiting]
+        .into_iter()
+        .chain(oldest)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn moving(peer: &PeerView, words: Words) -> String {

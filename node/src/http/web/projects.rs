@@ -207,7 +207,12 @@ pub(crate) fn travelled(delivery: &Delivery, words: Words) -> Travelled {
             None => words.say("delivery-delivered-undated"),
         },
         DeliveryState::Seen => {
-            words.with("delivery-seen", &[("who", &delivery.seen_by.join(", "))])
+            let seen = delivery.seen_by.iter().map(|by| {
+                let when = moment::date_and_hour(by.at);
+                words.with("delivery-seen-when", &[("who", &by.name), ("when", &when)])
+            });
+            let seen: Vec<String> = seen.collect();
+            words.with("delivery-seen", &[("who", &seen.join(", "))])
         }
     };
     Travelled {

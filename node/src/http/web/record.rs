@@ -16,6 +16,7 @@ use super::projects::{Travelled, tone, travelled};
 use super::reading::{Line, Section, place, plain, sections};
 use super::{Shell, refused, rendered};
 use crate::engine::{CommandFailed, HistoryView, Principal, RecordView};
+use crate::http::guard::ByPerson;
 use crate::http::problem::ApiError;
 use crate::http::words::Words;
 use crate::http::{Shared, moment};
@@ -80,10 +81,11 @@ struct Step {
 
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
+    Extension(ByPerson(person)): Extension<ByPerson>,
     shell: Shell,
     Path(id): Path<String>,
 ) -> Response {
-    let (record, history) = match read(&shared, &id).await {
+    let (record, history) = match read(&shared, &id, person).await {
         Ok(found) => found,
         Err(failed) => return refused(&shell, &failed.into()),
     };
@@ -175,9 +177,17 @@ pub(crate) async fn choose(
     }
 }
 
-async fn read(shared: &Shared, id: &str) -> Result<(RecordView, Vec<HistoryView>), CommandFailed> {
+async fn read(
+    shared: &Shared,
+    id: &str,
+    person: bool,
+) -> Result<(RecordView, Vec<HistoryView>), CommandFailed> {
     let id = shared.engine.resolve(Kind::Project, id, None).await?;
-    let record = shared.engine.record(Kind::Project, id).await?;
+    let record = if person {
+        shared.engine.open(Kind::Project, id).await?
+    } else {
+        shared.engine.record(Kind::Project, id).await?
+    };
     let history = shared.engine.history(Kind::Project, id).await?;
     Ok((record, history))
 }
