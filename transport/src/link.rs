@@ -82,6 +82,8 @@ pub struct Rollback {
     pub log: LogId,
     /// Up to where the other side durably holds it.
     pub held_seq: u64,
+    /// Hash of the entry that it holds there, where this side knows it; does not travel.
+    pub held_hash: Option<[u8; 32]>,
     /// Where it ends now at its owner.
     pub head_seq: u64,
     /// Who lost it.

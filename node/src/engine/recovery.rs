@@ -123,7 +123,11 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
     let log = rollback.log;
     let known = ledger.recovery.get(&log);
     let is_news = known.is_none_or(|is| is.until < rollback.held_seq);
-    if rollback.whose != Side::Ours || log.origin != core.id.origin() || !is_news {
+    if rollback.whose != Side::Ours
+        || log.origin != core.id.origin()
+        || !is_news
+        || is_back(core, rollback)
+    {
         return;
     }
     // What a store that knows of its loss refuses to write by itself is written again from here on:
@@ -157,6 +161,15 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
             tracing::error!(error = %commit::chain(&failed), "a rollback was not recorded");
         }
     }
+}
+
+/// Whether what the peer holds is here by now: the report was on its way while it came back.
+fn is_back(core: &Core, rollback: &Rollback) -> bool {
+    let Some(hash) = rollback.held_hash else {
+        return false;
+    };
+    let stored = Reading::new(core).entry(rollback.log, rollback.held_seq);
+    matches!(stored, Ok(Some(entry)) if entry.signed.entry_hash() == hash)
 }
 
 /// The last entry that the peer is known to have acknowledged before it held what is lost.

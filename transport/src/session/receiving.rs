@@ -340,6 +340,7 @@ impl Receiving {
             out.push(Output::Report(Report::RolledBack(Rollback {
                 log: held.log,
                 held_seq: held.seq,
+                held_hash: Some(held.hash),
                 head_seq,
                 whose: Side::Theirs,
             })));

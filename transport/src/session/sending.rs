@@ -225,7 +225,7 @@ impl Sending {
         if differs && outgoing.contradicted.is_none() {
             self.contradict(log, held, out);
         } else if own && held.seq > head.seq {
-            self.rolled_back(log, held.seq, out);
+            self.rolled_back(held, Some(held.hash), out);
         }
     }
 
@@ -237,7 +237,7 @@ impl Sending {
         self.drop_ready(log);
         self.evidence.want(log, held.seq, None);
         if log.origin == self.ends.own {
-            self.rolled_back(log, held.seq, out);
+            self.rolled_back(held, Some(held.hash), out);
         }
     }
 
@@ -295,16 +295,17 @@ impl Sending {
         }));
     }
 
-    fn rolled_back(&mut self, log: LogId, held_seq: u64, out: &mut Vec<Output>) {
-        let Some(outgoing) = self.logs.get_mut(&log) else {
+    fn rolled_back(&mut self, held: Cursor, hash: Option<[u8; 32]>, out: &mut Vec<Output>) {
+        let Some(outgoing) = self.logs.get_mut(&held.log) else {
             return;
         };
         let head_seq = outgoing.head.map_or(0, |head| head.seq);
-        if outgoing.reported != Some((held_seq, head_seq)) {
-            outgoing.reported = Some((held_seq, head_seq));
+        if outgoing.reported != Some((held.seq, head_seq)) {
+            outgoing.reported = Some((held.seq, head_seq));
             out.push(Output::Report(Report::RolledBack(Rollback {
-                log,
-                held_seq,
+                log: held.log,
+                held_seq: held.seq,
+                held_hash: hash,
                 head_seq,
                 whose: Side::Ours,
             })));
@@ -323,7 +324,12 @@ impl Sending {
             if let Some(outgoing) = self.logs.get_mut(&place.log) {
                 outgoing.contradicted = outgoing.head;
             }
-            self.rolled_back(place.log, place.seq, out);
+            let held = Cursor {
+                log: place.log,
+                seq: place.seq,
+                hash: place.theirs.unwrap_or_default(),
+            };
+            self.rolled_back(held, place.theirs, out);
         }
     }
 

@@ -118,6 +118,7 @@ fn read(reason: &[u8], ours: Versions) -> Option<CloseReason> {
         code::ROLLED_BACK => CloseReason::RolledBack(Rollback {
             log: log(&mut reader).ok()?,
             held_seq: reader.varint("the number held").ok()?,
+            held_hash: None,
             head_seq: reader.varint("the number of the head").ok()?,
             whose: turned(reader.byte("whose").ok()?),
         }),
@@ -226,6 +227,7 @@ mod tests {
         let rollback = Rollback {
             log: LogId::new([1; 8], 0),
             held_seq: 9,
+            held_hash: None,
             head_seq: 4,
             whose: Side::Ours,
         };

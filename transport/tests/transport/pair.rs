@@ -129,7 +129,10 @@ impl End {
         self.reports
             .iter()
             .filter_map(|report| match report {
-                Report::RolledBack(rollback) => Some(*rollback),
+                Report::RolledBack(rollback) => Some(Rollback {
+                    held_hash: None,
+                    ..*rollback
+                }),
                 _ => None,
             })
             .collect()

@@ -27,6 +27,7 @@ fn rollback(pair: &Pair, head_seq: u64, whose: Side) -> Rollback {
     Rollback {
         log: pair.ends[0].node.author.log,
         held_seq: 10,
+        held_hash: None,
         head_seq,
         whose,
     }

@@ -105,9 +105,14 @@ impl Bench {
     }
 
     fn begin(&self, held: u64) {
+        self.begin_at(held, None);
+    }
+
+    fn begin_at(&self, held: u64, held_hash: Option<[u8; 32]>) {
         let rollback = Rollback {
             log: self.own(),
             held_seq: held,
+            held_hash,
             head_seq: self.core.ledger().end(self.own()).seq,
             whose: Side::Ours,
         };
@@ -188,6 +193,18 @@ async fn what_was_lost_comes_back_and_nothing_is_written_meanwhile() {
     assert_ne!(node.core.incarnation(), before);
     node.write(1);
     assert_eq!(node.log()[..6], truth);
+}
+
+#[test]
+fn a_report_that_comes_after_what_was_lost_is_back_changes_nothing() {
+    let office = Office::new();
+    let node = office.start(&office.disk);
+    node.write(3);
+    let held = node.log()[1].entry_hash();
+    node.begin_at(2, Some(held));
+    assert!(!node.is_closed());
+    node.begin_at(2, Some([7; 32]));
+    assert!(node.is_closed());
 }
 
 #[tokio::test]
