@@ -19,7 +19,7 @@ use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::{Ledger, LogEnd};
-use super::roster::{Fact, Member, PINNED, role_code};
+use super::roster::{Fact, Member, PINNED, SPONSOR_REVOKED, role_code};
 use super::scope::{self, LANE_EVERYONE, Narrowed};
 use super::stored::Reading;
 use super::task::Done;
@@ -144,11 +144,18 @@ pub(crate) fn keep_fact(draft: &mut Draft<'_>, member: Member, author: [u8; 8], 
 pub(crate) fn put_in_force(draft: &mut Draft<'_>) {
     let whole = draft.ledger.recovery.is_empty();
     for member in settle(draft) {
-        if whole && cut_short(draft, &member) && draft.ledger.roster.decides_about(&member.key) {
+        let roster = &draft.ledger.roster;
+        let decides = roster.decides_about(&member.key) && !is_revoked(draft, &draft.core.id);
+        if whole && decides && cut_short(draft, &member) {
             let ends = ends_here(draft, &member.key);
             sign(draft, Member { ends, ..member }, false);
         }
     }
+}
+
+fn is_revoked(draft: &Draft<'_>, key: &PeerId) -> bool {
+    let member = draft.ledger.roster.member(key);
+    member.is_some_and(|member| member.state == MemberState::Revoked)
 }
 
 /// Where the logs of revoked members end for everybody, as far as more of them is stored here.
@@ -412,8 +419,35 @@ fn move_member(
         &key.to_string(),
         reason.unwrap_or(""),
     );
+    let members = draft.ledger.roster.iter();
+    let former: Vec<Member> = members
+        .filter(|member| member.state != MemberState::Revoked && member.key != key)
+        .cloned()
+        .collect();
     sign(draft, moved.clone(), false);
+    for member in former {
+        revoke_with_sponsor(draft, &member);
+    }
     Ok(moved)
+}
+
+/// Signs the revocation of a member that has just lost the last one who took it in: it says where
+/// its logs end, and makes it one for good.
+fn revoke_with_sponsor(draft: &mut Draft<'_>, former: &Member) {
+    let key = former.key;
+    if !is_revoked(draft, &key) || !draft.ledger.roster.decides_about(&key) {
+        return;
+    }
+    draft.audit("administrator", "revoke", &key.to_string(), SPONSOR_REVOKED);
+    let revoked = Member {
+        state: MemberState::Revoked,
+        since_ms: draft.now_ms,
+        reason: Some(SPONSOR_REVOKED.to_owned()),
+        address: None,
+        ends: ends_here(draft, &key),
+        ..former.clone()
+    };
+    sign(draft, revoked, false);
 }
 
 fn may_move(from: MemberState, to: MemberState) -> bool {

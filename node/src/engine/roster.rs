@@ -33,6 +33,9 @@ const REASON_BYTES_MAX: usize = 2_048;
 /// The reason of a member that was turned away while pending.
 pub(crate) const REJECTED: &str = "rejected";
 
+/// The reason of a member that was one only through members that were revoked.
+pub(crate) const SPONSOR_REVOKED: &str = "the node through which it joined was revoked";
+
 /// One member, as one author signed it or as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -89,6 +92,10 @@ struct InForce {
     introduced: Option<(LogId, u64)>,
     /// The members that took it in; none for those where this node joined, and above.
     through: Vec<PeerId>,
+    /// The members by whose word it is one.
+    takers: Vec<PeerId>,
+    /// Whether one of those revoked it.
+    gone: bool,
 }
 
 impl Member {
@@ -307,6 +314,17 @@ impl Roster {
         let facts = self.facts.get(key).into_iter().flatten();
         let mut facts = facts.map(|(_, fact)| fact);
         facts.any(|fact| fact.here)
+    }
+
+    /// The member that took another in which is no peer of this node.
+    pub(crate) fn sponsor_of(&self, key: &PeerId) -> Option<PeerId> {
+        let takers = &self
+            .in_force
+            .get(key)
+            .filter(|_| !self.is_peer(key))?
+            .takers;
+        let own = self.own.as_ref().map(|own| own.key);
+        takers.iter().copied().find(|taker| Some(*taker) != own)
     }
 
     /// Where this node joined, with the address that it dials.

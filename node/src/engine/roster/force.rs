@@ -3,7 +3,8 @@
 //! Who may say something of whom follows territories: a coordination of what lies within its own,
 //! a district's node of its own territory's district nodes, and, upwards, a node of its own
 //! coordination as far as this node joined there. Among those entitled, revoked is for good, then
-//! suspended, then the author highest up decides.
+//! suspended, then the author highest up decides. Who was taken in by revoked members alone is
+//! revoked with them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raccordo_config::Role;
 use raccordo_transport::{LogId, PeerId};
 
-use super::{Fact, InForce, Member, PINNED, facts_log};
+use super::{Fact, InForce, Member, PINNED, SPONSOR_REVOKED, facts_log};
 use crate::engine::scope::{Party, depth, is_below};
 use crate::engine::view::MemberState;
 
@@ -32,14 +33,17 @@ pub(super) fn in_force(own: Option<&Party>, facts: &Facts) -> BTreeMap<PeerId, I
         return BTreeMap::new();
     };
     let known = Known::of(own, facts);
-    facts
+    let judged = facts
         .iter()
-        .filter_map(|(key, of_key)| Some((*key, known.judge(own, key, of_key)?)))
-        .collect()
+        .filter_map(|(key, of_key)| Some((*key, known.judge(own, key, of_key)?)));
+    let mut judged = judged.collect();
+    known.cut_loose(&mut judged);
+    judged
 }
 
 /// Who is who: territory and role of each key, as the highest author says.
 struct Known {
+    own: PeerId,
     parties: BTreeMap<PeerId, Party>,
     /// This node, where it joined, and their coordinations, upwards.
     upward: BTreeSet<PeerId>,
@@ -51,6 +55,7 @@ struct Known {
 impl Known {
     fn of(own: &Party, facts: &Facts) -> Self {
         let mut known = Self {
+            own: own.key,
             parties: BTreeMap::from([(own.key, own.clone())]),
             upward: BTreeSet::from([own.key]),
             origins: BTreeMap::from([(own.key.origin(), own.key)]),
@@ -154,17 +159,63 @@ impl Known {
             ..deciding.member.clone()
         };
         let introduced = introduced(own, &counting);
-        let through = counting.iter().map(|(author, _)| author.key);
+        let authors = counting.iter().map(|(author, _)| *author);
+        let from_above = counting
+            .iter()
+            .filter(|(author, _)| self.takes_in(author, subject));
+        let takers = from_above.clone().map(|(author, _)| author.key).collect();
+        let gone = from_above
+            .clone()
+            .any(|(_, fact)| fact.member.state == MemberState::Revoked);
         let through = if self.upward.contains(key) {
             Vec::new()
         } else {
-            through.collect()
+            authors.map(|author| author.key).collect()
         };
         Some(InForce {
             member,
             introduced,
             through,
+            takers,
+            gone,
         })
+    }
+
+    /// Whether this author's word is what makes the subject a member: not where the author itself
+    /// is one through the subject, as this node is through those above it.
+    fn takes_in(&self, author: &Party, subject: &Party) -> bool {
+        let upward = self.upward.contains(&subject.key) && subject.key != self.own;
+        decides(author, &subject.territory, subject.role)
+            && !(upward && self.came_through(author.key, self.own))
+    }
+
+    /// Revokes whom nobody took in that is still a member: a device whose office was revoked. Those
+    /// whom nobody took in at all stand by themselves, the topmost coordination above all.
+    fn cut_loose(&self, judged: &mut BTreeMap<PeerId, InForce>) {
+        let tops = self.upward.iter().filter(|key| {
+            let is = judged.get(key);
+            is.is_none_or(|is| is.takers.is_empty())
+        });
+        let mut waiting: Vec<PeerId> = tops.copied().collect();
+        let mut taken_by: BTreeMap<PeerId, Vec<PeerId>> = BTreeMap::new();
+        for (key, is) in judged.iter() {
+            for taker in &is.takers {
+                taken_by.entry(*taker).or_default().push(*key);
+            }
+        }
+        let mut standing: BTreeSet<PeerId> = BTreeSet::new();
+        while let Some(key) = waiting.pop() {
+            if standing.insert(key) {
+                let below = taken_by.get(&key).into_iter().flatten();
+                waiting.extend(below.filter(|key| judged.get(key).is_some_and(|is| !is.gone)));
+            }
+        }
+        for (key, is) in judged.iter_mut() {
+            if !standing.contains(key) && is.member.state != MemberState::Revoked {
+                is.member.state = MemberState::Revoked;
+                is.member.reason = Some(SPONSOR_REVOKED.to_owned());
+            }
+        }
     }
 
     /// The author of a fact, if it may say this of the subject: nobody speaks of itself, nor of

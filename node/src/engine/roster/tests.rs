@@ -366,7 +366,85 @@ fn a_node_stays_with_where_it_joined_until_that_is_revoked() {
     assert_eq!(laptop.standing(&key(OFFICE)), Standing::Revoked);
 }
 
+#[test]
+fn a_device_goes_with_the_office_that_took_it_in_at_every_node() {
+    let mut facts = chain();
+    facts.push(revoked(PROVINCE, 9, OFFICE, &[(2, 2)]));
+    for (own, roster) in everywhere(&facts) {
+        let laptop = roster.member(&key(LAPTOP)).expect("known");
+        assert_eq!(laptop.state, MemberState::Revoked, "{own}");
+        assert_eq!(laptop.reason.as_deref(), Some(SPONSOR_REVOKED), "{own}");
+        assert_eq!(
+            roster.standing(&key(NEIGHBOUR)),
+            Standing::Approved,
+            "{own}"
+        );
+    }
+    // Where its logs end is said by whoever may.
+    facts.push(revoked(PROVINCE, 10, LAPTOP, &[(0, 7)]));
+    for (own, roster) in everywhere(&facts) {
+        let laptop = roster.member(&key(LAPTOP)).expect("known");
+        assert_eq!(laptop.end_of(0), Some(7), "{own}");
+    }
+}
+
+#[test]
+fn a_device_that_another_took_in_as_well_stays_when_its_office_goes() {
+    let mut facts = chain();
+    facts.push(revoked(PROVINCE, 9, OFFICE, &[]));
+    facts.push(fact(PROVINCE, 8, LAPTOP, MemberState::Approved));
+    for (own, roster) in everywhere(&facts) {
+        assert_eq!(roster.standing(&key(LAPTOP)), Standing::Approved, "{own}");
+    }
+}
+
+#[test]
+fn devices_that_vouch_for_each_other_go_with_their_office_all_the_same() {
+    const OTHER: u8 = 6;
+    let mut facts = chain();
+    facts.push(fact(OFFICE, 3, OTHER, MemberState::Approved));
+    facts.push(fact(LAPTOP, 2, OTHER, MemberState::Approved));
+    facts.push(fact(OTHER, 1, LAPTOP, MemberState::Approved));
+    facts.push(revoked(PROVINCE, 9, OFFICE, &[]));
+    for (own, roster) in everywhere(&facts) {
+        for device in [LAPTOP, OTHER] {
+            let standing = roster.standing(&key(device));
+            assert_eq!(standing, Standing::Revoked, "{own} of {device}");
+        }
+    }
+}
+
+#[test]
+fn an_office_that_belongs_to_no_coordination_stands_by_itself_with_its_devices() {
+    let facts = vec![
+        fact(OFFICE, 2, LAPTOP, MemberState::Approved),
+        fact(LAPTOP, 1, OFFICE, MemberState::Approved),
+    ];
+    let laptop = at(LAPTOP, &[OFFICE], facts.clone());
+    assert_eq!(laptop.standing(&key(OFFICE)), Standing::Approved);
+    assert_eq!(laptop.standing(&key(LAPTOP)), Standing::Approved);
+    let office = at(OFFICE, &[], facts);
+    assert_eq!(office.standing(&key(LAPTOP)), Standing::Approved);
+}
+
 proptest! {
+    #[test]
+    fn nobody_stands_below_the_office_when_it_is_revoked_whatever_else_is_said_below(
+        facts in prop::collection::vec(any_fact(), 1..40),
+    ) {
+        let below = |author: &[u8; 8]| [LAPTOP, NEIGHBOUR, 6].iter().any(|b| key(*b).origin() == *author);
+        let said = of_real_logs(facts).into_iter().filter(|fact| below(&fact.author));
+        let facts: Vec<Fact> = chain()
+            .into_iter()
+            .chain([revoked(PROVINCE, 50, OFFICE, &[])])
+            .chain(said)
+            .collect();
+        for (own, pins) in [(REGION, vec![]), (PROVINCE, vec![REGION]), (LAPTOP, vec![OFFICE])] {
+            let roster = at(own, &pins, facts.clone());
+            prop_assert_eq!(roster.standing(&key(LAPTOP)), Standing::Revoked, "{}", own);
+        }
+    }
+
     #[test]
     fn nodes_that_hear_the_same_facts_in_any_order_decide_the_same(
         facts in prop::collection::vec(any_fact(), 1..40),
