@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, escape};
 use super::status::peer_table;
-use super::table::cell;
+use super::table::{cell, short};
 use super::{
     Format, InviteArguments, JoinArguments, PeerArguments, PeerCommand, ScopeArguments, print,
 };
@@ -254,6 +254,10 @@ fn words(peer: &Value) -> String {
         "quarantined" => "has a log that stopped at an entry; the rest goes on, and the sentence below says whose \
                           move it is"
             .to_owned(),
+        "relayed" => format!(
+            "joined at another node ({}) and is heard through it; nobody needs to do anything",
+            short(&peer["through"])
+        ),
         other => format!("is {other}"),
     };
     let problem = peer["problem"]
@@ -278,6 +282,7 @@ mod tests {
             "revoked",
             "refused",
             "quarantined",
+            "relayed",
         ];
         for state in states {
             let text = words(&json!({"territory": "frosinone/a", "name": "A", "state": state}));

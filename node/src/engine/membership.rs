@@ -23,15 +23,16 @@ use super::{Engine, commit, dial, report};
 const JOIN_MAX: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Members other than this node.
+    /// Members with links to this node, and those about which it decides.
     pub fn peers(&self) -> Vec<PeerView> {
-        report::peers(&self.core)
+        report::members(&self.core)
     }
 
     /// Members that wait for approval.
     pub fn pending(&self) -> Vec<PeerView> {
         let waiting = |peer: &PeerView| peer.state == MemberState::Pending.word();
-        self.peers().into_iter().filter(waiting).collect()
+        let peers = report::peers(&self.core).into_iter();
+        peers.filter(waiting).collect()
     }
 
     /// Makes an invitation, single use; only its public half is kept.

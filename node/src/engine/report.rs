@@ -135,19 +135,27 @@ fn stops_here(core: &Core, ledger: &Ledger, counts: impl Fn(&LogId) -> bool) -> 
     views
 }
 
-/// Every member but this node, by territory.
+/// The members with which this node has links, by territory.
 pub(crate) fn peers(core: &Core) -> Vec<PeerView> {
+    views_of(core, |ledger, key| ledger.roster.is_peer(key))
+}
+
+/// Those, and the members about which this node decides though others took them in.
+pub(crate) fn members(core: &Core) -> Vec<PeerView> {
+    views_of(core, |ledger, key| {
+        ledger.roster.is_peer(key) || ledger.roster.decides_about(key)
+    })
+}
+
+fn views_of(core: &Core, counts: impl Fn(&Ledger, &PeerId) -> bool) -> Vec<PeerView> {
     let ledger = core.ledger();
-    let others = ledger
+    let counting = ledger
         .roster
         .iter()
-        .filter(|member| ledger.roster.is_peer(&member.key));
+        .filter(|member| counts(&ledger, &member.key));
     let mut queues = Queues::new(core);
-    let mut views: Vec<PeerView> = others
-        .map(|member| PeerView {
-            queued_since: queues.oldest(&ledger, &member.key),
-            ..glance(core, &ledger, member)
-        })
+    let mut views: Vec<PeerView> = counting
+        .map(|member| with_age(glance(core, &ledger, member), &mut queues, &ledger, member))
         .collect();
     views.sort_by(|a, b| (&a.territory, &a.id).cmp(&(&b.territory, &b.id)));
     views
@@ -164,9 +172,24 @@ pub(crate) fn peer_state(core: &Core, key: &PeerId) -> &'static str {
 
 /// One peer, with the age of its queue.
 pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
+    let mut queues = Queues::new(core);
+    with_age(glance(core, ledger, member), &mut queues, ledger, member)
+}
+
+/// With the age of the queue towards it; towards a member without a link there is none.
+fn with_age(
+    view: PeerView,
+    queues: &mut Queues<'_>,
+    ledger: &Ledger,
+    member: &Member,
+) -> PeerView {
+    let queued_since = match view.through {
+        Some(_) => None,
+        None => queues.oldest(ledger, &member.key),
+    };
     PeerView {
-        queued_since: Queues::new(core).oldest(ledger, &member.key),
-        ..glance(core, ledger, member)
+        queued_since,
+        ..view
     }
 }
 
@@ -175,10 +198,15 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
     let link = core.links.link(&member.key);
     let own = core.own_log(LANE_SHARED);
     let acked_seq = link.acked.get(&own).copied().unwrap_or(0);
-    let (to_send, to_receive) = queues(core, ledger, &link, &member.key);
+    let through = ledger.roster.sponsor_of(&member.key);
+    let (to_send, to_receive) = match through {
+        Some(_) => (0, 0),
+        None => queues(core, ledger, &link, &member.key),
+    };
     let mut stopped = stops_here(core, ledger, |log| log.origin == member.key.origin());
     stopped.extend(link.refused.values().map(stops::there));
     let state = match member.state {
+        MemberState::Approved if through.is_some() && stopped.is_empty() => "relayed",
         MemberState::Approved if stopped.iter().any(stops::needs_a_person) => "quarantined",
         MemberState::Approved => link.state(to_receive, to_send),
         other => other.word(),
@@ -191,6 +219,7 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         id: member.key.to_string(),
         territory: member.territory.clone(),
         role: role_word(member.role).to_owned(),
+        through: through.map(|sponsor| sponsor.to_string()),
         above: ledger.roster.fact(&member.key, PINNED).is_some(),
         name: member.name.clone(),
         state,

@@ -363,9 +363,12 @@ pub struct PeerView {
     pub role: String,
     /// Whether this node joined there; else it joined here.
     pub above: bool,
+    /// The node that took it in, where that is another and there is no link with it.
+    pub through: Option<String>,
     /// Its name.
     pub name: String,
-    /// `connected, catching_up, unreachable, pending, suspended, revoked, refused, quarantined`.
+    /// `connected, catching_up, unreachable, pending, suspended, revoked, refused, quarantined`; of
+    /// a member without a link of its own, `relayed`.
     pub state: &'static str,
     /// Since when that state.
     pub since: Option<UnixMillis>,

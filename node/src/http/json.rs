@@ -129,6 +129,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "territory": view.territory,
         "role": view.role,
         "above": view.above,
+        "through": view.through,
         "name": view.name,
         "state": view.state,
         "since": moment(view.since),

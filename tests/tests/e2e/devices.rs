@@ -237,6 +237,51 @@ async fn the_coordination_revokes_a_device_that_it_never_met() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_coordination_lists_devices_and_revokes_them_with_their_office() {
+    let territory = Territory::new().await;
+    let (office, laptop) = (territory.office(), territory.laptop());
+    let coordination = &territory.federation.coordination;
+    let path = created(&laptop.http(), "projects", &a_project(1, "FR-A-1")).await;
+    let before = same_everywhere(&territory.all(), &path).await;
+    let (id, above) = (laptop.id().await, office.id().await);
+    let listed = async || -> Result<Value, String> {
+        let peers = coordination.local().look("/api/v1/peers").await?;
+        Ok(peer(&json!({"peers": peers["items"]}), &id))
+    };
+    let device = listed().await.expect("the list can be read");
+    assert_eq!(device["state"], "relayed", "{device}");
+    assert_eq!(device["through"], above.as_str(), "{device}");
+    let explain = ["peer", "explain", &id];
+    let explained = coordination.cli(&explain).await.expect(0).to_string();
+    assert!(explained.contains(&above[..12]), "{explained}");
+    let status = coordination.status().await;
+    assert_eq!(peer(&status, &id), Value::Null, "it is no link: {status}");
+
+    let revoke = ["peer", "revoke", &above, "--reason", "stolen"];
+    coordination.cli(&revoke).await.expect(0);
+    let device = listed().await.expect("the list can be read");
+    assert_eq!(device["state"], "revoked", "{device}");
+    let why = device["problem"].as_str().unwrap_or_default();
+    assert!(why.contains("the node through which it joined"), "{why}");
+    // What was admitted stays, and what comes later does not enter, whoever brings it.
+    edited(laptop, &path, "/state", "suspended").await;
+    shows(office, &path, "/state", &json!("suspended")).await;
+    let late = created(&laptop.http(), "projects", &a_project(2, "FR-A-2")).await;
+    shows(office, &late, "/ref", &json!("FR-A-2")).await;
+    never(
+        Duration::from_secs(2),
+        "what a device of a revoked office wrote came in",
+        async || {
+            let missing = coordination.local().get(&late).await;
+            let record = coordination.local().look(&path).await?;
+            let same = record["_meta"]["etag"] == before["_meta"]["etag"];
+            seen(missing.status == 404 && same, || missing.to_string())
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_office_takes_in_its_own_devices_and_nobody_else() {
     let federation = Federation::joined(PROGRAM, 1, &[]).await;
     let office = &federation.districts[0].node;
