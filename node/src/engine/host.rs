@@ -155,7 +155,8 @@ impl Host for NodeHost {
             let delivery = Delivery { log, peer, entries };
             let put = self.inbox.put(delivery, ledger.end(log).seq, now_ms).await;
             self.hand.signal(Signal::Entries);
-            self.answer(put)
+            self.told(log, put);
+            Ok(())
         })
     }
 
@@ -335,20 +336,17 @@ impl NodeHost {
         let delivery = Delivery { log, peer, entries };
         let put = self.inbox.put(delivery, held, now_ms).await;
         self.hand.signal(Signal::Entries);
-        self.answer(put)
+        self.told(log, put);
+        Ok(())
     }
 
-    /// What a delivery comes to for the link.
-    fn answer(&self, put: Put) -> Result<(), HostFailed> {
-        match put {
-            Put::Queued => Ok(()),
-            Put::Full => {
-                self.core.ticks.send_modify(|tick| *tick += 1);
-                Ok(())
-            }
-            Put::Gap => Err(HostFailed::new(
-                "entries were dropped here: send them again",
-            )),
+    /// Lets the links tell that a log stopped, if the delivery came to that.
+    fn told(&self, log: LogId, put: Put) {
+        if put == Put::Gap {
+            tracing::info!(%log, "entries were dropped here and are asked for again");
+        }
+        if put != Put::Queued {
+            self.core.ticks.send_modify(|tick| *tick += 1);
         }
     }
 

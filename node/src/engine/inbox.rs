@@ -26,6 +26,12 @@ const PAUSE_MS: u64 = 200;
 const COMMIT_BYTES: usize = 8 << 20;
 /// How soon to look again at a log that is awaited.
 pub(crate) const LOOK_AGAIN_MS: u64 = PAUSE_MS / 4;
+/// How long a log stays stopped whose entries could not be stored, before they are asked for again.
+pub(crate) const TORN_MS: u64 = 1_000;
+/// How often that time doubles while nothing can be stored.
+const TEARS_MAX: u32 = 5;
+/// What the peer is told meanwhile.
+const TORN: &str = "entries could not be stored and are asked for again";
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 64;
 /// What an entry costs beside its body.
@@ -70,6 +76,10 @@ struct Queue {
     waits: Option<Waits>,
     /// More came than there is room for while it waited, and was dropped.
     full: bool,
+    /// Since when entries are missing that were dropped here and not stored.
+    torn_ms: Option<u64>,
+    /// How often in a row its entries could not be stored.
+    tears: u32,
 }
 
 /// Entries of one log, as a peer sent them.
@@ -87,8 +97,8 @@ pub(crate) enum Put {
     Queued,
     /// Its log waits for another and there is no room: it was dropped and the log is stopped.
     Full,
-    /// Its first entry does not follow what is here: the writer has dropped some, and the peer
-    /// must repeat.
+    /// Its first entry does not follow what is here, because the writer has dropped some: it was
+    /// dropped, and its log is stopped until [`Inbox::mend`] lets the peer begin again.
     Gap,
 }
 
@@ -225,7 +235,11 @@ impl Inbox {
         self.room.add_permits(unused);
         queue.bytes += kept.iter().map(cost).sum::<usize>();
         queue.entries.extend(kept);
-        if follows { Put::Queued } else { Put::Gap }
+        if follows {
+            return Put::Queued;
+        }
+        queue.torn_ms.get_or_insert(now_ms);
+        Put::Gap
     }
 
     /// Whether a log waits and has no room for so much more; then it is stopped until it goes on.
@@ -236,12 +250,56 @@ impl Inbox {
             .is_some_and(|queue| queue.has_no_room_for(entries, self.limits.waiting))
     }
 
-    /// Logs that wait and have no more room, with what they wait for.
+    /// Logs of which no more can be queued now, with why: they wait and have no more room, or
+    /// lack what was dropped here.
     pub(crate) fn full(&self) -> Vec<(LogId, String)> {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = queues.iter().filter(|(_, queue)| queue.full);
-        full.filter_map(|(log, queue)| Some((*log, queue.waits.as_ref()?.detail.clone())))
+        let why = |queue: &Queue| match &queue.waits {
+            Some(waits) if queue.full => Some(waits.detail.clone()),
+            _ => queue.torn_ms.map(|_| TORN.to_owned()),
+        };
+        let full = queues.iter();
+        full.filter_map(|(log, queue)| Some((*log, why(queue)?)))
             .collect()
+    }
+
+    /// Drops what waits of a log whose entries could not be stored; it is stopped until mended.
+    pub(crate) fn tear(&self, log: LogId, held: u64, now_ms: u64) {
+        self.drop_log(log, held);
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(&log) {
+            queue.torn_ms = Some(now_ms);
+            queue.tears = queue.tears.saturating_add(1);
+        }
+    }
+
+    /// Notes that entries of these logs were stored.
+    pub(crate) fn stored(&self, logs: impl Iterator<Item = LogId>) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        for log in logs {
+            if let Some(queue) = queues.get_mut(&log) {
+                queue.tears = 0;
+            }
+        }
+    }
+
+    /// Whether a log lacks what was dropped here.
+    pub(crate) fn is_torn(&self) -> bool {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.values().any(|queue| queue.torn_ms.is_some())
+    }
+
+    /// Lets the logs go on that lacked something for long enough, twice as long each time in a row;
+    /// whether there was one.
+    pub(crate) fn mend(&self, now_ms: u64) -> bool {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mended = false;
+        for queue in queues.values_mut() {
+            let patience = TORN_MS << queue.tears.saturating_sub(1).min(TEARS_MAX);
+            let is_due = |since: &mut u64| now_ms.saturating_sub(*since) >= patience;
+            mended |= queue.torn_ms.take_if(is_due).is_some();
+        }
+        mended
     }
 
     /// All logs that wait, with what for.
@@ -362,6 +420,8 @@ impl Queue {
             peer: PeerId::from_bytes([0; 32]),
             waits: None,
             full: false,
+            torn_ms: None,
+            tears: 0,
         }
     }
 

@@ -228,6 +228,7 @@ fn finish(
         reset(core, inbox, &parts);
         return;
     }
+    inbox.stored(parts.iter().map(|part| part.log));
     let facts = parts.iter().flat_map(Part::on_trial);
     let roster_moved = facts
         .map(|entry| entry.header.kind)
@@ -285,14 +286,16 @@ fn refusal(part: &Part, at_ms: i64, seq: u64, reason: &str) -> Refusal {
     }
 }
 
-/// Forgets what was taken and not stored, so that the peer's repetition is accepted.
+/// Forgets what was taken and not stored; the peer is asked for it again.
 fn reset(core: &Core, inbox: &Inbox, parts: &[Part]) {
     #[cfg(feature = "testing")]
     if planted(Planted::ForgottenAfterFailedCommit) {
         return;
     }
+    let now_ms = core.clock.monotonic_millis();
     for part in parts.iter().filter(|part| part.queued) {
         inbox.done(part.log, &part.entries);
-        inbox.drop_log(part.log, core.ledger().end(part.log).seq);
+        inbox.tear(part.log, core.ledger().end(part.log).seq, now_ms);
     }
+    core.ticks.send_modify(|tick| *tick += 1);
 }

@@ -16,13 +16,14 @@ use tokio::sync::oneshot;
 
 #[cfg(feature = "testing")]
 use crate::planted::{Planted, planted};
+use crate::store::Condition;
 
 use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
 use super::equivocation::Evidence;
 use super::import::{ImportPortion, Rehearsed};
-use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready};
+use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready, TORN_MS};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
@@ -260,6 +261,7 @@ impl Writer {
             self.commit_jobs();
         }
         self.commit_entries();
+        self.mend();
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
         self.commit_notes(last);
@@ -273,9 +275,11 @@ impl Writer {
             Ready::Soon => LOOK_AGAIN_MS,
             Ready::No => NOTES_MS,
         });
+        let torn = self.inbox.is_torn().then_some(TORN_MS);
         notes
             .into_iter()
             .chain(entries)
+            .chain(torn)
             .min()
             .map(Duration::from_millis)
     }
@@ -408,6 +412,14 @@ impl Writer {
             return;
         }
         ingest::absorb(&self.core, &self.inbox, taken);
+    }
+
+    /// Lets logs begin again whose entries could not be stored, unless the store takes none at all.
+    fn mend(&self) {
+        let healthy = self.core.store.condition() == Condition::Healthy;
+        if healthy && self.inbox.mend(self.core.clock.monotonic_millis()) {
+            self.core.ticks.send_modify(|tick| *tick += 1);
+        }
     }
 
     /// Sorts out what of an own log came back: what is not here goes the way of others' entries.

@@ -63,12 +63,19 @@ impl Receiving {
         self.ask(from, out);
     }
 
-    /// Nobody known signs a relayed log: it waits, and the link goes on.
-    pub(super) fn stop_strange(&mut self, log: LogId, ours: &Positions, out: &mut Vec<Output>) {
+    /// Nobody known signs a relayed log, or the peer left entries of a log out: it waits, is asked for
+    /// again later, and the link goes on.
+    pub(super) fn stop_strange(
+        &mut self,
+        log: LogId,
+        ours: &Positions,
+        detail: String,
+        out: &mut Vec<Output>,
+    ) {
         let stopped = Stopped {
             cursor: cursor_of(&ours.held, log),
             code: StopCode::Waiting,
-            detail: "nobody known here signs that log".to_owned(),
+            detail,
         };
         let incoming = self.log(log);
         if !incoming.strange && incoming.stopped.is_none() {

@@ -22,7 +22,7 @@ pub(super) struct Incoming {
     pub(super) awaited: bool,
     /// The stop that the peer was told.
     pub(super) stopped: Option<Stopped>,
-    /// Nobody known signs it: asked for again later.
+    /// Nobody known signs it, or the peer left entries out: asked for again later.
     pub(super) strange: bool,
     /// The peer holds another entry than we do: nothing is taken before it begins anew.
     pub(super) contradicted: bool,

@@ -151,7 +151,8 @@ impl Receiving {
             Err(DeliveryFault::Entry(entry))
                 if entry.fault == EntryFault::UnknownOrigin && self.ends.relayed(entry.log) =>
             {
-                self.stop_strange(entry.log, ours, out);
+                let detail = "nobody known here signs that log".to_owned();
+                self.stop_strange(entry.log, ours, detail, out);
                 Ok(())
             }
             Err(DeliveryFault::Entry(entry)) => Err(refused(entry)),
@@ -269,12 +270,18 @@ impl Receiving {
         if !wanted || incoming.strange || contradicts || stale {
             return Ok(Vec::new());
         }
-        if !follows {
+        if !follows && own {
             return Err(refused(BadEntry {
                 log,
                 seq: batch.first_seq,
                 fault: EntryFault::Gap,
             }));
+        }
+        if !follows {
+            let due = incoming.received.seq.saturating_add(1);
+            let detail = format!("entry {} came where {due} was due", batch.first_seq);
+            self.stop_strange(log, ours, detail, out);
+            return Ok(Vec::new());
         }
         incoming.awaited = false;
         incoming.contradicted = false;

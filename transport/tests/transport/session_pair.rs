@@ -224,25 +224,37 @@ fn an_entry_with_another_predecessor_does_not_verify() {
 }
 
 #[test]
-fn a_gap_is_refused() {
+fn a_gap_stops_its_log_alone_until_the_peer_leaves_nothing_out() {
     let mut pair = approved();
     pair.connect();
     pair.run(1_000);
     pair.ends[0].node.author.write_many(3);
+    let log = pair.ends[0].node.author.log;
     let (bytes, _) = DataEncoder::default().encode(&pair.ends[0].node.author.entries[1..], false);
     pair.forge_data(1, bytes);
     pair.run(1_000);
+    assert_eq!(pair.ends[1].closed, None);
     assert_eq!(
-        pair.ends[1].closed,
-        Some(CloseReason::BadEntry {
-            entry: BadEntry {
-                log: pair.ends[0].node.author.log,
-                seq: 2,
-                fault: EntryFault::Gap,
-            },
-            by: Side::Ours
-        })
+        pair.ends[1].node.end(log).seq,
+        0,
+        "nothing is taken out of order"
     );
+    let told = pair.ends[0].reports.iter().any(|report| {
+        matches!(report, Report::Stopped { by: Side::Theirs, stopped }
+            if stopped.cursor.log == log && stopped.detail == "entry 2 came where 1 was due")
+    });
+    assert!(told, "{:?}", pair.ends[0].reports);
+    // The other direction goes on.
+    pair.ends[1].node.author.write_many(2);
+    pair.tick(1);
+    pair.run(1_000);
+    let other = pair.ends[1].node.author.log;
+    assert_eq!(pair.ends[0].node.end(other).seq, 2);
+    assert_eq!(pair.ends[1].closed, None);
+    pair.connect();
+    pair.run(1_000);
+    assert!(pair.ends[1].node.holds(&pair.ends[0].node.author));
+    assert_eq!(pair.ends[1].closed, None);
 }
 
 #[test]

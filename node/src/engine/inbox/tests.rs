@@ -93,16 +93,45 @@ async fn a_busy_log_does_not_keep_the_others_waiting() {
 }
 
 #[tokio::test]
-async fn a_gap_is_told_and_nothing_after_it_is_queued() {
+async fn a_gap_stops_its_log_until_it_is_mended_and_then_the_entries_come_again() {
     let inbox = Inbox::default();
     let put = async |seq| {
         inbox
-            .put(delivery(log(), vec![entry(seq, seq, 1)]), 0, 0)
+            .put(delivery(log(), vec![entry(seq, seq, 1)]), 0, 5)
             .await
     };
     assert_eq!(put(1).await, Put::Queued);
+    assert!(!inbox.is_torn());
     assert_eq!(put(3).await, Put::Gap);
+    assert_eq!(inbox.full()[0].0, log());
     assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [1]);
+    assert!(!inbox.mend(TORN_MS), "not yet");
+    assert!(inbox.mend(TORN_MS + 5) && !inbox.is_torn());
+    assert!(inbox.full().is_empty());
+    assert_eq!(put(2).await, Put::Queued);
+    assert_eq!(put(3).await, Put::Queued);
+    assert_eq!(numbers(&inbox.take(u64::MAX, |_| 0)), [2, 3]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_asked_for_again_ever_more_patiently() {
+    let inbox = Inbox::default();
+    let put = async || inbox.put(delivery(log(), vec![entry(1, 1, 1)]), 0, 0).await;
+    for wait in [TORN_MS, 2 * TORN_MS, 4 * TORN_MS] {
+        assert_eq!(put().await, Put::Queued);
+        for taken in inbox.take(u64::MAX, |_| 0) {
+            inbox.done(taken.log, &taken.entries);
+            inbox.tear(taken.log, 0, 0);
+        }
+        assert_eq!(inbox.full()[0].0, log());
+        assert!(!inbox.mend(wait - 1) && inbox.mend(wait), "{wait}");
+        assert!(inbox.full().is_empty());
+    }
+    inbox.stored([log()].into_iter());
+    inbox.tear(log(), 0, 0);
+    assert!(inbox.mend(TORN_MS), "patient only while nothing is stored");
+    let own = inbox.room(log()).available_permits();
+    assert_eq!(own, QUEUE_BYTES_MAX / PERMIT_BYTES);
 }
 
 #[tokio::test]
