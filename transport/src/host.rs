@@ -132,7 +132,7 @@ pub struct Stopped {
 pub struct Positions {
     /// What is durably held of the logs that the peer may offer: its own and those that it relays.
     pub held: Vec<Cursor>,
-    /// The logs offered to the peer: own and relayed.
+    /// The logs offered to the peer: own, also those of which nothing is there, and relayed.
     pub offers: Vec<Offer>,
     /// Digest over the documents that the two share.
     pub digest: [u8; 32],

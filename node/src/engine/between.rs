@@ -71,10 +71,19 @@ impl<'a> Between<'a> {
         };
         Positions {
             held: held.map(|log| self.ledger.cursor(log)).collect(),
-            offers: self.heads().map(offer).collect(),
+            offers: self.heads().chain(self.unwritten()).map(offer).collect(),
             digest: self.digest(),
             ..Positions::default()
         }
+    }
+
+    /// The own logs that would go to the peer and in which nothing stands: a peer that holds some
+    /// of one shows by that that it was lost here.
+    fn unwritten(&self) -> impl Iterator<Item = Cursor> + '_ {
+        let origin = self.own.key.origin();
+        let own = scope::LANES.map(|lane| LogId { origin, lane }).into_iter();
+        own.filter(|log| self.ledger.end(*log).seq == 0 && self.offers(*log))
+            .map(Cursor::start)
     }
 
     /// Logs that the scope would leave to the peer and an administrator withdrew.

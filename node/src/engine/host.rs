@@ -94,7 +94,7 @@ impl Host for NodeHost {
                 positions.stopped = self.stopped(&ledger, &positions.held);
                 positions.recover = recovery::recover(&ledger, peer);
                 positions.seen = self.core.seen.to_tell(peer);
-                positions.wanted = ledger.damaged.iter().map(|id| *id.as_bytes()).collect();
+                positions.wanted = repair::wanted(&ledger, &between);
                 positions
             }
             None => Positions::default(),

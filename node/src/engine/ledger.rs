@@ -43,8 +43,9 @@ pub(crate) struct Ledger {
     pub(crate) stopped: BTreeMap<LogId, LogStop>,
     /// Documents that were erased, for good.
     pub(crate) erased: Arc<BTreeSet<DocumentId>>,
-    /// Documents that cannot be read here: served to nobody until a peer gives them back.
-    pub(crate) damaged: Arc<BTreeSet<DocumentId>>,
+    /// Documents that cannot be read here, with the log that created each as far as that is known:
+    /// served to nobody until a peer gives them back.
+    pub(crate) damaged: Arc<BTreeMap<DocumentId, Option<LogId>>>,
     /// Own logs whose ends are fetched back; nothing is written meanwhile.
     pub(crate) recovery: BTreeMap<LogId, Recovery>,
     /// Peers that keep this node out because another one uses its key; nothing is written meanwhile.

@@ -169,7 +169,7 @@ impl Engine {
     pub async fn record(&self, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
         let found = self.read(move |core| read::record(core, kind, id)).await;
         if matches!(found, Err(CommandFailed::Damaged { .. }))
-            && !self.core.ledger().damaged.contains(&id)
+            && !self.core.ledger().damaged.contains_key(&id)
         {
             let reason = "a reader found that it does not read".to_owned();
             let command = Command::Repair(RepairCommand::Damaged(vec![(id, reason)]));

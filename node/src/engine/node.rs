@@ -471,7 +471,8 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     let damaged = damaged
         .iter()
         .filter_map(|(key, _)| key[repair::DAMAGED.len()..].try_into().ok());
-    ledger.damaged = Arc::new(damaged.map(DocumentId::from_bytes).collect());
+    let damaged = damaged.map(DocumentId::from_bytes);
+    ledger.damaged = Arc::new(damaged.map(|id| (id, repair::home_of(store, id))).collect());
     for (key, value) in all(store, Table::Overview, b"")? {
         ledger.counts.insert(
             String::from_utf8_lossy(&key).into_owned(),

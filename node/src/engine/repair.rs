@@ -15,11 +15,12 @@ use raccordo_transport::{EntryKind, LogId, PeerId, SignedHeader};
 use thiserror::Error;
 
 use super::between::Between;
-use super::change_run::{ChangeOrigin, OpenChangeRun, change_key};
+use super::change_run::{ChangeOrigin, ChangeRun, OpenChangeRun, change_key};
 use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::entry_run::BodyPlace;
+use super::ledger::Ledger;
 use super::rows::DocumentRow;
 use super::stored::Reading;
 use super::task::Done;
@@ -65,7 +66,7 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: RepairCommand) -> Done {
 
 /// The refusal of whatever asks for a record that cannot be read here for now.
 pub(crate) fn sound(core: &Core, kind: Kind, id: DocumentId) -> Result<(), CommandFailed> {
-    if core.ledger().damaged.contains(&id) {
+    if core.ledger().damaged.contains_key(&id) {
         return Err(CommandFailed::Damaged {
             kind: kind.singular(),
             id: id.to_string(),
@@ -112,7 +113,7 @@ pub(crate) fn items(core: &Core, peer: &PeerId) -> Result<Vec<Item>, ReadFailed>
         let home = LogId::new(row.home_origin, row.lane);
         let is_shared = shared.entry(home).or_insert_with(|| between.shares(home));
         if let (true, Some(indexed), false) =
-            (*is_shared, &row.indexed, ledger.damaged.contains(&id))
+            (*is_shared, &row.indexed, ledger.damaged.contains_key(&id))
         {
             items.push((*id.as_bytes(), indexed.item));
         }
@@ -128,7 +129,7 @@ pub(crate) fn parcels(core: &Core, peer: &PeerId, ids: &[[u8; 16]]) -> Vec<Docum
     };
     let mut parcels = Vec::new();
     for id in ids.iter().map(|id| DocumentId::from_bytes(*id)) {
-        if ledger.damaged.contains(&id) {
+        if ledger.damaged.contains_key(&id) {
             continue;
         }
         match parcel(core, &between, id) {
@@ -327,7 +328,9 @@ fn key_of(draft: &mut Draft<'_>, id: DocumentId) -> SealKey {
 /// Takes note that documents cannot be read: they are served to nobody until a peer gives them back.
 fn mark_damaged(draft: &mut Draft<'_>, found: &[(DocumentId, String)]) {
     for (id, reason) in found {
-        if Arc::make_mut(&mut draft.ledger.damaged).insert(*id) {
+        let home = home_of(&draft.core.store, *id);
+        let damaged = Arc::make_mut(&mut draft.ledger.damaged);
+        if damaged.insert(*id, home).is_none() {
             draft
                 .batch
                 .put(Table::Meta, damaged_key(*id), reason.as_bytes());
@@ -336,6 +339,33 @@ fn mark_damaged(draft: &mut Draft<'_>, found: &[(DocumentId, String)]) {
         }
     }
     draft.forget_documents(found.iter().map(|(id, _)| *id));
+}
+
+/// The log that created a document, as far as what is stored of it still tells.
+pub(crate) fn home_of(store: &Store, id: DocumentId) -> Option<LogId> {
+    let row = store.get(Table::Documents, id.as_bytes()).ok().flatten();
+    if let Some(row) = row.and_then(|row| DocumentRow::decode(&row).ok()) {
+        return Some(LogId::new(row.home_origin, row.lane));
+    }
+    let runs = store.scan(Table::Changes, id.as_bytes(), None, 1).ok()?;
+    let (key, value) = runs.first()?;
+    let run = ChangeRun::decode(key, value).ok()?;
+    Some(run.origins.first()?.log)
+}
+
+/// The damaged documents that a peer may give back: it is told of no other.
+pub(crate) fn wanted(ledger: &Ledger, between: &Between<'_>) -> Vec<[u8; 16]> {
+    if ledger.damaged.is_empty() {
+        return Vec::new();
+    }
+    // Where the home cannot be told any more, only a peer hears of it that shares all there is.
+    let all_shared = ledger.homes.keys().all(|home| between.shares(*home));
+    let told = |home: &Option<LogId>| home.map_or(all_shared, |home| between.shares(home));
+    let damaged = ledger.damaged.iter();
+    damaged
+        .filter(|(_, home)| told(home))
+        .map(|(id, _)| *id.as_bytes())
+        .collect()
 }
 
 /// Meta keys of damaged documents begin so.

@@ -118,7 +118,7 @@ pub(crate) fn step(core: &Core, after: Option<DocumentId>, count: u32) -> Step {
         };
         read.next = Some(id);
         read.documents += 1;
-        if let Some(reason) = reason.filter(|_| !core.ledger().damaged.contains(&id)) {
+        if let Some(reason) = reason.filter(|_| !core.ledger().damaged.contains_key(&id)) {
             read.damaged.push((id, reason));
         }
     }

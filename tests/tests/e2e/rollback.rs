@@ -96,6 +96,39 @@ async fn a_node_on_an_older_copy_gets_back_all_that_it_lost_and_then_writes_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_copy_is_older_than_its_first_record_gets_that_lane_back_too() {
+    let mut federation = Federation::joined(PROGRAM, 1, &[]).await;
+    federation.districts[0].node.stop().await;
+    copy_folder(
+        &federation.districts[0].node.data,
+        &federation.lab.path("old"),
+    );
+    federation.districts[0].node.start().await;
+    federation.connected(0).await;
+    let http = federation.districts[0].node.http();
+    let record = project(&mut Chance::new(1), Some("FR-A-1"), some_day());
+    http.post(PROJECTS, &record).await.expect(201);
+    districts_and_coordination_come_to_hold_the_same(&federation).await;
+    put_the_old_copy_back(&mut federation).await;
+    federation.districts[0].node.start().await;
+    eventually("the record is back", async || {
+        let local = federation.districts[0].node.local();
+        is_open(&local.look("/api/v1/status").await?)?;
+        let records = local.look(PROJECTS).await?;
+        seen(records["items"][0]["ref"] == "FR-A-1", || {
+            records.to_string()
+        })
+    })
+    .await;
+    let http = federation.districts[0].node.http();
+    let (code, answer) = try_to_write(&http, "FR-A-2").await;
+    assert_eq!(code, 201, "{answer}");
+    districts_and_coordination_come_to_hold_the_same(&federation).await;
+    let overview = federation.coordination.overview().await;
+    assert_eq!(overview["totals"]["projects"], 2, "{overview}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_on_the_older_copy_before_anybody_knew_goes_behind_what_was_lost() {
     let mut federation = went_on(5).await;
     put_the_old_copy_back(&mut federation).await;

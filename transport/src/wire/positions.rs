@@ -107,7 +107,8 @@ impl Told {
         Self {
             digest: positions.digest,
             held: lanes_of(positions.held.iter().copied(), peer),
-            heads: lanes_of(positions.heads(), own),
+            // A log of which nothing is there is not named; what a peer holds of it counts all the same.
+            heads: lanes_of(positions.heads().filter(|head| head.seq > 0), own),
             relayed_held: Summary::of(positions.held.iter().copied().filter(others)),
             relayed_heads: Summary::of(positions.heads().filter(others)),
         }

@@ -91,7 +91,7 @@ fn absorb_one(
     keep: bool,
     without: &Without,
 ) -> Result<Absorbed, Stop> {
-    if core.ledger().damaged.contains(&id) {
+    if core.ledger().damaged.contains_key(&id) {
         let (part, entry) = share.entries[0];
         return Err(Stop::Waits {
             part,

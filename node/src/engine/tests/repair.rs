@@ -5,6 +5,7 @@ use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use serde_json::json;
 
+use super::super::between::Between;
 use super::super::change_run::change_key;
 use super::super::repair::{self, RepairCommand};
 use super::super::scrub;
@@ -100,6 +101,42 @@ async fn a_damaged_document_is_found_withheld_and_taken_from_a_peer_again() {
     a.edit(&mut document, "/state", &json!("active"));
     one.take(&a).await;
     assert_eq!(one.held(&a), 5);
+}
+
+#[tokio::test]
+async fn a_peer_hears_only_of_damaged_documents_that_it_may_have() {
+    let (mut a, mut b) = (Author::new(1, "frosinone/a"), Author::new(2, "frosinone/b"));
+    a.create(1);
+    b.create(2);
+    let bench = Bench::coordination(&[&a, &b]);
+    bench.take(&a).await;
+    bench.take(&b).await;
+    for id in [1, 2] {
+        let key = change_key(DocumentId::from_bytes([id; 16]), 0);
+        change_store(&bench, Table::Changes, key, Some(b"rot"));
+    }
+    assert_eq!(scrub_all(&bench).len(), 2);
+    let told = |bench: &Bench, author: &Author| {
+        let ledger = bench.core.ledger();
+        let between = Between::of(&bench.core, &ledger, &author.key.public()).unwrap();
+        repair::wanted(&ledger, &between)
+    };
+    assert_eq!(
+        (told(&bench, &a), told(&bench, &b)),
+        (vec![ID], vec![[2; 16]])
+    );
+    let bench = Bench::open(bench.stop());
+    assert_eq!(
+        (told(&bench, &a), told(&bench, &b)),
+        (vec![ID], vec![[2; 16]])
+    );
+    // Where not even the home can be told any more, nobody hears who might be of elsewhere.
+    change_store(&bench, Table::Documents, ID.to_vec(), None);
+    let bench = Bench::open(bench.stop());
+    assert_eq!(
+        (told(&bench, &a), told(&bench, &b)),
+        (vec![], vec![[2; 16]])
+    );
 }
 
 #[tokio::test]
