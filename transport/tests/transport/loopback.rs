@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use raccordo_transport::session::HELLO_DEADLINE_MS;
 use raccordo_transport::{
     CloseReason, Cursor, Endpoint, JoinAccepted, JoinFailed, JoinRefused, LinkEvent, NodeKey, Side,
     Standing, StopCode, Stopped, Versions,
@@ -305,6 +306,64 @@ async fn nobody_at_the_address_is_told_within_the_handshakes_deadline() {
     let dialled = endpoint.dial(silent.local_addr().unwrap(), coordination.id, host);
     let seen = timeout(DEADLINE, dialled).await.unwrap();
     assert!(matches!(seen, CloseReason::Unreachable { .. }), "{seen:?}");
+}
+
+/// How long a peer that is connected and says nothing is borne, and how much later is still in time.
+const HELLO_BY: std::time::Duration = std::time::Duration::from_millis(HELLO_DEADLINE_MS);
+const SOON_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_peer_that_connects_and_says_nothing_is_dropped_in_time_and_the_others_go_on() {
+    let (district, coordination) = friends();
+    let link = district.dial(&coordination);
+    district.connected().await;
+    for (seed, dials) in [(7, true), (8, false)] {
+        let mute = Node::new(seed);
+        mute.admit(&coordination, Standing::Approved);
+        coordination.admit(&mute, Standing::Approved);
+        // Its host answers nothing from here on, so it has nothing to say.
+        let host = Arc::clone(&mute.host);
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (is_mute, muted) = tokio::sync::oneshot::channel();
+        let holding = std::thread::spawn(move || {
+            let memory = host.memory.lock().unwrap();
+            is_mute.send(()).unwrap();
+            held.recv().unwrap();
+            drop(memory);
+        });
+        muted.await.unwrap();
+        let mut dialled = if dials {
+            mute.dial(&coordination)
+        } else {
+            coordination.dial(&mute)
+        };
+        let district_writes = async {
+            district.write(10);
+            district.acked(if dials { 10 } else { 20 }).await;
+        };
+        let others = timeout(HELLO_BY / 2, district_writes).await;
+        others.expect("the others do not wait");
+        if dials {
+            // Long enough for the other side to have lost its patience: what is said then is late.
+            tokio::time::sleep(HELLO_BY + SOON_AFTER).await;
+            let_go.send(()).unwrap();
+            let ended = timeout(DEADLINE, dialled).await.unwrap().unwrap();
+            assert!(!mute.was_connected(), "{ended:?}");
+        } else {
+            let early = timeout(HELLO_BY / 4, &mut dialled).await;
+            assert!(early.is_err(), "it has its time: {early:?}");
+            let ended = timeout(HELLO_BY + SOON_AFTER, dialled).await;
+            let ended = ended.expect("dropped in time").unwrap();
+            assert!(
+                matches!(&ended, CloseReason::Unreachable { detail } if detail.contains("no hello")),
+                "{ended:?}"
+            );
+            let_go.send(()).unwrap();
+        }
+        holding.join().unwrap();
+    }
+    assert!(!link.is_finished(), "the good link stayed");
+    link.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
