@@ -219,17 +219,7 @@ impl Inbox {
         let follows = entries
             .first()
             .is_none_or(|first| first.header.seq <= queue.tail + 1);
-        let mut kept = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let follows = entry.header.seq == queue.tail + 1;
-            #[cfg(feature = "testing")]
-            let follows =
-                follows || (planted(Planted::UnorderedAdmission) && entry.header.seq > queue.tail);
-            if follows {
-                queue.tail = entry.header.seq;
-                kept.push(entry);
-            }
-        }
+        let kept = queue.following(entries);
         let unused = asked - permits(&kept);
         room.add_permits(unused);
         self.room.add_permits(unused);
@@ -423,6 +413,22 @@ impl Queue {
             torn_ms: None,
             tears: 0,
         }
+    }
+
+    /// Those of the entries that follow its end, one behind the other; it ends behind them then.
+    fn following(&mut self, entries: Vec<SignedEntry>) -> Vec<SignedEntry> {
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let follows = entry.header.seq == self.tail + 1;
+            #[cfg(feature = "testing")]
+            let follows =
+                follows || (planted(Planted::UnorderedAdmission) && entry.header.seq > self.tail);
+            if follows {
+                self.tail = entry.header.seq;
+                kept.push(entry);
+            }
+        }
+        kept
     }
 
     /// Whether it waits and can hold no more meanwhile.

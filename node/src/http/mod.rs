@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
@@ -105,6 +105,7 @@ fn router_with(
         .merge(pages(&shared))
         .merge(open())
         .fallback(web::no_such_page)
+        .layer(from_fn(problem::in_language))
         .layer(from_fn_with_state(Arc::clone(&shared), guard::headers))
         .with_state(shared)
 }

@@ -1,17 +1,22 @@
 //! A refusal as the client sees it: RFC 9457 `application/problem+json`.
 //!
 //! Every error response of the API is made here, so status, `code` and shape cannot drift apart.
-//! `code` is stable; `detail` is one sentence for people and may change.
+//! `code` is stable; `detail` is one sentence for people and may change. A client that names a
+//! language gets the title, and the rule of each refused field, in it.
 
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use raccordo_crdt_model::{Problem, Rejected};
 use serde_json::{Map, Value, json};
 
 use crate::engine::CommandFailed;
+use crate::http::words::{Language, Words};
 
 /// What the client is told instead of a result.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: StatusCode,
     code: String,
@@ -90,6 +95,22 @@ impl ApiError {
     /// The sentence for people.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// The problem document with its title, and the rules of its fields, in a language.
+    pub(crate) fn document_in(&self, words: Words) -> Value {
+        let mut document = self.document();
+        if let Some(title) = words.known(&format!("refusal-{}", self.code)) {
+            document["title"] = json!(title);
+        }
+        let errors = document.get_mut("errors").and_then(Value::as_array_mut);
+        for error in errors.into_iter().flatten() {
+            let code = error["code"].as_str().unwrap_or_default();
+            if let Some(rule) = words.known(&format!("rule-{code}")) {
+                error["rule"] = json!(rule);
+            }
+        }
+        document
     }
 
     /// The problem document.
@@ -183,8 +204,30 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Says a refusal in the language that the request names first among those known here.
+pub(crate) async fn in_language(request: Request, next: Next) -> Response {
+    let asked = Language::asked(request.headers());
+    let mut response = next.run(request).await;
+    let (Some(language), Some(error)) = (asked, response.extensions_mut().remove::<ApiError>())
+    else {
+        return response;
+    };
+    let document = error.document_in(Words::new(language));
+    *response.body_mut() = Body::from(document.to_string());
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    let tag = header::HeaderValue::from_static(language.tag());
+    headers.insert(header::CONTENT_LANGUAGE, tag);
+    headers.insert(
+        header::VARY,
+        header::HeaderValue::from_static("accept-language"),
+    );
+    response
 }
 
 fn problem_json(problem: &Problem) -> Value {

@@ -48,14 +48,17 @@ impl Language {
         asked
             .and_then(Self::from_tag)
             .or_else(|| guard::cookie(headers, LANGUAGE_COOKIE).and_then(Self::from_tag))
-            .or_else(|| {
-                let accepted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-                accepted
-                    .split(',')
-                    .filter_map(|part| part.split(';').next())
-                    .find_map(|tag| Self::from_tag(tag.trim()))
-            })
+            .or_else(|| Self::asked(headers))
             .unwrap_or(Self::Italian)
+    }
+
+    /// The first language that the client says to accept and that is known here.
+    pub(crate) fn asked(headers: &HeaderMap) -> Option<Self> {
+        let accepted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        accepted
+            .split(',')
+            .filter_map(|part| part.split(';').next())
+            .find_map(|tag| Self::from_tag(tag.trim()))
     }
 }
 

@@ -370,3 +370,37 @@ async fn an_import_takes_good_lines_and_reports_bad_ones_by_number() {
     assert_eq!(export.text().lines().count(), 1);
     assert!(export.text().contains("FR-A-1"));
 }
+
+#[tokio::test]
+async fn a_refusal_is_said_in_the_language_that_the_client_names() {
+    let bench = Bench::district().await;
+    let mut fields = project("FR-A-1");
+    fields["opened_on"] = json!("domani");
+    let bearer = format!("Bearer {}", bench.token);
+    let refused = async |language: Option<&str>| {
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        headers.extend(language.map(|language| ("accept-language", language)));
+        let body = fields.to_string();
+        bench.ask("POST", "/api/v1/projects", &headers, body).await
+    };
+    let plain = refused(None).await;
+    assert_eq!(plain.json()["title"], "Unprocessable Entity");
+    for (asked, tag, rule) in [
+        ("it-IT,en;q=0.5", "it", "Scrivere una data come 2026-03-04"),
+        ("en", "en", "Write a date as 2026-03-04"),
+    ] {
+        let answer = refused(Some(asked)).await;
+        assert_eq!(answer.status, plain.status);
+        assert_eq!(answer.header("content-language"), tag);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let document = answer.json();
+        assert_eq!(document["errors"][0]["rule"], rule, "{document}");
+        assert_eq!(document["code"], plain.json()["code"], "codes stay");
+        assert_ne!(document["title"], plain.json()["title"], "{document}");
+    }
+    let unknown = refused(Some("de-DE")).await;
+    assert_eq!(unknown.json(), plain.json(), "else English as ever");
+}
