@@ -273,10 +273,11 @@ impl Inbox {
         }
     }
 
-    /// Whether a log lacks what was dropped here.
-    pub(crate) fn is_torn(&self) -> bool {
+    /// How many logs lack what was dropped here.
+    pub(crate) fn torn(&self) -> usize {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.values().any(|queue| queue.torn_ms.is_some())
+        let torn = queues.values().filter(|queue| queue.torn_ms.is_some());
+        torn.count()
     }
 
     /// Lets the logs go on that lacked something for long enough, twice as long each time in a row;

@@ -297,5 +297,4 @@ fn reset(core: &Core, inbox: &Inbox, parts: &[Part]) {
         inbox.done(part.log, &part.entries);
         inbox.tear(part.log, core.ledger().end(part.log).seq, now_ms);
     }
-    core.ticks.send_modify(|tick| *tick += 1);
 }

@@ -177,12 +177,7 @@ pub(crate) fn peer(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
 }
 
 /// With the age of the queue towards it; towards a member without a link there is none.
-fn with_age(
-    view: PeerView,
-    queues: &mut Queues<'_>,
-    ledger: &Ledger,
-    member: &Member,
-) -> PeerView {
+fn with_age(view: PeerView, queues: &mut Queues<'_>, ledger: &Ledger, member: &Member) -> PeerView {
     let queued_since = match view.through {
         Some(_) => None,
         None => queues.oldest(ledger, &member.key),

@@ -200,6 +200,8 @@ pub(crate) struct Writer {
     notes: BTreeMap<Subject, Note>,
     notes_since: u64,
     entries: bool,
+    /// Logs that lacked entries when it last looked.
+    torn: usize,
     evidence: Vec<Evidence>,
 }
 
@@ -212,6 +214,7 @@ impl Writer {
             notes: BTreeMap::new(),
             notes_since: 0,
             entries: false,
+            torn: 0,
             evidence: Vec::new(),
         }
     }
@@ -275,7 +278,7 @@ impl Writer {
             Ready::Soon => LOOK_AGAIN_MS,
             Ready::No => NOTES_MS,
         });
-        let torn = self.inbox.is_torn().then_some(TORN_MS);
+        let torn = (self.inbox.torn() > 0).then_some(TORN_MS);
         notes
             .into_iter()
             .chain(entries)
@@ -414,10 +417,16 @@ impl Writer {
         ingest::absorb(&self.core, &self.inbox, taken);
     }
 
-    /// Lets logs begin again whose entries could not be stored, unless the store takes none at all.
-    fn mend(&self) {
-        let healthy = self.core.store.condition() == Condition::Healthy;
-        if healthy && self.inbox.mend(self.core.clock.monotonic_millis()) {
+    /// Tells of logs whose entries could not be stored, and lets them begin again after a while,
+    /// unless the store takes none at all.
+    fn mend(&mut self) {
+        let torn = self.inbox.torn();
+        let known = std::mem::replace(&mut self.torn, torn);
+        if torn == 0 || self.core.store.condition() != Condition::Healthy {
+            return;
+        }
+        let mended = self.inbox.mend(self.core.clock.monotonic_millis());
+        if torn > known || mended {
             self.core.ticks.send_modify(|tick| *tick += 1);
         }
     }

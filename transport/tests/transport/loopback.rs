@@ -345,7 +345,8 @@ async fn a_peer_that_connects_and_says_nothing_is_dropped_in_time_and_the_others
         others.expect("the others do not wait");
         if dials {
             // Long enough for the other side to have lost its patience: what is said then is late.
-            tokio::time::sleep(HELLO_BY + SOON_AFTER).await;
+            let early = timeout(HELLO_BY + SOON_AFTER, &mut dialled).await;
+            assert!(early.is_err(), "it cannot even read why: {early:?}");
             let_go.send(()).unwrap();
             let ended = timeout(DEADLINE, dialled).await.unwrap().unwrap();
             assert!(!mute.was_connected(), "{ended:?}");
