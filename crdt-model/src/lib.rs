@@ -7,6 +7,8 @@
 
 pub mod command;
 pub mod document;
+pub mod field_rules;
+pub mod fiscal_code;
 pub mod gate;
 pub mod history;
 pub mod import;
@@ -25,5 +27,5 @@ pub use history::{HistoryChange, HistoryItem};
 pub use import::{ImportLine, ImportOp};
 pub use overview::Summary;
 pub use problem::{Problem, Rejected};
-pub use schema::{Audience, Kind, Writer};
+pub use schema::{Audience, Kind, Privacy, Section, Writer};
 pub use value::{ActorId, ChangeHash, Digest, DocumentId, Heads, LineId, UnixMillis};

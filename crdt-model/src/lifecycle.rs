@@ -103,6 +103,21 @@ mod tests {
             contacted → contacted member withdrawn
             member → member withdrawn
             withdrawn → contacted member withdrawn
+            registered → registered merged deceased archived
+            merged → registered merged
+            deceased → registered deceased archived
+            archived → registered archived
+            active → active dissolved
+            dissolved → active dissolved
+            open → open closed
+            closed → open closed
+            open → open closed
+            closed → open closed
+            offered → offered paused withdrawn
+            paused → offered paused withdrawn
+            withdrawn → offered withdrawn
+            recorded → recorded corrected
+            corrected → corrected
         "#]].assert_eq(&table);
         assert!(!Kind::Project.lifecycle().may_follow("invented", "active"));
     }

@@ -37,7 +37,12 @@ pub(crate) fn dates(kind: Kind, record: &Value) -> Vec<Problem> {
 }
 
 /// Dates within what stands at `path` that come before one they must follow.
-pub(crate) fn dates_in(node: &Node, value: &Value, path: &mut String, out: &mut Vec<Problem>) {
+pub(crate) fn dates_in(
+    node: &'static Node,
+    value: &Value,
+    path: &mut String,
+    out: &mut Vec<Problem>,
+) {
     match node {
         Node::Group(fields) => dates_in_group(fields, value, path, out),
         Node::Keyed(entity) => {
@@ -69,12 +74,13 @@ fn dates_in_group(
 
 /// Dates of one sub-entity that come before one they must follow.
 pub(crate) fn dates_in_entity(
-    entity: &Entity,
+    entity: &'static Entity,
     value: &Value,
     path: &mut String,
     out: &mut Vec<Problem>,
 ) {
     in_order(entity.order, value, path, out);
+    dates_in_group(entity.fields, value, path, out);
 }
 
 fn in_order(order: &[(&str, &str)], value: &Value, path: &mut String, out: &mut Vec<Problem>) {
@@ -160,7 +166,10 @@ pub(crate) fn state(kind: Kind, from: &[&str], to: &str) -> Result<(), Problem> 
 /// A closed record has an outcome, where its kind has one.
 pub(crate) fn closing(kind: Kind, state: &Value, outcome: &Value) -> Result<(), Problem> {
     if kind.closed().is_some() && state.as_str() == kind.closed() && outcome.is_null() {
-        let detail = "a project is closed with an outcome, a code and a date, and there is none";
+        let detail = format!(
+            "a {} is closed with an outcome, and there is none: say how it ended",
+            kind.singular()
+        );
         return Err(Problem::new("/outcome", CLOSING_WITHOUT_OUTCOME, detail));
     }
     Ok(())

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::command::{escape, quote};
+use crate::fiscal_code;
 use crate::problem::Problem;
 use crate::schema::{
     CODE_MAX, CODES_MAX, DEPTH_MAX, EURO_MAX, Entity, Field, KEY_MAX, Node, Rule, TEXT_MAX,
@@ -179,6 +180,9 @@ impl Findings {
             Rule::Money => self.money(value, path),
             Rule::Whole(min, max) => self.whole(value, *min, *max, path),
             Rule::Number(max) => self.number(value, *max, path),
+            Rule::Flag if value.is_boolean() => {}
+            Rule::Flag => self.problem(path, "wrong_type", expected(value, "true or false")),
+            Rule::FiscalCode => self.fiscal_code(value, path),
             Rule::Outcome(known) => self.outcome(value, known, path),
         }
     }
@@ -191,6 +195,21 @@ impl Findings {
             }
             Value::String(_) => {}
             other => self.problem(path, "wrong_type", expected(other, "text")),
+        }
+    }
+
+    fn fiscal_code(&mut self, value: &Value, path: &str) {
+        match value {
+            Value::String(code) => {
+                if let Err(bad) = fiscal_code::check(code) {
+                    self.problem(path, "bad_fiscal_code", bad.to_string());
+                }
+            }
+            other => self.problem(
+                path,
+                "wrong_type",
+                expected(other, "a fiscal code, as text"),
+            ),
         }
     }
 

@@ -4,12 +4,26 @@
 //! One file for each kind under `schema/`. Source: `docs/architecture.md`, "The record".
 //! Does not know JSON or Automerge.
 
+mod activity;
+mod casefile;
 mod codes;
+mod contact;
+mod field;
 mod guideline;
+mod household;
 mod organisation;
+mod person;
 mod project;
+mod project_parts;
+mod resource;
+mod told;
 
 pub use crate::lifecycle::Lifecycle;
+pub use field::{Entity, Field, Node, Privacy, Rule, Section, find};
+pub(crate) use project_parts::REFERRAL_PASSAGES;
+pub use told::Told;
+
+use field::{group, keyed, leaf};
 
 /// A kind of record; the discriminant is its number in the signed entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +34,18 @@ pub enum Kind {
     Guideline = 2,
     /// A body of the network of services: what it is, offers and agreed to.
     Organisation = 3,
+    /// A person as the district's office knows them.
+    Person = 4,
+    /// A household.
+    Household = 5,
+    /// What a district knows of one person or household.
+    Casefile = 6,
+    /// One contact at an access point.
+    Contact = 7,
+    /// A service of the directory.
+    Resource = 8,
+    /// What a district's unit did.
+    Activity = 9,
 }
 
 /// For whom the records of a kind are.
@@ -27,6 +53,8 @@ pub enum Kind {
 pub enum Audience {
     /// The home territory and its coordination; one made with sharing `local` only the former.
     Home,
+    /// The nodes of the home territory alone.
+    Territory,
     /// All members of the federation.
     Everyone,
 }
@@ -72,8 +100,18 @@ pub struct Opening {
 
 impl Kind {
     /// Every kind.
-    pub const fn all() -> [Self; 3] {
-        [Self::Project, Self::Guideline, Self::Organisation]
+    pub const fn all() -> [Self; 9] {
+        [
+            Self::Project,
+            Self::Guideline,
+            Self::Organisation,
+            Self::Person,
+            Self::Household,
+            Self::Casefile,
+            Self::Contact,
+            Self::Resource,
+            Self::Activity,
+        ]
     }
 
     const fn table(self) -> &'static Table {
@@ -81,6 +119,12 @@ impl Kind {
             Self::Project => &project::TABLE,
             Self::Guideline => &guideline::TABLE,
             Self::Organisation => &organisation::TABLE,
+            Self::Person => &person::TABLE,
+            Self::Household => &household::TABLE,
+            Self::Casefile => &casefile::TABLE,
+            Self::Contact => &contact::TABLE,
+            Self::Resource => &resource::TABLE,
+            Self::Activity => &activity::TABLE,
         }
     }
 
@@ -170,7 +214,11 @@ impl Kind {
 
     /// Whether a record of this kind with these fields stays in its territory.
     pub(crate) fn stays_home(self, sharing: Option<&str>) -> bool {
-        self.audience() == Audience::Home && sharing == Some("local")
+        match self.audience() {
+            Audience::Home => sharing == Some("local"),
+            Audience::Territory => true,
+            Audience::Everyone => false,
+        }
     }
 }
 
@@ -193,110 +241,6 @@ pub const VALUES_MAX: usize = 8_000;
 pub const WEIGHT_MAX: usize = 128 * 1024;
 /// Largest amount, in euro.
 pub const EURO_MAX: i64 = 1_000_000_000;
-
-/// What a single value may be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rule {
-    /// Text of at most so many characters.
-    Text(usize),
-    /// One of these codes; another is refused.
-    Closed(&'static [&'static str]),
-    /// A code; one outside the list is kept and flagged. An empty list knows none and flags none.
-    Open(&'static [&'static str]),
-    /// A list of codes, each as in [`Rule::Open`].
-    Codes(&'static [&'static str]),
-    /// An ISTAT code of a municipality, six digits; another code is kept and flagged.
-    Municipality,
-    /// An ISO 8601 calendar date.
-    Date,
-    /// Euro with at most two decimals; stored as integer cents.
-    Money,
-    /// A whole number between the two, included.
-    Whole(i64, i64),
-    /// A number between 0 and this, included.
-    Number(f64),
-    /// `{"code","on"}`, set and replaced as one value; the code as in [`Rule::Open`].
-    Outcome(&'static [&'static str]),
-}
-
-/// What stands under a field's name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Node {
-    /// A single value.
-    Leaf(Rule),
-    /// An object with these fields, always there.
-    Group(&'static [Field]),
-    /// Sub-entities by id, always there; each with these fields.
-    Keyed(&'static Entity),
-}
-
-/// What a sub-entity holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Entity {
-    /// Its fields.
-    pub fields: &'static [Field],
-    /// Pairs of dates of which the second never comes before the first.
-    pub order: &'static [(&'static str, &'static str)],
-}
-
-/// One field of the table.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Field {
-    /// Name in the record's JSON.
-    pub name: &'static str,
-    /// What stands there.
-    pub node: Node,
-    /// Concurrent values all stay until a person chooses.
-    pub deciding: bool,
-    /// A record without it is refused.
-    pub required: bool,
-    /// Set at creation, never changed.
-    pub fixed: bool,
-}
-
-impl Field {
-    const fn new(name: &'static str, node: Node) -> Self {
-        Self {
-            name,
-            node,
-            deciding: false,
-            required: false,
-            fixed: false,
-        }
-    }
-
-    const fn deciding(mut self) -> Self {
-        self.deciding = true;
-        self
-    }
-
-    const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-
-    const fn fixed(mut self) -> Self {
-        self.fixed = true;
-        self
-    }
-}
-
-const fn leaf(name: &'static str, rule: Rule) -> Field {
-    Field::new(name, Node::Leaf(rule))
-}
-
-const fn group(name: &'static str, fields: &'static [Field]) -> Field {
-    Field::new(name, Node::Group(fields))
-}
-
-const fn keyed(name: &'static str, entity: &'static Entity) -> Field {
-    Field::new(name, Node::Keyed(entity))
-}
-
-/// The field of this name, if the table has it.
-pub fn find(fields: &'static [Field], name: &str) -> Option<&'static Field> {
-    fields.iter().find(|field| field.name == name)
-}
 
 #[cfg(test)]
 mod tests {

@@ -141,7 +141,7 @@ fn states_follow_and_closing_needs_an_outcome() {
     check_patch(
         json!([{"op":"replace","path":"/state","value":"closed"}]),
         &expect![[r#"
-            a rule of the field is broken at /outcome: a project is closed with an outcome, a code and a date, and there is none (closing_without_outcome)
+            a rule of the field is broken at /outcome: a project is closed with an outcome, and there is none: say how it ended (closing_without_outcome)
         "#]],
     );
     check_patch(

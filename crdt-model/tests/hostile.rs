@@ -355,7 +355,7 @@ fn a_first_change_without_home_kind_or_version_founds_nothing() {
         automerge::Automerge::new().with_actor(automerge::ActorId::from(actor.as_bytes()));
     let mut transaction = automerge.transaction();
     transaction
-        .put(automerge::ROOT, "_kind", "casefile")
+        .put(automerge::ROOT, "_kind", "village")
         .expect("a root key");
     transaction.commit();
     let change = automerge.get_last_local_change().expect("committed");

@@ -34,6 +34,12 @@ fn every_kind_says_for_whom_it_is_and_who_writes_it() {
         1 projects Home District
         2 guidelines Everyone Coordination
         3 organisations Everyone District
+        4 persons Territory District
+        5 households Territory District
+        6 casefiles Territory District
+        7 contacts Territory District
+        8 resources Everyone District
+        9 activities Home District
     "#]]
     .assert_eq(&out);
     assert_eq!(Kind::Guideline.audience(), Audience::Everyone);
@@ -77,8 +83,8 @@ fn a_record_of_every_kind_comes_through_export_and_import_byte_for_byte() {
             line
         );
     }
-    let unknown = ImportLine::parse(r#"{"op":"create","kind":"person","ref":"x","doc":{}}"#);
-    expect![[r#"/kind: "person" is no kind of record, only project, guideline, organisation are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
+    let unknown = ImportLine::parse(r#"{"op":"create","kind":"village","ref":"x","doc":{}}"#);
+    expect![[r#"/kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
 }
 
 #[test]
@@ -124,6 +130,30 @@ fn a_record_in_short_holds_what_its_kind_has() {
           (Some("2026-01-01"), Some("2026-12-31"), "member")
           ("", "", None)
           ["Cooperativa Il Melograno", "Laboratorio", "ente-012"]
+        (Person, None, None, None)
+          (None, None, "registered")
+          ("", "", None)
+          ["P-0001"]
+        (Household, None, None, None)
+          (None, None, "active")
+          ("", "", None)
+          ["N-0001"]
+        (Casefile, None, None, None)
+          (None, None, "open")
+          ("", "", None)
+          ["C-0001"]
+        (Contact, None, None, None)
+          (None, None, "closed")
+          ("POV", "", None)
+          ["K-0001"]
+        (Resource, Some("Sportello casa"), None, None)
+          (Some("2026-01-01"), Some("2026-12-31"), "offered")
+          ("", "", None)
+          ["R-1", "Sportello casa", "ente-012"]
+        (Activity, None, None, None)
+          (None, None, "recorded")
+          ("", "", None)
+          ["A-1", "UTI-A"]
     "#]]
     .assert_eq(&out);
 }
@@ -134,7 +164,7 @@ fn only_a_record_of_one_territory_can_be_kept_there() {
         let mut fields = full_of(kind);
         fields["sharing"] = json!("local");
         let (document, change) = create_of(kind, &fields).expect("valid");
-        assert_eq!(document.is_local(), kind.audience() == Audience::Home);
+        assert_eq!(document.is_local(), kind.audience() != Audience::Everyone);
         let absorbed = Document::empty(id()).absorb(&[common::checked(&change, 1)]);
         assert_eq!(absorbed.expect("fits").is_local(), document.is_local());
         let stored = Document::open(id(), &[change.bytes]).expect("readable");

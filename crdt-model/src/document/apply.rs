@@ -9,16 +9,18 @@ use automerge::{Automerge, ROOT, ReadDoc as _, ScalarValueRef};
 use serde_json::Value;
 
 use super::codec::shown;
-use super::create::{options, too_large};
+use super::create::{options, signature_path, too_large};
+use super::merge::View;
 use super::plan::{Part, Place, Plan};
 use super::write::Writer;
 use super::{Change, Document};
 use crate::command::{Operation, Patch, Stamp};
+use crate::field_rules;
 use crate::gate::CHANGE_BYTES_MAX;
 use crate::passage;
 use crate::problem::{Problem, Rejected};
 use crate::rules::weigh;
-use crate::schema::{Audience, Kind};
+use crate::schema::Kind;
 use crate::value::{ActorId, ChangeHash, Heads};
 
 /// From this weight on an edit might not fit a change, so the document is kept aside.
@@ -80,10 +82,14 @@ fn edit(
     let kind = document.kind;
     let local = document.local;
     let target = fork.unwrap_or(&mut document.automerge);
-    let plan = Plan::read(target, kind, patch)?;
+    let mut plan = Plan::read(target, kind, patch)?;
     fixed(&plan, local)?;
     if !stamp.imported {
-        rules(target, &plan)?;
+        let whole = Whole::of(target, &plan);
+        if let Some(whole) = &whole {
+            sign(&mut plan, &whole.after);
+        }
+        rules(target, &plan, whole.as_ref())?;
     }
     target.set_actor(automerge::ActorId::from(actor.as_bytes()));
     let mut transaction = target.transaction();
@@ -150,31 +156,116 @@ fn weight(patch: &Patch) -> Result<usize, Rejected> {
     Ok(weight)
 }
 
-/// Where a record goes is decided when it is made.
+/// What is decided when a record is made: where it goes, and of whom it tells.
 fn fixed(plan: &Plan, local: bool) -> Result<(), Rejected> {
     let now = if local { "local" } else { "shared" };
-    for part in &plan.parts {
-        let wanted = match part.place {
-            Place::Whole if plan.kind.audience() == Audience::Home => part.at("/sharing").1,
-            Place::Field(field) if field.fixed => part.after.as_ref(),
-            _ => continue,
-        };
-        let wanted = wanted.and_then(Value::as_str).unwrap_or("shared");
-        if part.differs() && wanted != now {
-            let detail =
-                format!("sharing is {now} since the record was made and cannot be changed");
-            return Err(Rejected::Rule(Problem::new(
-                "/sharing",
-                "sharing_is_fixed",
-                detail,
-            )));
+    for part in plan.parts.iter().filter(|part| part.differs()) {
+        let whole = part.way.is_empty();
+        for field in plan.kind.fields().iter().filter(|field| field.fixed) {
+            let path = format!("/{}", field.name);
+            if !whole && part.path() != path {
+                continue;
+            }
+            let (before, after) = part.at(&path);
+            let (kept, code, detail) = if field.name == "sharing" {
+                let wanted = after.and_then(Value::as_str).unwrap_or("shared");
+                let detail =
+                    format!("sharing is {now} since the record was made and cannot be changed");
+                (wanted == now, "sharing_is_fixed", detail)
+            } else {
+                let detail = format!(
+                    "{} was set when the record was made and cannot be changed: make another record",
+                    field.name
+                );
+                (before == after, field_rules::FIELD_IS_FIXED, detail)
+            };
+            if !kept {
+                return Err(Rejected::Rule(Problem::new(path, code, detail)));
+            }
         }
     }
     Ok(())
 }
 
+/// The whole record before and after a patch, read where a rule over several parts asks for it.
+struct Whole {
+    before: Value,
+    after: Value,
+}
+
+impl Whole {
+    fn of(document: &Automerge, plan: &Plan) -> Option<Self> {
+        let concerned = plan.parts.iter().any(|part| {
+            let root = part.way.first();
+            part.differs() && root.is_none_or(|root| field_rules::concerns(plan.kind, root))
+        });
+        if !concerned {
+            return None;
+        }
+        let before = View::new(document, plan.kind, &[]).record();
+        let mut after = before.clone();
+        for part in &plan.parts {
+            put(&mut after, &part.way, part.after.clone());
+        }
+        Some(Self { before, after })
+    }
+}
+
+/// Sets or takes away what stands at these keys; maps on the way are made.
+fn put(target: &mut Value, way: &[String], value: Option<Value>) {
+    let Some((last, parents)) = way.split_last() else {
+        *target = value.unwrap_or_default();
+        return;
+    };
+    let mut inner = target;
+    for key in parents {
+        let Value::Object(members) = inner else {
+            return;
+        };
+        inner = members
+            .entry(key.as_str())
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
+    if let Value::Object(members) = inner {
+        match value {
+            Some(value) => members.insert(last.clone(), value),
+            None => members.remove(last),
+        };
+    }
+}
+
+/// Fills in what new signatures of this patch sign: the plan as the signer saw and left it.
+fn sign(plan: &mut Plan, after: &Value) {
+    for (name, id, hash) in field_rules::fill(plan.kind, after) {
+        let path = signature_path(&name, &id);
+        for part in plan.parts.iter_mut().filter(|part| part.differs()) {
+            let inner = path.strip_prefix(&part.path()).map(str::to_owned);
+            if let (Some(inner), Some(after)) = (inner, &mut part.after)
+                && let Some(signature) = after.pointer_mut(&inner)
+            {
+                signature["section"] = Value::from(hash.as_str());
+            }
+        }
+    }
+}
+
 /// The rules that bind what people do here.
-fn rules(document: &Automerge, plan: &Plan) -> Result<(), Rejected> {
+fn rules(document: &Automerge, plan: &Plan, whole: Option<&Whole>) -> Result<(), Rejected> {
+    let was = register(document, "state");
+    for part in plan.parts.iter().filter(|part| part.differs()) {
+        field_rules::locked(plan.kind, was.as_str(), &part.way, part.before.is_none())
+            .map_err(Rejected::Rule)?;
+    }
+    if let Some(whole) = whole {
+        let from = states(document);
+        let from: Vec<_> = from.iter().map(String::as_str).collect();
+        let mut after = whole.after.clone();
+        // Signatures of this patch were filled in since.
+        for part in &plan.parts {
+            put(&mut after, &part.way, part.after.clone());
+        }
+        field_rules::broken_by(plan.kind, &from, &whole.before, &after).map_err(Rejected::Rule)?;
+    }
     let state = touched(plan, "state");
     let outcome = touched(plan, "outcome");
     if let Some((before, Some(Value::String(to)))) = state {
@@ -200,6 +291,13 @@ fn rules(document: &Automerge, plan: &Plan) -> Result<(), Rejected> {
         }
     }
     Ok(())
+}
+
+/// All states that compete.
+fn states(document: &Automerge) -> Vec<String> {
+    let all = document.get_all(ROOT, "state").unwrap_or_default();
+    let texts = all.iter().filter_map(|(value, _)| value.as_str());
+    texts.map(str::to_owned).collect()
 }
 
 /// The values before and after of a root field that the patch changes.

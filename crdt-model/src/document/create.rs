@@ -1,15 +1,17 @@
 //! The first change: all containers and values of a record, by one actor, in one change.
 //!
-//! Guarantees: the same fields, stamp and territory give the same bytes. No other change ever
-//! creates a container of the table: two nodes that did would hide each other's entries.
+//! Guarantees: the same fields, stamp and territory give the same bytes. Containers that are not
+//! lazy are made here, empty or not; a lazy one where something stands in it (`united`).
 
 use automerge::transaction::{CommitOptions, Transactable as _};
 use automerge::{Automerge, hydrate};
 use serde_json::{Map, Value};
 
 use super::codec::{put, stored_group};
+use super::united::prune;
 use super::{Change, Document, message};
-use crate::command::Stamp;
+use crate::command::{Stamp, escape};
+use crate::field_rules;
 use crate::gate::CHANGE_BYTES_MAX;
 use crate::passage;
 use crate::problem::{Problem, Rejected};
@@ -31,8 +33,13 @@ pub(super) fn create(
     fields: &Value,
     stamp: &Stamp,
 ) -> Result<(Document, Change), Rejected> {
-    let record = whole(kind, fields)?;
+    let mut record = whole(kind, fields)?;
     if !stamp.imported {
+        for (plan, id, hash) in field_rules::fill(kind, &record) {
+            if let Some(signature) = record.pointer_mut(&signature_path(&plan, &id)) {
+                signature["section"] = Value::from(hash);
+            }
+        }
         rules(kind, &record).map_err(Rejected::Rule)?;
     }
     let mut root = match stored_group(kind.fields(), &record) {
@@ -83,6 +90,7 @@ fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
     let mut record = fields.clone();
     if let Value::Object(members) = &mut record {
         add_containers(kind.fields(), members);
+        prune(kind.fields(), members);
         if members.get("state").is_none_or(Value::is_null) {
             members.insert("state".to_owned(), Value::from(kind.lifecycle().first[0]));
         }
@@ -96,9 +104,9 @@ fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
     }
 }
 
-/// Adds the containers of the table that are missing, empty.
+/// Adds the containers of the table that are missing, empty; none that is lazy.
 pub(super) fn add_containers(fields: &'static [Field], members: &mut Map<String, Value>) {
-    for field in fields {
+    for field in fields.iter().filter(|field| !field.lazy) {
         match field.node {
             Node::Group(inner) => {
                 let value = members
@@ -138,8 +146,15 @@ fn rules(kind: Kind, record: &Value) -> Result<(), Problem> {
         );
         return Err(Problem::new("/state", passage::STATE_CANNOT_FOLLOW, detail));
     }
-    passage::dates(kind, record)
-        .into_iter()
-        .next()
-        .map_or(Ok(()), Err)
+    let member = |name: &str| record.get(name).unwrap_or(&Value::Null);
+    passage::closing(kind, member("state"), member("outcome"))?;
+    if let Some(problem) = passage::dates(kind, record).into_iter().next() {
+        return Err(problem);
+    }
+    field_rules::broken_by(kind, &[], &Value::Null, record)
+}
+
+/// Where a signature stands in a record.
+pub(super) fn signature_path(plan: &str, id: &str) -> String {
+    format!("/plans/{}/signatures/{}", escape(plan), escape(id))
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::codec::{plain, plain_entity, plain_group, shown};
 use super::held::{self, DEPTH_HELD, Held};
 use super::plan::{Place, path_of};
+use super::united::Walk;
 use super::write::place;
 use super::{Document, message};
 use crate::history::{HistoryChange, HistoryItem};
@@ -204,7 +205,16 @@ impl Teller<'_> {
                 Some(value) => told.push("replace", way, Some(value)),
                 None => told.push("remove", way, None),
             },
-            _ => told.push(verb, way, self.read(way, at)),
+            _ => match (self.node(way), self.read(way, at)) {
+                // A container made when it was first needed is told by what stands in it.
+                (Some(Node::Keyed(_)), Some(Value::Object(entries))) => {
+                    for (id, entry) in entries {
+                        let way: Vec<_> = way.iter().cloned().chain([id]).collect();
+                        told.push("add", &way, Some(entry));
+                    }
+                }
+                (_, value) => told.push(verb, way, value),
+            },
         }
     }
 
@@ -218,9 +228,11 @@ impl Teller<'_> {
     /// The JSON at these keys in the version `at`.
     fn read(&self, way: &[String], at: &[ChangeHash]) -> Option<Value> {
         let mut object = automerge::ROOT;
+        let mut walk = Walk::new(self.kind);
         let (last, parents) = way.split_last()?;
-        for key in parents {
-            object = self.document.get_at(&object, key.as_str(), at).ok()??.1;
+        for (index, key) in parents.iter().enumerate() {
+            let next = way.get(index + 1).map(String::as_str);
+            object = walk.enter(self.document, &object, key, next, Some(at))?;
         }
         let (value, id) = self.document.get_at(&object, last.as_str(), at).ok()??;
         let held = held::of(self.document, value, &id, Some(at))?;

@@ -7,13 +7,15 @@
 //! they arrived.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use automerge::{Automerge, ObjId, ROOT, ReadDoc as _};
 use serde_json::{Map, Value};
 
-use super::codec::{plain, plain_entity, shown};
+use super::codec::{self, plain, plain_entity, shown};
 use super::held::{self, Held, Slot};
 use super::message;
+use super::united::{self, Walk};
 use super::{Conflict, Flag, Rival};
 use crate::rules::{REMOVED, within};
 use crate::schema::{Entity, Field, Kind, Node, find};
@@ -56,6 +58,11 @@ impl<'a> View<'a> {
             flags: Vec::new(),
             way: way.iter().cloned().map(Step::Key).collect(),
         }
+    }
+
+    /// The object at the keys that the view began at.
+    pub(super) fn here(&self) -> Option<ObjId> {
+        self.object(self.way.len())
     }
 
     /// The JSON of a container or value; `None` as node for what the table does not know.
@@ -105,9 +112,84 @@ impl<'a> View<'a> {
                 continue;
             }
             let shown = within(path, name, |path| self.member(fields, name, value, path));
+            if is_hidden(fields, name, &shown) {
+                continue;
+            }
             members.insert(name.to_string(), shown);
         }
         Value::Object(members)
+    }
+
+    /// The container at hand, if several maps stand there: all that they hold.
+    fn united(&mut self, node: Option<&'static Node>, path: &mut String) -> Option<Value> {
+        let (object, step) = self.register()?;
+        let Step::Key(key) = step else { return None };
+        let maps = united::maps(self.document, &object, key, None);
+        if maps.len() < 2 {
+            return None;
+        }
+        let mut keys: BTreeMap<String, Vec<ObjId>> = BTreeMap::new();
+        for map in &maps {
+            for key in self.document.keys(map) {
+                keys.entry(key).or_default().push(map.clone());
+            }
+        }
+        let mut members = Map::new();
+        for (key, holders) in keys {
+            let holder = united::holder(self.document, &holders, Some(&key), None)?.clone();
+            let slot = held::read_key(self.document, &holder, &key)?;
+            let shown = within(path, &key, |path| {
+                let shown = match node {
+                    Some(Node::Keyed(entity)) => self.entry_at(entity, &key, &slot, path)?,
+                    Some(Node::Group(fields)) => self.member(fields, &key, &slot, path),
+                    Some(Node::Leaf(_)) | None => return None,
+                };
+                let others = holders.iter().filter(|map| **map != holder);
+                let rivals = self.rivals_in(node, others, &key, &shown);
+                let deciding = match node {
+                    Some(Node::Group(fields)) => find(fields, &key).is_some_and(|f| f.deciding),
+                    _ => false,
+                };
+                self.note(deciding, &shown, rivals, path);
+                Some(shown)
+            });
+            let hidden = |shown: &Value| match node {
+                Some(Node::Group(fields)) => is_hidden(fields, &key, shown),
+                _ => false,
+            };
+            if let Some(shown) = shown.filter(|shown| !hidden(shown)) {
+                members.insert(key, shown);
+            }
+        }
+        Some(Value::Object(members))
+    }
+
+    /// What other maps of a united container hold at the same key.
+    fn rivals_in<'m>(
+        &self,
+        node: Option<&'static Node>,
+        others: impl Iterator<Item = &'m ObjId>,
+        key: &str,
+        shown: &Value,
+    ) -> Vec<Rival> {
+        let mut rivals = Vec::new();
+        for map in others {
+            for (value, op) in self.document.get_all(map, key).unwrap_or_default() {
+                let Some(held) = held::of(self.document, value, &op, None) else {
+                    continue;
+                };
+                let value = match node {
+                    Some(Node::Keyed(_)) if held.has(REMOVED) => continue,
+                    Some(Node::Keyed(entity)) => plain_entity(entity.fields, &held),
+                    node => plain(codec::member(node, key).map(|field| &field.node), &held),
+                };
+                if value != *shown {
+                    rivals.push(self.rival(value, &op));
+                }
+            }
+        }
+        sort_rivals(&mut rivals);
+        rivals
     }
 
     /// The whole record.
@@ -129,6 +211,13 @@ impl<'a> View<'a> {
         let field = find(fields, name);
         let node = field.map(|field| &field.node);
         self.way.push(Step::Key(name.to_owned()));
+        if value.conflict
+            && field.is_some_and(Field::is_container)
+            && let Some(shown) = self.united(node, path)
+        {
+            self.way.pop();
+            return shown;
+        }
         let mut shown = self.value(node, &value.value, path);
         if value.conflict {
             if path == "/state" {
@@ -308,26 +397,24 @@ impl<'a> View<'a> {
             if value == *shown {
                 continue;
             }
-            let change = self
-                .document
-                .hash_for_opid(&op)
-                .and_then(|hash| self.document.get_change_meta_by_hash(&hash));
-            rivals.push(Rival {
-                value,
-                by: change
-                    .as_ref()
-                    .and_then(|change| message::read(change.message.as_deref()).by),
-                at: UnixMillis(change.map_or(0, |change| change.timestamp)),
-            });
+            rivals.push(self.rival(value, &op));
         }
-        rivals.sort_by(|left, right| {
-            (left.at, &left.by, left.value.to_string()).cmp(&(
-                right.at,
-                &right.by,
-                right.value.to_string(),
-            ))
-        });
+        sort_rivals(&mut rivals);
         rivals
+    }
+
+    fn rival(&self, value: Value, op: &ObjId) -> Rival {
+        let change = self
+            .document
+            .hash_for_opid(op)
+            .and_then(|hash| self.document.get_change_meta_by_hash(&hash));
+        Rival {
+            value,
+            by: change
+                .as_ref()
+                .and_then(|change| message::read(change.message.as_deref()).by),
+            at: UnixMillis(change.map_or(0, |change| change.timestamp)),
+        }
     }
 
     /// The container and key at hand.
@@ -339,13 +426,35 @@ impl<'a> View<'a> {
     /// The container that the first `depth` steps of the way lead to.
     fn object(&self, depth: usize) -> Option<ObjId> {
         let mut object = ROOT;
-        for step in &self.way[..depth] {
-            let found = match step {
-                Step::Key(key) => self.document.get(&object, key.as_str()),
-                Step::Index(index) => self.document.get(&object, *index),
+        let mut walk = Walk::new(self.kind);
+        for (at, step) in self.way[..depth].iter().enumerate() {
+            object = match step {
+                Step::Key(key) => {
+                    let next = match self.way.get(at + 1) {
+                        Some(Step::Key(next)) => Some(next.as_str()),
+                        Some(Step::Index(_)) | None => None,
+                    };
+                    walk.enter(self.document, &object, key, next, None)?
+                }
+                Step::Index(index) => self.document.get(&object, *index).ok()??.1,
             };
-            object = found.ok()??.1;
         }
         Some(object)
     }
+}
+
+/// Whether a member is a lazy container that holds nothing.
+fn is_hidden(fields: &'static [Field], name: &str, shown: &Value) -> bool {
+    find(fields, name).is_some_and(|field| field.lazy && field.is_container())
+        && shown.as_object().is_some_and(Map::is_empty)
+}
+
+fn sort_rivals(rivals: &mut [Rival]) {
+    rivals.sort_by(|left, right| {
+        (left.at, &left.by, left.value.to_string()).cmp(&(
+            right.at,
+            &right.by,
+            right.value.to_string(),
+        ))
+    });
 }

@@ -18,6 +18,7 @@ mod plan;
 mod record;
 mod save;
 mod sense;
+mod united;
 mod write;
 
 use std::sync::{Arc, OnceLock};

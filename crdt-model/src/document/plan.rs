@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ROOT, ReadDoc as _};
+use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc as _};
 use serde_json::Value;
 
 use super::codec::same;
 use super::create::add_containers;
 use super::held::read_key;
 use super::merge::View;
+use super::united::{self, Walk, prune, prune_inside};
+use super::write::place;
 use crate::command::{Operation, Patch, Pointer, escape};
 use crate::problem::{Problem, Rejected};
 use crate::rules::{Findings, within};
@@ -29,6 +31,14 @@ pub(super) enum Place {
     Unknown,
     /// A sub-entity.
     Entry(&'static Entity),
+}
+
+impl Place {
+    /// Whether this value is a lazy container that holds nothing.
+    fn is_hidden(self, value: &Value) -> bool {
+        matches!(self, Self::Field(field) if field.lazy && field.is_container())
+            && value.as_object().is_some_and(serde_json::Map::is_empty)
+    }
 }
 
 /// One touched part of the record.
@@ -67,6 +77,52 @@ impl Part {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => !same(before, after),
             (before, after) => before.is_some() != after.is_some(),
+        }
+    }
+
+    /// Leaves only what stands at `way`, one key further down.
+    fn narrow(&mut self, way: &[String], place: Place) {
+        let key = way.last().map_or("", String::as_str);
+        let inner = |value: Option<Value>| match value {
+            Some(Value::Object(mut members)) => members.remove(key),
+            _ => None,
+        };
+        self.before = inner(self.before.take());
+        self.after = self.before.clone();
+        self.way = way.to_vec();
+        self.place = place;
+        let path = self.path();
+        let within = |found: &String| {
+            let rest = found.strip_prefix(&path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.open.retain(within);
+        self.returned.retain(within);
+    }
+
+    /// Makes the lazy containers on the way to what an operation adds.
+    fn make_way(&mut self, kind: Kind, inner: &[String]) {
+        let Some((_, parents)) = inner.split_last() else {
+            return;
+        };
+        let empty = || Value::Object(serde_json::Map::new());
+        if matches!(self.place, Place::Field(field) if field.lazy && field.is_container()) {
+            self.after.get_or_insert_with(empty);
+        }
+        let mut walk = Walk::new(kind);
+        for key in &self.way {
+            walk.step(key);
+        }
+        let mut value = self.after.as_mut();
+        for key in parents {
+            let Some(Value::Object(members)) = value else {
+                return;
+            };
+            let lazy = walk.step(key).is_some_and(|f| f.lazy && f.is_container());
+            if lazy && !members.contains_key(key) {
+                members.insert(key.clone(), empty());
+            }
+            value = members.get_mut(key);
         }
     }
 
@@ -134,6 +190,9 @@ impl Plan {
                 continue; // Its part could not be read, which is reported already.
             };
             let inner = &pointer.tokens()[part.way.len()..];
+            if matches!(operation, Operation::Add(_)) {
+                part.make_way(self.kind, inner);
+            }
             match step(&mut part.after, inner, operation) {
                 Ok(()) => {}
                 Err(Failed::Test) => {
@@ -201,38 +260,47 @@ fn read_part(document: &Automerge, kind: Kind, way: Vec<String>) -> Result<Part,
     let Some((key, parents)) = way.split_last() else {
         return Ok(read_whole(document, kind));
     };
-    let (mut object, mut fields, mut entity) = (ROOT, kind.fields(), None);
+    let mut object = Some(ROOT);
+    let mut walk = Walk::new(kind);
+    let mut united = false;
     for (index, parent) in parents.iter().enumerate() {
-        match document.get(&object, parent.as_str()) {
-            Ok(Some((automerge::Value::Object(automerge::ObjType::Map), id))) => object = id,
-            _ => {
-                let detail = "there is nothing at this path in the record";
-                return Err(Problem::new(
-                    path_of(&way[..=index]),
-                    "path_not_found",
-                    detail,
-                ));
-            }
-        }
-        match find(fields, parent).map(|field| &field.node) {
-            Some(Node::Group(inner)) => fields = inner,
-            Some(Node::Keyed(inner)) => entity = Some(*inner),
-            _ => {}
+        let Some(here) = object else {
+            walk.step(parent);
+            continue;
+        };
+        let next = way.get(index + 1).map(String::as_str);
+        let several = united::maps(document, &here, parent, None).len() > 1;
+        let is_map = |id: &ObjId| document.object_type(id) == Ok(ObjType::Map);
+        let lazy = find(walk.fields(), parent).is_some_and(|field| field.lazy);
+        let absent = matches!(document.get(&here, parent.as_str()), Ok(None));
+        object = walk
+            .enter(document, &here, parent, next, None)
+            .filter(is_map);
+        united = several && object.is_some();
+        if object.is_none() && !(lazy && absent) {
+            let detail = "there is nothing at this path in the record";
+            let path = path_of(&way[..=index]);
+            return Err(Problem::new(path, "path_not_found", detail));
         }
     }
-    let place = match (entity, find(fields, key)) {
-        (Some(entity), _) => Place::Entry(entity),
-        (None, Some(field)) => Place::Field(field),
-        (None, None) => Place::Unknown,
-    };
+    let place = place(kind, &way);
     let mut view = View::new(document, kind, parents);
-    let before = read_key(document, &object, key).and_then(|value| {
-        let mut path = path_of(&way);
-        match place {
-            Place::Entry(entity) => view.entry_at(entity, key, &value, &mut path),
-            _ => Some(view.member(fields, key, &value, &mut path)),
+    let before = match object {
+        None => None,
+        Some(_) if united => {
+            let mut found = read_part(document, kind, parents.to_vec())?;
+            found.narrow(&way, place);
+            return Ok(found);
         }
-    });
+        Some(object) => read_key(document, &object, key).and_then(|value| {
+            let mut path = path_of(&way);
+            match place {
+                Place::Entry(entity) => view.entry_at(entity, key, &value, &mut path),
+                _ => Some(view.member(walk.fields(), key, &value, &mut path)),
+            }
+        }),
+    };
+    let before = before.filter(|value| !place.is_hidden(value));
     Ok(Part {
         place,
         after: before.clone(),
@@ -356,16 +424,29 @@ fn keep_containers(kind: Kind, part: &mut Part) {
         Place::Whole => {
             if let Some(Value::Object(members)) = &mut part.after {
                 add_containers(kind.fields(), members);
+                prune(kind.fields(), members);
             }
+        }
+        Place::Field(field) if field.lazy && field.is_container() => {
+            if let Some(Value::Object(members)) = &mut part.after {
+                prune_inside(&field.node, members);
+            }
+            part.after = part
+                .after
+                .take()
+                .filter(|value| !part.place.is_hidden(value));
         }
         Place::Field(field) => match field.node {
             Node::Group(inner) => {
                 if let Value::Object(members) = part.after.get_or_insert_with(empty) {
                     add_containers(inner, members);
+                    prune(inner, members);
                 }
             }
             Node::Keyed(_) => {
-                part.after.get_or_insert_with(empty);
+                if let Value::Object(members) = part.after.get_or_insert_with(empty) {
+                    prune_inside(&field.node, members);
+                }
             }
             Node::Leaf(Rule::Codes(_)) if part.way.len() == 1 => {
                 if part.after.as_ref().is_none_or(Value::is_null) {
@@ -374,7 +455,12 @@ fn keep_containers(kind: Kind, part: &mut Part) {
             }
             Node::Leaf(_) => {}
         },
-        Place::Entry(_) | Place::Unknown => {}
+        Place::Entry(entity) => {
+            if let Some(Value::Object(members)) = &mut part.after {
+                prune(entity.fields, members);
+            }
+        }
+        Place::Unknown => {}
     }
 }
 

@@ -1,12 +1,15 @@
 //! The record as people see it: fields, what waits for a choice, what to look at, when and who.
 
-use automerge::{Automerge, ROOT, ReadDoc as _};
+use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc as _};
 use serde_json::Value;
 
 use super::merge::View;
+use super::plan::path_of;
 use super::{Conflict, Document, Flag, Record, message};
+use crate::field_rules;
 use crate::passage;
 use crate::rules::Findings;
+use crate::schema::Kind;
 use crate::value::UnixMillis;
 
 /// A code outside its open list.
@@ -32,6 +35,9 @@ pub(super) fn record(document: &Document) -> Record {
             && state_out_of_order(document, first, &fields)
         {
             flags.push(flag(STATE_OUT_OF_ORDER, "/state"));
+        }
+        if let Some(first) = times.first {
+            flags.extend(of_the_field(document, first, &fields));
         }
     }
     flags.sort();
@@ -78,38 +84,95 @@ fn findings(document: &Document, fields: &Value) -> Vec<Flag> {
 }
 
 /// Whether the state shown was set where it could not follow.
-fn state_out_of_order(document: &Document, first: automerge::ChangeHash, fields: &Value) -> bool {
+fn state_out_of_order(document: &Document, first: ChangeHash, fields: &Value) -> bool {
+    let passage = passage_to(document, &ROOT, fields.get("state"), Some(first));
+    let Some((from, shown)) = passage else {
+        return false;
+    };
+    let from: Vec<_> = from.iter().map(String::as_str).collect();
+    passage::state(document.kind, &from, &shown).is_err()
+}
+
+/// The states before the change that set the one shown in this object, and that one; nothing for
+/// what the change `first` set.
+fn passage_to(
+    document: &Document,
+    object: &ObjId,
+    shown: Option<&Value>,
+    first: Option<ChangeHash>,
+) -> Option<(Vec<String>, String)> {
     let automerge = &document.automerge;
-    let Some(shown) = fields.get("state").and_then(Value::as_str) else {
-        return false;
-    };
-    let values = automerge.get_all(ROOT, "state").unwrap_or_default();
-    let Some((_, op)) = values
-        .iter()
-        .rev()
-        .find(|(value, _)| value.as_str() == Some(shown))
-    else {
-        return false;
-    };
-    let change = automerge.hash_for_opid(op).filter(|hash| *hash != first);
-    let Some(change) = change.and_then(|hash| automerge.get_change_meta_by_hash(&hash)) else {
-        return false;
-    };
+    let shown = shown.and_then(Value::as_str)?;
+    let values = automerge.get_all(object, "state").unwrap_or_default();
+    let mut values = values.iter().rev();
+    let (_, op) = values.find(|(value, _)| value.as_str() == Some(shown))?;
+    let change = automerge
+        .hash_for_opid(op)
+        .filter(|hash| Some(*hash) != first)?;
+    let change = automerge.get_change_meta_by_hash(&change)?;
     let before = automerge
-        .get_all_at(ROOT, "state", &change.deps)
+        .get_all_at(object, "state", &change.deps)
         .unwrap_or_default();
-    let from: Vec<_> = before
-        .iter()
-        .rev()
-        .filter_map(|(value, _)| value.as_str())
-        .collect();
-    passage::state(document.kind, &from, shown).is_err()
+    let texts = before.iter().rev().filter_map(|(value, _)| value.as_str());
+    Some((texts.map(str::to_owned).collect(), shown.to_owned()))
+}
+
+/// What the rules of the field say, also of how the record came to be as it is.
+fn of_the_field(document: &Document, first: ChangeHash, fields: &Value) -> Vec<Flag> {
+    let mut flags = Vec::new();
+    let passage = passage_to(document, &ROOT, fields.get("state"), Some(first));
+    let from = passage.map(|(from, _)| from).unwrap_or_default();
+    let from: Vec<_> = from.iter().map(String::as_str).collect();
+    let broken = field_rules::flags(document.kind, fields, &from);
+    flags.extend(
+        broken
+            .iter()
+            .map(|problem| flag(problem.code, &problem.pointer)),
+    );
+    for field in document.kind.fields().iter().filter(|field| field.fixed) {
+        if field.name != "sharing" && !is_as_made(document, first, field.name) {
+            let path = format!("/{}", field.name);
+            flags.push(flag(field_rules::FIELD_IS_FIXED, &path));
+        }
+    }
+    let referrals = fields.get("referrals").and_then(Value::as_object);
+    if document.kind == Kind::Project
+        && let Some(referrals) = referrals
+    {
+        for (id, referral) in referrals {
+            let way = ["referrals".to_owned(), id.clone()];
+            let view = View::new(&document.automerge, document.kind, &way);
+            let passage = view
+                .here()
+                .and_then(|object| passage_to(document, &object, referral.get("state"), None));
+            let follows = passage.is_none_or(|(from, to)| {
+                let mut from = from.iter();
+                from.len() == 0 || from.any(|from| field_rules::referral_may_follow(from, &to))
+            });
+            if !follows {
+                let path = path_of(&[way[0].clone(), way[1].clone(), "state".to_owned()]);
+                flags.push(flag(field_rules::REFERRAL_STATE, &path));
+            }
+        }
+    }
+    flags
+}
+
+/// Whether a root field holds what the first change gave it.
+fn is_as_made(document: &Document, first: ChangeHash, name: &str) -> bool {
+    let text = |value: Option<(automerge::Value<'_>, ObjId)>| {
+        value.and_then(|(value, _)| value.as_str().map(str::to_owned))
+    };
+    let automerge = &document.automerge;
+    let then = automerge.get_at(ROOT, name, &[first]).ok().flatten();
+    let now = automerge.get(ROOT, name).ok().flatten();
+    text(then) == text(now)
 }
 
 /// When the record was made and last changed, and by whom.
 #[derive(Default)]
 struct Times {
-    first: Option<automerge::ChangeHash>,
+    first: Option<ChangeHash>,
     created_at: UnixMillis,
     updated_at: UnixMillis,
     updated_by: Option<String>,

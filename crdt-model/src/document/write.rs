@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::codec::{plain_entity, put, same, scalar, stored, stored_group};
 use super::held;
 use super::plan::{Part, Place, Plan, below};
+use super::united::{self, Walk};
 use crate::command::{Pointer, Stamp};
 use crate::rules::REMOVED;
 use crate::schema::{Entity, Field, Kind, Node, find};
@@ -53,29 +54,94 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
         let path = part.path();
         let Some((key, parents)) = part.way.split_last() else {
             let fields = self.plan.kind.fields();
-            return self.group(&ROOT, fields, before, after, &path);
+            return self.group(&[ROOT], fields, before, after, &path);
         };
-        let parent = self.object(parents)?;
+        let parents = self.containers(parents)?;
         match part.place {
-            Place::Entry(entity) => self.entry(&parent, key, entity, before, after, &path),
+            Place::Entry(entity) => self.entry(&parents, key, entity, before, after, &path),
             Place::Field(field) => {
-                self.member(&parent, key, Some(&field.node), before, after, &path)
+                self.member(&parents, key, Some(&field.node), before, after, &path)
             }
-            Place::Unknown | Place::Whole => self.member(&parent, key, None, before, after, &path),
+            Place::Unknown | Place::Whole => self.member(&parents, key, None, before, after, &path),
         }
     }
 
-    /// The container at these keys below the root.
-    fn object(&self, way: &[String]) -> Result<ObjId, AutomergeError> {
+    /// The maps that are the container at these keys below the root; a container of the table that
+    /// is not there is made.
+    fn containers(&mut self, way: &[String]) -> Result<Vec<ObjId>, AutomergeError> {
+        let Some((last, parents)) = way.split_last() else {
+            return Ok(vec![ROOT]);
+        };
+        let mut walk = Walk::new(self.plan.kind);
         let mut object = ROOT;
-        for key in way {
-            let prop = self.prop(&object, key)?;
-            match self.transaction.get(&object, prop)? {
-                Some((Held::Object(_), id)) => object = id,
-                _ => return Err(AutomergeError::NotAnObject),
+        for (index, key) in parents.iter().enumerate() {
+            let next = way.get(index + 1).map(String::as_str);
+            let container = find(walk.fields(), key).is_some_and(Field::is_container);
+            let found = if self.transaction.object_type(&object)? == ObjType::List {
+                walk.step(key);
+                let prop = self.prop(&object, key)?;
+                self.transaction.get(&object, prop)?.map(|(_, id)| id)
+            } else {
+                walk.enter(&*self.transaction, &object, key, next, None)
+            };
+            object = match found {
+                Some(found) => found,
+                None if container => self.transaction.put_object(&object, key, ObjType::Map)?,
+                None => return Err(AutomergeError::NotAnObject),
+            };
+        }
+        let field = walk.step(last);
+        let prop = self.prop(&object, last)?;
+        match self.transaction.get(&object, prop)? {
+            Some((Held::Object(ObjType::Map), _)) if field.is_some_and(Field::is_container) => {
+                Ok(united::maps(&*self.transaction, &object, last, None))
+            }
+            Some((Held::Object(_), id)) => Ok(vec![id]),
+            None if field.is_some_and(Field::is_container) => {
+                let made = self.transaction.put_object(&object, last, ObjType::Map)?;
+                Ok(vec![made])
+            }
+            _ => Err(AutomergeError::NotAnObject),
+        }
+    }
+
+    /// The container at these keys below the root that holds `key`.
+    fn object(&mut self, way: &[String], key: &str) -> Result<ObjId, AutomergeError> {
+        let containers = self.containers(way)?;
+        self.holder(&containers, key)
+    }
+
+    fn holder(&self, containers: &[ObjId], key: &str) -> Result<ObjId, AutomergeError> {
+        let found = united::holder(&*self.transaction, containers, Some(key), None);
+        found.cloned().ok_or(AutomergeError::NotAnObject)
+    }
+
+    /// Takes a key out of the other maps of a container.
+    fn clear_others(&mut self, containers: &[ObjId], holder: &ObjId, key: &str) -> Written {
+        for other in containers.iter().filter(|other| *other != holder) {
+            if self.transaction.get(other, key)?.is_some() {
+                self.transaction.delete(other, key)?;
             }
         }
-        Ok(object)
+        Ok(())
+    }
+
+    /// Marks a sub-entity as removed in the other maps of a container.
+    fn remove_others(
+        &mut self,
+        containers: &[ObjId],
+        holder: &ObjId,
+        id: &str,
+        path: &str,
+    ) -> Written {
+        for other in containers.iter().filter(|other| *other != holder) {
+            if let Some((Held::Object(ObjType::Map), object)) = self.transaction.get(other, id)?
+                && self.transaction.get(&object, REMOVED)?.is_none()
+            {
+                self.remove(&object, path)?;
+            }
+        }
+        Ok(())
     }
 
     fn prop(&self, object: &ObjId, key: &str) -> Result<Prop, AutomergeError> {
@@ -91,44 +157,53 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
     /// Two values of one key.
     fn member(
         &mut self,
-        parent: &ObjId,
+        parents: &[ObjId],
         key: &str,
         node: Option<&'static Node>,
         before: Option<&Value>,
         after: Option<&Value>,
         path: &str,
     ) -> Written {
+        let parent = &self.holder(parents, key)?;
         match (before, after) {
             (None, None) => Ok(()),
             (Some(before), Some(after)) if same(before, after) => Ok(()),
             (_, None) if !matches!(node, Some(Node::Group(_) | Node::Keyed(_))) => {
+                self.clear_others(parents, parent, key)?;
                 self.transaction.delete(parent, key)
             }
             _ => match (node, self.transaction.get(parent, key)?) {
-                (Some(Node::Group(fields)), Some((Held::Object(ObjType::Map), id))) => {
-                    self.group(&id, fields, before, after, path)
+                (Some(Node::Group(fields)), Some((Held::Object(ObjType::Map), _))) => {
+                    let maps = united::maps(&*self.transaction, parent, key, None);
+                    self.group(&maps, fields, before, after, path)
                 }
-                (Some(Node::Keyed(entity)), Some((Held::Object(ObjType::Map), id))) => {
-                    self.keyed(&id, entity, before, after, path)
+                (Some(Node::Keyed(entity)), Some((Held::Object(ObjType::Map), _))) => {
+                    let maps = united::maps(&*self.transaction, parent, key, None);
+                    self.keyed(&maps, entity, before, after, path)
                 }
                 (None, Some((Held::Object(ObjType::Map), id)))
                     if both(before, after, Value::is_object) =>
                 {
-                    self.group(&id, &[], before, after, path)
+                    self.group(&[id], &[], before, after, path)
                 }
                 (_, Some((Held::Object(ObjType::List), id)))
                     if both(before, after, Value::is_array) =>
                 {
                     self.list(&id, before, after)
                 }
-                _ => self.set(parent, key.into(), node, after.unwrap_or(&Value::Null)),
+                // A lazy container that was not there is not made to hold nothing.
+                (Some(Node::Group(_) | Node::Keyed(_)), None) if after.is_none() => Ok(()),
+                _ => {
+                    self.clear_others(parents, parent, key)?;
+                    self.set(parent, key.into(), node, after.unwrap_or(&Value::Null))
+                }
             },
         }
     }
 
     fn group(
         &mut self,
-        object: &ObjId,
+        objects: &[ObjId],
         fields: &'static [Field],
         before: Option<&Value>,
         after: Option<&Value>,
@@ -137,14 +212,14 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
         for key in keys(before, after) {
             let node = find(fields, key).map(|field| &field.node);
             let (before, after) = (look(before, key), look(after, key));
-            self.member(object, key, node, before, after, &below(path, key))?;
+            self.member(objects, key, node, before, after, &below(path, key))?;
         }
         Ok(())
     }
 
     fn keyed(
         &mut self,
-        object: &ObjId,
+        objects: &[ObjId],
         entity: &'static Entity,
         before: Option<&Value>,
         after: Option<&Value>,
@@ -152,7 +227,7 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
     ) -> Written {
         for id in keys(before, after) {
             let (before, after) = (look(before, id), look(after, id));
-            self.entry(object, id, entity, before, after, &below(path, id))?;
+            self.entry(objects, id, entity, before, after, &below(path, id))?;
         }
         Ok(())
     }
@@ -160,7 +235,7 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
     /// Two values of a sub-entity.
     fn entry(
         &mut self,
-        container: &ObjId,
+        containers: &[ObjId],
         id: &str,
         entity: &'static Entity,
         before: Option<&Value>,
@@ -172,6 +247,7 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
         {
             return Ok(());
         }
+        let container = &self.holder(containers, id)?;
         let held = self.transaction.get(container, id)?;
         match (held, after) {
             (Some((Held::Object(ObjType::Map), object)), Some(after)) => {
@@ -183,11 +259,12 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
                 if self.transaction.get(&object, REMOVED)?.is_some() {
                     self.transaction.delete(&object, REMOVED)?;
                 }
-                self.group(&object, entity.fields, before, Some(after), path)
+                self.group(&[object], entity.fields, before, Some(after), path)
             }
             (Some((Held::Object(ObjType::Map), object)), None) => {
                 if before.is_some() {
                     self.remove(&object, path)?;
+                    self.remove_others(containers, container, id, path)?;
                 }
                 Ok(())
             }
@@ -283,7 +360,9 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
                 && same(before, after)
                 && let Some((key, parents)) = pointer.tokens().split_last()
             {
-                let parent = self.object(parents)?;
+                let containers = self.containers(parents)?;
+                let parent = self.holder(&containers, key)?;
+                self.clear_others(&containers, &parent, key)?;
                 let prop = self.prop(&parent, key)?;
                 let place = place(plan.kind, pointer.tokens());
                 match place {
@@ -302,7 +381,14 @@ impl<'t, 'd, 'p> Writer<'t, 'd, 'p> {
             if let Some(pointer) = Pointer::parse(returned).filter(chosen)
                 && after.is_some()
             {
-                let object = self.object(pointer.tokens())?;
+                let Some((id, parents)) = pointer.tokens().split_last() else {
+                    continue;
+                };
+                let parent = self.object(parents, id)?;
+                let Some((Held::Object(_), object)) = self.transaction.get(&parent, id.as_str())?
+                else {
+                    continue;
+                };
                 if self.transaction.get(&object, REMOVED)?.is_some() {
                     self.transaction.delete(&object, REMOVED)?;
                 }

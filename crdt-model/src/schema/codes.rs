@@ -14,3 +14,6 @@ pub(super) const INSTRUMENTS: &[&str] = &[
     "BL_SSC", "BL_SIL", "BL_DSM", "BL_DIP", "TIR", "TIS", "LAB_OV", "LAB_PR", "CM68", "COOP_B",
     "LSU", "LPU", "VOU", "AGR", "SCOM", "MICRO", "ASS",
 ];
+
+/// Sexes as the registry office writes them.
+pub(super) const SEXES: &[&str] = &["F", "M", "X"];

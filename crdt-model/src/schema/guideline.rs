@@ -45,8 +45,8 @@ const PROCESSES: &[&str] = &["access", "assessment", "planning", "delivery", "ev
 const SECTION: Entity = Entity {
     fields: &[
         leaf("position", Rule::Whole(1, 1_000)),
-        leaf("text", Rule::Text(8_000)),
-        leaf("title", Rule::Text(200)),
+        leaf("text", Rule::Text(8_000)).wording(),
+        leaf("title", Rule::Text(200)).wording(),
     ],
     order: &[],
 };
@@ -55,7 +55,7 @@ const STEP: Entity = Entity {
     fields: &[
         leaf("body", Rule::Open(BODIES)),
         leaf("position", Rule::Whole(1, 1_000)),
-        leaf("text", Rule::Text(4_000)),
+        leaf("text", Rule::Text(4_000)).wording(),
         leaf("within_days", Rule::Whole(0, 3_650)),
     ],
     order: &[],
@@ -69,8 +69,8 @@ const FIELDS: &[Field] = &[
     keyed("sections", &SECTION),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
     keyed("steps", &STEP),
-    leaf("summary", Rule::Text(4_000)),
-    leaf("title", Rule::Text(200)).required(),
+    leaf("summary", Rule::Text(4_000)).wording(),
+    leaf("title", Rule::Text(200)).required().wording(),
     leaf("type", Rule::Open(TYPES)).required(),
     leaf("valid_from", Rule::Date),
     leaf("valid_until", Rule::Date),

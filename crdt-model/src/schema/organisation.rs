@@ -36,21 +36,21 @@ const LIFECYCLE: Lifecycle = Lifecycle {
 };
 
 const CONTACTS: &[Field] = &[
-    leaf("address", Rule::Text(200)),
-    leaf("email", Rule::Text(128)),
-    leaf("hours", Rule::Text(200)),
-    leaf("phone", Rule::Text(64)),
-    leaf("website", Rule::Text(200)),
+    leaf("address", Rule::Text(200)).wording(),
+    leaf("email", Rule::Text(128)).wording(),
+    leaf("hours", Rule::Text(200)).wording(),
+    leaf("phone", Rule::Text(64)).wording(),
+    leaf("website", Rule::Text(200)).wording(),
 ];
 
 const OFFER: Entity = Entity {
     fields: &[
         leaf("from", Rule::Date),
-        leaf("how", Rule::Text(1_000)),
+        leaf("how", Rule::Text(1_000)).wording(),
         leaf("instrument", Rule::Open(INSTRUMENTS)),
         leaf("need_areas", Rule::Codes(NEED_AREAS)),
         leaf("places", Rule::Whole(0, 100_000)),
-        leaf("title", Rule::Text(200)),
+        leaf("title", Rule::Text(200)).wording(),
         leaf("type", Rule::Open(&[])),
         leaf("until", Rule::Date),
     ],
@@ -62,18 +62,18 @@ const AGREEMENT: Entity = Entity {
         leaf("from", Rule::Date),
         leaf("kind", Rule::Open(&[])),
         leaf("number", Rule::Text(64)),
-        leaf("text", Rule::Text(4_000)),
+        leaf("text", Rule::Text(4_000)).wording(),
         leaf("until", Rule::Date),
     ],
     order: &[("from", "until")],
 };
 
 const FIELDS: &[Field] = &[
-    leaf("about", Rule::Text(4_000)),
+    leaf("about", Rule::Text(4_000)).wording(),
     keyed("agreements", &AGREEMENT),
     group("contacts", CONTACTS),
     leaf("municipality", Rule::Municipality),
-    leaf("name", Rule::Text(200)).required(),
+    leaf("name", Rule::Text(200)).required().wording(),
     leaf("need_areas", Rule::Codes(NEED_AREAS)),
     keyed("offers", &OFFER),
     leaf("ref", Rule::Text(64)),

@@ -2,8 +2,13 @@
 //!
 //! Its states are those of the project's life; of competing ones the safer is shown.
 
-use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS};
-use super::{Audience, Entity, Field, Lifecycle, Opening, Rule, Table, Writer, group, keyed, leaf};
+use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS, SEXES};
+use super::project_parts::{
+    CHECK, COMMITMENT, DECISION, LINKS, PLAN_STATES, REFERRAL, SIGNATURE, SUPPORT, VOUCHER,
+};
+use super::{
+    Audience, Entity, Field, Lifecycle, Opening, Rule, Section, Table, Writer, group, keyed, leaf,
+};
 
 /// What the table says of projects.
 pub(super) const TABLE: Table = Table {
@@ -153,7 +158,7 @@ const SUBJECT: &[Field] = &[
     leaf("kind", Rule::Closed(&["person", "household"])).required(),
     leaf("minors", Rule::Whole(0, 50)),
     leaf("municipality", Rule::Municipality),
-    leaf("sex", Rule::Closed(&["F", "M", "X"])),
+    leaf("sex", Rule::Closed(SEXES)),
     leaf("token", Rule::Text(128)),
 ];
 
@@ -171,9 +176,11 @@ const MEMBER: Entity = Entity {
 const GOAL: Entity = Entity {
     fields: &[
         leaf("due", Rule::Date),
+        leaf("expected", Rule::Text(4_000)).wording(),
         leaf("horizon", Rule::Closed(&["short", "medium", "long"])),
+        leaf("indicator", Rule::Text(200)).wording(),
         leaf("reached", Rule::Whole(1, 3)).deciding(),
-        leaf("text", Rule::Text(4_000)),
+        leaf("text", Rule::Text(4_000)).wording(),
     ],
     order: &[],
 };
@@ -195,23 +202,36 @@ const INTERVENTION: Entity = Entity {
 
 const PLAN: &[Field] = &[
     leaf("body", Rule::Open(BODIES)),
+    keyed("checks", &CHECK).lazy(),
+    keyed("commitments", &COMMITMENT).lazy(),
     keyed("goals", &GOAL),
     keyed("interventions", &INTERVENTION),
+    keyed("signatures", &SIGNATURE).lazy(),
+    leaf("state", Rule::Closed(PLAN_STATES)),
+    keyed("supports", &SUPPORT).lazy(),
 ];
 
 const WORK_PLAN: &[Field] = &[
     leaf("body", Rule::Open(BODIES)),
+    keyed("checks", &CHECK).lazy(),
+    keyed("commitments", &COMMITMENT).lazy(),
     leaf("employability", Rule::Whole(0, 100)),
     keyed("goals", &GOAL),
     keyed("interventions", &INTERVENTION),
+    keyed("signatures", &SIGNATURE).lazy(),
+    leaf("state", Rule::Closed(PLAN_STATES)),
+    keyed("supports", &SUPPORT).lazy(),
 ];
 
 const INSTRUMENT: Entity = Entity {
     fields: &[
+        leaf("agreement", Rule::Text(128)),
         leaf("amount_eur", Rule::Money),
+        leaf("extended_until", Rule::Date),
         leaf("from", Rule::Date),
         leaf("host", Rule::Text(128)),
         leaf("hours", Rule::Number(100_000.0)),
+        leaf("insurance", Rule::Text(128)),
         leaf("kind", Rule::Open(INSTRUMENTS)),
         leaf("outcome", Rule::Open(PLACEMENT_OUTCOMES)).deciding(),
         leaf("purpose", Rule::Open(PURPOSES)),
@@ -219,9 +239,10 @@ const INSTRUMENT: Entity = Entity {
             "state",
             Rule::Closed(&["planned", "active", "extended", "concluded"]),
         ),
+        leaf("tutor", Rule::Text(128)),
         leaf("until", Rule::Date),
     ],
-    order: &[("from", "until")],
+    order: &[("from", "until"), ("until", "extended_until")],
 };
 
 const REVIEW: Entity = Entity {
@@ -231,15 +252,19 @@ const REVIEW: Entity = Entity {
             "decision",
             Rule::Closed(&["continue", "revise", "suspend", "close"]),
         ),
+        leaf("findings", Rule::Text(4_000)).wording(),
         leaf("next_on", Rule::Date),
         leaf("on", Rule::Date),
-        leaf("summary", Rule::Text(4_000)),
+        leaf("summary", Rule::Text(4_000)).wording(),
     ],
     order: &[("on", "next_on")],
 };
 
 const FIELDS: &[Field] = &[
-    keyed("instruments", &INSTRUMENT),
+    leaf("case_manager", Rule::Text(64)),
+    keyed("decisions", &DECISION).lazy(),
+    keyed("instruments", &INSTRUMENT).section(Section::Work),
+    group("links", LINKS).lazy(),
     leaf("need_area", Rule::Open(NEED_AREAS)).required(),
     leaf("next_review_on", Rule::Date).deciding(),
     leaf("opened_on", Rule::Date).required(),
@@ -247,16 +272,18 @@ const FIELDS: &[Field] = &[
     group(
         "plans",
         &[
-            group("health", PLAN),
-            group("social", PLAN),
-            group("work", WORK_PLAN),
+            group("health", PLAN).section(Section::Health),
+            group("social", PLAN).section(Section::Social),
+            group("work", WORK_PLAN).section(Section::Work),
         ],
     ),
     leaf("ref", Rule::Text(64)),
+    keyed("referrals", &REFERRAL).lazy(),
     keyed("reviews", &REVIEW),
     leaf("sharing", Rule::Closed(&["shared", "local"])).fixed(),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
     leaf("sub_areas", Rule::Codes(SUB_AREAS)),
     group("subject", SUBJECT),
     keyed("team", &MEMBER),
+    keyed("vouchers", &VOUCHER).lazy().section(Section::Social),
 ];

@@ -45,7 +45,88 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             "agreements":{"a1":{"kind":"convenzione","number":"14/2026","from":"2026-01-01","until":"2026-12-31",
                                 "text":"Accoglienza di tirocini"}}})
         }
+        Kind::Person => {
+            json!({"ref":"P-0001","given_name":"Anna","family_name":"Invenzione","former_names":["Fantasia"],
+            "fiscal_code":"RSSMRA85T10A562S","other_code":{"kind":"STP","number":"STP0001"},"born_on":"1985-12-10",
+            "birth_place":"Sora","sex":"F","citizenship":"IT","language":"it","protected":false,"household":"N-0001",
+            "residence":{"municipality":"060006","address":"Via Roma 1","since":"2020-01-01","homeless":false},
+            "contacts":{"phone":"0775 000000","email":"anna@example.org","notes":"Dopo le 17"},
+            "merged_into":null,"state":"registered"})
+        }
+        Kind::Household => {
+            json!({"ref":"N-0001","name":"Invenzione","isee_class":"1","municipality":"060006","minors":1,
+            "members":{"m1":{"person":"P-0001","relation":"holder","from":"2020-01-01","until":"2030-01-01"}},
+            "state":"active"})
+        }
+        Kind::Casefile => {
+            json!({"ref":"C-0001","subject":"P-0001","state":"open",
+            "diary":{"d1":{"on":"2026-03-04","text":"Primo colloquio","author":"op-014","restricted":true}},
+            "consents":{"c1":{"purpose":"sharing","recipient":"CPI","basis":"consent","given_on":"2026-03-04",
+                              "revoked_on":"2026-09-01","document_hash":"00","text":"Informativa letta"}},
+            "assessments":{"a1":{"kind":"UVM","form":"VM-1","form_version":"2","on":"2026-03-10","authors":["op-014"],
+                                 "dimensions":{"x1":{"dimension":"casa","score":2.5,"note":"Precaria"}},"summary":"In sintesi"}},
+            "attachments":{"f1":{"name":"verbale.pdf","sha256":"00","bytes":1024,"type":"application/pdf","on":"2026-03-10"}},
+            "reports":{"s1":{"source":"4","on":"2026-03-01","urgency":"low"}},
+            "work_extract":{"abilities":"Cucina","limits":"Turni di notte","hours":"20","aids":"Nessuno"},
+            "legal_hold":{"h1":{"reason":"Contenzioso","until":"2027-12-31"}},
+            "projects":{"p1":{"project":"FR-A-2026-000123","from":"2026-03-04","until":"2027-03-04"}}})
+        }
+        Kind::Contact => {
+            json!({"ref":"K-0001","point":"pua-sora","on":"2026-03-04","mode":"desk","asked_by":"self","anonymous":false,
+            "person":"P-0001","need_area":"POV","asked":"Aiuto per la casa","answer":"Bando e sportello",
+            "orientation":["casa"],"services":{"s1":{"resource":"R-1","title":"Sportello casa","offered_on":"2026-03-04","outcome":"accepted"}},
+            "outcome":"taking_in_charge","minutes":20,"project":"FR-A-2026-000123","state":"closed"})
+        }
+        Kind::Resource => {
+            json!({"ref":"R-1","title":"Sportello casa","organisation":"ente-012","what":"Orientamento","where":"Via Roma 1",
+            "municipality":"060006","who_for":["senza_dimora"],"need_areas":["POV"],"how_to_ask":"Senza appuntamento",
+            "hours":"9-13","public":true,"valid_from":"2026-01-01","valid_until":"2026-12-31","state":"offered"})
+        }
+        Kind::Activity => {
+            json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
+            "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})
+        }
     }
+}
+
+/// What a project may hold beside [`full`], by its lazy containers and later fields.
+pub(crate) fn further() -> Value {
+    json!({"case_manager":"m1",
+     "plans":{"social":{"state":"signed",
+                "goals":{"g1":{"expected":"Un contratto","indicator":"contratto firmato"}},
+                "signatures":{"s1":{"body":"SSD","by":"op-014","on":"2026-03-20","section":"00","person":false}},
+                "commitments":{"c1":{"by":"person","text":"Iscriversi al bando","due":"2026-06-30","kept":true}},
+                "supports":{"u1":{"type":"contributo","provider":"ente-012","from":"2026-04-01","until":"2026-09-30","amount_eur":150.5,"note":"Affitto"}},
+                "checks":{"v1":{"goal":"g1","on":"2026-05-01","by":"op-014","result":"A buon punto","next_on":"2026-06-01"}}}},
+     "decisions":{"d1":{"question":"Quale strumento?","options":{"o1":{"text":"TIS"},"o2":{"text":"Laboratorio"}},
+                        "criteria":"Distanza dal lavoro","quorum":["SSD","CPI"],"result":"o1","on":"2026-04-20",
+                        "votes":{"w1":{"body":"SSD","by":"op-014","option":"o1","on":"2026-04-20","note":"Pronto"},
+                                 "w2":{"body":"CPI","by":"op-020","option":"o1","on":"2026-04-20"}}}},
+     "referrals":{"f1":{"to":"CPI","to_name":"Centro per l'impiego","reason":"Iscrizione","sent_on":"2026-04-01","due":"2026-05-01",
+                        "state":"done","reason_of_refusal":null,"outcome":"iscritto","answered_on":"2026-04-10"}},
+     "vouchers":{"b1":{"kind":"trasporto","provider":"ente-031","value_eur":100.0,"hours":10,"issued_on":"2026-04-01",
+                       "valid_from":"2026-04-01","valid_until":"2026-12-31","state":"partly_spent",
+                       "spent":{"e1":{"on":"2026-05-01","amount_eur":40.5,"hours":4,"by":"op-014"}}}},
+     "instruments":{"k1":{"tutor":"op-031","agreement":"14/2026","extended_until":"2027-03-31","insurance":"INAIL"}},
+     "reviews":{"r1":{"findings":"Frequenza regolare"}},
+     "links":{"previous":"00","next":"11","contact":"K-0001","transfer":"22"}})
+}
+
+/// A project with every field of its table.
+pub(crate) fn whole() -> Value {
+    fn join(target: &mut Value, more: Value) {
+        match (target, more) {
+            (Value::Object(members), Value::Object(more)) => {
+                for (name, value) in more {
+                    join(members.entry(name).or_insert(Value::Null), value);
+                }
+            }
+            (target, more) => *target = more,
+        }
+    }
+    let mut out = full();
+    join(&mut out, further());
+    out
 }
 
 /// A record of a kind, made by node 1.

@@ -91,7 +91,7 @@ pub(crate) fn lane_of(kind: Kind, local: bool) -> u8 {
     match (kind.audience(), local) {
         (Audience::Everyone, _) => LANE_EVERYONE,
         (Audience::Home, false) => LANE_SHARED,
-        (Audience::Home, true) => LANE_TERRITORY,
+        (Audience::Home, true) | (Audience::Territory, _) => LANE_TERRITORY,
     }
 }
 

@@ -69,6 +69,25 @@ pub(crate) fn fields(kind: Kind) -> Value {
             "need_areas":["POV"],"contacts":{"phone":"0775 000000"},
             "offers":{"o1":{"title":"Laboratorio","places":6,"need_areas":["DIS"]}}})
         }
+        Kind::Person => {
+            json!({"ref":"P-1","given_name":"Anna","family_name":"Invenzione","former_names":["Fantasia"],
+            "fiscal_code":"RSSMRA85T10A562S","residence":{"homeless":false},"contacts":{"phone":"0775"}})
+        }
+        Kind::Household => {
+            json!({"ref":"N-1","members":{"m1":{"person":"P-1","relation":"holder"}}})
+        }
+        Kind::Casefile => {
+            json!({"ref":"C-1","subject":"P-1","diary":{"d1":{"text":"Primo colloquio","restricted":true}},
+            "assessments":{"a1":{"kind":"UVM","authors":["op-1"],"dimensions":{"x1":{"score":2.5}}}}})
+        }
+        Kind::Contact => {
+            json!({"ref":"K-1","on":"2026-03-04","orientation":["casa"],"services":{"s1":{"title":"Sportello"}},
+            "outcome":"information","state":"closed"})
+        }
+        Kind::Resource => {
+            json!({"ref":"R-1","title":"Sportello casa","who_for":["tutti"],"public":true})
+        }
+        Kind::Activity => json!({"ref":"A-1","on":"2026-03-04","bodies":["SSD"],"hours":2.5}),
     }
 }
 
@@ -77,6 +96,21 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
     let free = json!([{"op":"add","path":"/weather","value":{"rain":[1,2,3]}}]);
     let mut edits = match kind {
         Kind::Project => vec![
+            (
+                1,
+                true,
+                json!([{"op":"add","path":"/decisions/d1","value":{"votes":{"w1":{"body":"SSD"}}}}]),
+            ),
+            (
+                2,
+                true,
+                json!([{"op":"add","path":"/decisions/d2","value":{"question":"Quale?"}}]),
+            ),
+            (
+                1,
+                false,
+                json!([{"op":"add","path":"/decisions/d2/votes/w1","value":{"body":"CPI"}}]),
+            ),
             (
                 1,
                 false,
@@ -138,6 +172,19 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
                 json!([{"op":"replace","path":"/contacts/phone","value":null}]),
             ),
         ],
+        Kind::Casefile => vec![
+            (
+                1,
+                false,
+                json!([{"op":"add","path":"/assessments/a1/dimensions/x2","value":{"score":1}}]),
+            ),
+            (2, true, json!([{"op":"remove","path":"/assessments/a1"}])),
+        ],
+        Kind::Person | Kind::Household | Kind::Contact | Kind::Resource | Kind::Activity => vec![(
+            2,
+            true,
+            json!([{"op":"replace","path":"/ref","value":"X-2"}]),
+        )],
     };
     edits.push((1, false, free));
     edits

@@ -40,6 +40,9 @@ pub(super) fn patch(chance: &mut Chance, kind: Kind, operator: &str) -> Patch {
         Kind::Organisation => json!([
             {"op": "add", "path": format!("/offers/{operator}"), "value": {"title": operator}},
         ]),
+        other => json!([
+            {"op": "add", "path": format!("/{}", other.singular()), "value": {"by": operator}},
+        ]),
     };
     Patch::parse(&patch).expect("a well-formed patch")
 }

@@ -1,0 +1,105 @@
+use serde_json::json;
+
+use super::*;
+
+fn codes(record: &Value) -> Vec<String> {
+    let problems = flags(Kind::Project, record, &["approval"]);
+    let one = |problem: &Problem| format!("{} {}", problem.code, problem.pointer);
+    problems.iter().map(one).collect()
+}
+
+#[test]
+fn a_plan_keeps_its_name_until_what_it_says_changes() {
+    let plan = json!({"body":"SSD","goals":{"g1":{"text":"x"}}});
+    let mut signed = plan.clone();
+    signed["signatures"] = json!({"s1":{"body":"SSD"}});
+    signed["state"] = json!("signed");
+    let hash = section_hash(&plan);
+    assert_eq!(hash.len(), 64);
+    assert_eq!(section_hash(&signed), hash);
+    signed["goals"]["g1"]["text"] = json!("y");
+    assert_ne!(section_hash(&signed), hash);
+}
+
+#[test]
+fn an_amount_signs_the_same_however_it_was_typed() {
+    let typed = |amount: Value| {
+        let supports = json!({"u1":{"amount_eur":amount}});
+        let record = json!({"plans":{"social":{"supports":supports,"signatures":{"s1":{}}}}});
+        fill(Kind::Project, &record).remove(0)
+    };
+    assert_eq!(typed(json!(500)), typed(json!(500.0)));
+    assert_ne!(typed(json!(500)), typed(json!(501)));
+}
+
+#[test]
+fn what_is_out_of_order_is_flagged_where_it_stands() {
+    let record = json!({"state":"active",
+        "plans":{"social":{"body":"SSD","goals":{"g1":{"text":"x"}}},
+                 "work":{"body":"CPI","goals":{"g1":{}},"signatures":{"s1":{"body":"CPI","section":"00"}}},
+                 "health":{"body":"DSM","goals":{},"interventions":{}}},
+        "vouchers":{"v1":{"value_eur":100.0,"hours":10,"valid_from":"2026-01-01","valid_until":"2026-06-30",
+            "spent":{"p1":{"amount_eur":60.1,"hours":4,"on":"2026-02-01"},"p2":{"amount_eur":40.0,"on":"2026-07-01"}}}},
+        "decisions":{"d1":{"quorum":["SSD","CPI"],"result":"o1","votes":{"w1":{"body":"SSD"},"w2":{"option":"o1"}}}},
+        "instruments":{"k1":{"kind":"TIS","from":"2026-01-01","until":"2027-12-31"},
+                       "k2":{"kind":"TIS","from":"2026-01-01","until":"2028-01-01"},
+                       "k3":{"kind":"LAB_OV","from":"2026-01-01","until":"2026-02-15"},
+                       "k4":{"kind":"LAB_OV","from":"2026-01-01","until":"2026-06-30"}}});
+    assert_eq!(
+        codes(&record),
+        [
+            "voucher_overspent /vouchers/v1/spent",
+            "voucher_spent_outside_validity /vouchers/v1/spent/p2/on",
+            "vote_without_body /decisions/d1/votes/w2/body",
+            "decision_without_quorum /decisions/d1/result",
+            "instrument_too_long /instruments/k2/until",
+            "instrument_too_long /instruments/k3/until",
+            "signature_to_renew /plans/work/signatures/s1",
+            "activated_without_signatures /plans/social/signatures",
+        ]
+    );
+}
+
+#[test]
+fn a_new_signature_of_the_same_body_renews_the_old_one() {
+    let mut plan =
+        json!({"body":"SSD","goals":{"g1":{}},"signatures":{"s1":{"body":"SSD","section":"00"}}});
+    let hash = section_hash(&plan);
+    plan["signatures"]["s2"] = json!({"body":"SSD","section":hash});
+    let record = json!({"state":"active","plans":{"social":plan}});
+    assert_eq!(codes(&record), [""; 0]);
+    let passage = broken_by(
+        Kind::Project,
+        &["approval"],
+        &json!({"state":"approval"}),
+        &record,
+    );
+    assert_eq!(passage, Ok(()));
+}
+
+#[test]
+fn a_referral_goes_its_way_and_not_back() {
+    let with = |state: &str| json!({"referrals":{"f1":{"state":state}}});
+    let passage = |from, to| broken_by(Kind::Project, &[], &with(from), &with(to));
+    assert_eq!(passage("sent", "accepted"), Ok(()));
+    assert_eq!(passage("accepted", "done"), Ok(()));
+    let refused = passage("rejected", "accepted").expect_err("nothing follows");
+    assert_eq!(
+        (refused.code, refused.pointer.as_str()),
+        (REFERRAL_STATE, "/referrals/f1/state")
+    );
+    assert!(passage("accepted", "sent").is_err());
+}
+
+#[test]
+fn a_record_that_is_handed_over_takes_reviews_only() {
+    let locked = |way: &[&str], makes| {
+        let way: Vec<_> = way.iter().map(|key| (*key).to_owned()).collect();
+        locked(Kind::Project, Some("transferring"), &way, makes).is_err()
+    };
+    assert!(!locked(&["reviews", "r2"], true));
+    assert!(!locked(&["state"], false));
+    assert!(locked(&["reviews", "r1"], false));
+    assert!(locked(&["team", "m1"], true));
+    assert!(locked(&[], false));
+}

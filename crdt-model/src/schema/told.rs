@@ -1,0 +1,175 @@
+//! The table as a list: every field of a kind with its path, its privacy class and its section.
+//!
+//! What is written about the kinds (API description, data dictionary, access rules) reads it.
+
+use super::field::{Field, Node, Privacy, Section};
+use super::{Kind, find};
+
+/// One field and what holds of it where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Keys from the root joined by `/`; `*` stands for a sub-entity's id.
+    pub path: String,
+    /// The table's own line.
+    pub field: &'static Field,
+    /// How much it tells of a person.
+    pub privacy: Privacy,
+    /// The part of the record that it belongs to.
+    pub section: Section,
+}
+
+impl Kind {
+    /// Every field, containers before what stands in them, in the order of the table.
+    pub fn told(self) -> Vec<Told> {
+        let mut out = Vec::new();
+        let root = Inherited {
+            privacy: Privacy::Coded,
+            section: Section::Frame,
+        };
+        tell(self.fields(), "", root, &mut out);
+        out
+    }
+
+    /// The section that a field belongs to, by its keys from the root; what the table does not
+    /// know belongs to the section of what it stands in.
+    pub fn section_at<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Section {
+        self.at(keys).section
+    }
+
+    /// How much what stands at these keys tells of a person. A field that the table does not know
+    /// is taken for the worst.
+    pub fn privacy_at<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Privacy {
+        self.at(keys).privacy
+    }
+
+    fn at<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Inherited {
+        let mut held = Inherited {
+            privacy: Privacy::Coded,
+            section: Section::Frame,
+        };
+        let mut fields = self.fields();
+        let mut entry = false;
+        for key in keys {
+            if std::mem::take(&mut entry) {
+                continue;
+            }
+            let Some(field) = find(fields, key) else {
+                held.privacy = Privacy::Health;
+                return held;
+            };
+            held = held.with(field);
+            fields = match field.node {
+                Node::Leaf(_) => return held,
+                Node::Group(inner) => inner,
+                Node::Keyed(entity) => {
+                    entry = true;
+                    entity.fields
+                }
+            };
+        }
+        held
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Inherited {
+    privacy: Privacy,
+    section: Section,
+}
+
+impl Inherited {
+    fn with(self, field: &Field) -> Self {
+        Self {
+            privacy: field.privacy.unwrap_or(self.privacy),
+            section: field.section.unwrap_or(self.section),
+        }
+    }
+}
+
+fn tell(fields: &'static [Field], above: &str, held: Inherited, out: &mut Vec<Told>) {
+    for field in fields {
+        let path = match above {
+            "" => field.name.to_owned(),
+            above => format!("{above}/{}", field.name),
+        };
+        let held = held.with(field);
+        out.push(Told {
+            path: path.clone(),
+            field,
+            privacy: held.privacy,
+            section: held.section,
+        });
+        match field.node {
+            Node::Group(inner) => tell(inner, &path, held, out),
+            Node::Keyed(entity) => tell(entity.fields, &format!("{path}/*"), held, out),
+            Node::Leaf(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Audience;
+
+    #[test]
+    fn what_leaves_a_territory_names_nobody_and_tells_of_nobodys_health() {
+        for kind in Kind::all() {
+            for told in kind.told() {
+                let leaves = kind.audience() != Audience::Territory;
+                assert!(
+                    !leaves || told.privacy <= Privacy::Wording,
+                    "{} {}",
+                    kind.singular(),
+                    told.path
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_has_the_class_and_the_section_of_what_it_stands_in() {
+        let at = |kind: Kind, path: &str| {
+            let keys = || path.split('/');
+            (kind.privacy_at(keys()), kind.section_at(keys()))
+        };
+        for (kind, path, expected) in [
+            (
+                Kind::Project,
+                "plans/health/goals/g1/text",
+                (Privacy::Wording, Section::Health),
+            ),
+            (
+                Kind::Project,
+                "plans/work/employability",
+                (Privacy::Coded, Section::Work),
+            ),
+            (
+                Kind::Casefile,
+                "diary/d1/text",
+                (Privacy::Health, Section::Diary),
+            ),
+            (
+                Kind::Person,
+                "residence/address",
+                (Privacy::Identity, Section::Identity),
+            ),
+            (
+                Kind::Project,
+                "invented/x",
+                (Privacy::Health, Section::Frame),
+            ),
+        ] {
+            assert_eq!(at(kind, path), expected, "{path}");
+        }
+        let told = Kind::Project.told();
+        let text = told
+            .iter()
+            .find(|told| told.path == "plans/health/goals/*/text");
+        let text = text.expect("goals have texts");
+        assert_eq!(
+            (text.privacy, text.section),
+            (Privacy::Wording, Section::Health)
+        );
+    }
+}
