@@ -6,6 +6,7 @@
 //! Does not know stores, peers or signatures.
 
 pub mod command;
+pub mod csv;
 pub mod document;
 pub mod field_rules;
 pub mod fiscal_code;

@@ -83,11 +83,10 @@ impl Part {
     /// Leaves only what stands at `way`, one key further down.
     fn narrow(&mut self, way: &[String], place: Place) {
         let key = way.last().map_or("", String::as_str);
-        let inner = |value: Option<Value>| match value {
+        self.before = match self.before.take() {
             Some(Value::Object(mut members)) => members.remove(key),
             _ => None,
         };
-        self.before = inner(self.before.take());
         self.after = self.before.clone();
         self.way = way.to_vec();
         self.place = place;

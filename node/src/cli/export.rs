@@ -1,4 +1,4 @@
-//! `export`: what this node may show, one `create` line a record.
+//! `export`: what this node may show, one `create` line a record, or one row of a table.
 //!
 //! A file takes its name only when it is whole.
 
@@ -24,7 +24,10 @@ pub(super) async fn export(data: &Path, arguments: ExportArguments) -> anyhow::R
 async fn copied(api: &Api, arguments: &ExportArguments) -> anyhow::Result<()> {
     let path = with_query(
         "/api/v1/export",
-        &[("kind", Some(arguments.kind.singular().to_owned()))],
+        &[
+            ("kind", Some(arguments.kind.singular().to_owned())),
+            ("format", Some(arguments.format.clone())),
+        ],
     );
     let response = api
         .send(request(Method::GET, &path, Body::empty())?)

@@ -350,7 +350,7 @@ pub struct ExportArguments {
     #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
     pub kind: Kind,
     /// File format
-    #[arg(long, default_value = "jsonl", value_parser = ["jsonl"])]
+    #[arg(long, default_value = "jsonl", value_parser = ["jsonl", "csv"])]
     pub format: String,
     /// Write there instead of to standard output
     #[arg(long, value_name = "FILE")]

@@ -18,12 +18,12 @@ pub(super) async fn record(data: &Path, command: RecordCommand) -> anyhow::Resul
     match command {
         RecordCommand::Show(arguments) if !arguments.format.json => print::line(&shown(&answer)),
         RecordCommand::List(arguments) if !arguments.format.json => {
-            let titled_kind = arguments.kind != Kind::Project;
-            print::line(&if titled_kind {
-                titled(&answer)
-            } else {
-                listed(&answer)
-            })
+            let text = match (arguments.kind, arguments.kind.title()) {
+                (Kind::Project, _) => listed(&answer),
+                (_, Some(_)) => titled(&answer),
+                (_, None) => numbered(&answer),
+            };
+            print::line(&text)
         }
         RecordCommand::History(arguments) if !arguments.format.json => print::line(&told(&answer)),
         _ => print::json(&answer),
@@ -135,6 +135,23 @@ fn titled(page: &Value) -> String {
             cell(&meta["territory"]),
             cell(&record["state"]),
             cell(&record["type"]),
+            cell(&meta["delivery"]["state"]),
+            cell(&meta["updated_at"]),
+            short(&meta["id"]),
+        ]);
+    }
+    format!("{}{}", table.show("no records"), more(page))
+}
+
+/// Records of a kind that is known by its number alone.
+fn numbered(page: &Value) -> String {
+    let mut table = Table::new(["ref", "territory", "state", "delivery", "changed", "id"]);
+    for record in page["items"].as_array().into_iter().flatten() {
+        let meta = &record["_meta"];
+        table.row([
+            cell(&record["ref"]),
+            cell(&meta["territory"]),
+            cell(&record["state"]),
             cell(&meta["delivery"]["state"]),
             cell(&meta["updated_at"]),
             short(&meta["id"]),

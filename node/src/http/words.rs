@@ -254,6 +254,31 @@ mod tests {
     }
 
     #[test]
+    fn kinds_states_and_broken_rules_have_words_in_both_languages() {
+        use raccordo_crdt_model::schema::{Node, Rule};
+        use raccordo_crdt_model::{Kind, field_rules};
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for kind in Kind::all() {
+            wanted.insert(format!("record-{}", kind.singular()));
+            for told in kind.told() {
+                if let ("state", Node::Leaf(Rule::Closed(states))) =
+                    (told.field.name, told.field.node)
+                {
+                    wanted.extend(states.iter().map(|state| format!("state-{state}")));
+                }
+            }
+        }
+        for code in field_rules::CODES.iter().chain(&["bad_fiscal_code"]) {
+            wanted.insert(format!("rule-{code}"));
+            wanted.insert(format!("refusal-{code}"));
+            wanted.insert(format!("flag-{code}"));
+        }
+        let known = keys(include_str!("../../locales/it.ftl"));
+        let missing: Vec<_> = wanted.difference(&known).collect();
+        assert_eq!(missing, Vec::<&String>::new());
+    }
+
+    #[test]
     fn every_phrase_is_filled_without_fault_in_both_languages() {
         for language in [Language::Italian, Language::English] {
             let mut arguments = FluentArgs::new();

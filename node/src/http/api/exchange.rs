@@ -1,8 +1,9 @@
-//! Files in and out: import and export as JSON Lines, streamed.
+//! Files in and out: import as JSON Lines, export as JSON Lines or CSV, streamed.
 //!
 //! An import is read line by line and handed to the engine in windows, so a file of any size
 //! costs the memory of one window. Windows before a failure stay; each is all or nothing.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Kind, csv};
 use serde::Deserialize;
 
 use crate::engine::{Engine, ImportReport, ImportSession, ImportText, Reject, WINDOW_LINES_MAX};
@@ -78,21 +79,56 @@ pub(crate) async fn export(
             None => super::kind(name)?,
         },
     };
-    if let Some(other) = query.format.as_deref().filter(|format| *format != "jsonl") {
-        return Err(ApiError::malformed(format!(
-            "format is {other:?}, this node writes jsonl"
-        )));
-    }
+    let format = match query.format.as_deref() {
+        None => Format::Lines,
+        Some(name) => Format::from_name(name)?,
+    };
     let lines = shared.engine.export(kind).await?;
-    let chunks = tokio_stream::iter(lines.into_iter().map(|mut line| {
-        line.push('\n');
-        Ok::<_, std::convert::Infallible>(line)
-    }));
+    let head = (format == Format::Table).then(|| csv::header(kind));
+    let rows = lines.into_iter().map(move |mut line| match format {
+        Format::Lines => {
+            line.push('\n');
+            line
+        }
+        Format::Table => row(kind, &line),
+    });
+    let chunks = tokio_stream::iter(head.into_iter().chain(rows).map(Ok::<_, Infallible>));
+    let media_type = match format {
+        Format::Lines => "application/jsonl; charset=utf-8",
+        Format::Table => "text/csv; charset=utf-8; header=present",
+    };
     Ok((
-        [(header::CONTENT_TYPE, "application/jsonl; charset=utf-8")],
+        [(header::CONTENT_TYPE, media_type)],
         Body::from_stream(chunks),
     )
         .into_response())
+}
+
+/// How records are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// JSON Lines, one `create` line a record.
+    Lines,
+    /// CSV for spreadsheets.
+    Table,
+}
+
+impl Format {
+    fn from_name(name: &str) -> Result<Self, ApiError> {
+        match name {
+            "jsonl" => Ok(Self::Lines),
+            "csv" => Ok(Self::Table),
+            other => Err(ApiError::malformed(format!(
+                "format is {other:?}, this node writes jsonl and csv"
+            ))),
+        }
+    }
+}
+
+/// The row of a record that is given as its export line.
+fn row(kind: Kind, line: &str) -> String {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    csv::row(kind, &line["doc"])
 }
 
 /// An import under way.

@@ -3,6 +3,8 @@
 //! A test holds the table against the routes, both ways.
 
 use axum::Json;
+use raccordo_crdt_model::schema::{CODE_MAX, Field, Node, Rule};
+use raccordo_crdt_model::{Audience, Kind};
 use serde_json::{Map, Value, json};
 
 /// One operation: method, address, what it does, status of success.
@@ -88,8 +90,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(
         "get",
         "/api/v1/export",
-        "All records that this node may show, one create line each, sorted by ref.",
-        &[("kind", "project, guideline or organisation"), ("format", "jsonl")],
+        "All records of a kind that this node may show, sorted by ref: one create line each, or CSV.",
+        &[("kind", "the kind's singular; projects if absent"), ("format", "jsonl or csv")],
     )
     .answers("application/jsonl"),
     operation("get", "/api/v1/openapi.json", "This description.", NO_QUERY),
@@ -188,7 +190,7 @@ fn document() -> Value {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "raccordo_session"},
             },
-            "schemas": {"Problem": problem(), "Meta": meta()},
+            "schemas": schemas(),
         },
     })
 }
@@ -198,7 +200,14 @@ fn described(operation: &Operation) -> Value {
         .path
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .map(|name| {
+            let schema = if name == "kind" {
+                json!({"type": "string", "enum": Kind::all().map(Kind::plural)})
+            } else {
+                json!({"type": "string"})
+            };
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
+        })
         .collect();
     for (name, says) in operation.query {
         parameters.push(
@@ -212,9 +221,14 @@ fn described(operation: &Operation) -> Value {
         );
     }
     let mut responses = Map::new();
+    let answer = if is_record(operation) {
+        any_record()
+    } else {
+        json!({})
+    };
     responses.insert(
         operation.success.to_owned(),
-        json!({"description": operation.summary, "content": {operation.answer: {}}}),
+        json!({"description": operation.summary, "content": {operation.answer: answer}}),
     );
     responses.insert(
         "default".to_owned(),
@@ -232,6 +246,100 @@ fn described(operation: &Operation) -> Value {
     out
 }
 
+/// Whether it answers with one record.
+fn is_record(operation: &Operation) -> bool {
+    match operation.path {
+        "/api/v1/{kind}" => operation.method == "post",
+        "/api/v1/{kind}/{id}" => matches!(operation.method, "get" | "patch"),
+        _ => false,
+    }
+}
+
+fn any_record() -> Value {
+    let each = Kind::all().map(|kind| reference(kind.singular()));
+    json!({"schema": {"anyOf": each}})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The shapes of every kind, from the table, and of what goes with them.
+fn schemas() -> Map<String, Value> {
+    let mut out = Map::new();
+    for kind in Kind::all() {
+        let mut schema = object(kind.fields());
+        schema["properties"]["_meta"] = reference("Meta");
+        schema["x-audience"] = json!(audience(kind.audience()));
+        out.insert(kind.singular().to_owned(), schema);
+    }
+    out.insert("Problem".to_owned(), problem());
+    out.insert("Meta".to_owned(), meta());
+    out
+}
+
+fn audience(audience: Audience) -> &'static str {
+    match audience {
+        Audience::Home => "home territory and its coordination",
+        Audience::Territory => "home territory",
+        Audience::Everyone => "everyone",
+    }
+}
+
+fn object(fields: &[Field]) -> Value {
+    let mut properties = Map::new();
+    for field in fields {
+        let schema = match &field.node {
+            Node::Group(inner) => object(inner),
+            Node::Keyed(entity) => {
+                json!({"type": "object", "additionalProperties": object(entity.fields)})
+            }
+            Node::Leaf(rule) => value(rule),
+        };
+        properties.insert(field.name.to_owned(), schema);
+    }
+    let required: Vec<_> = fields.iter().filter(|field| field.required).collect();
+    let mut out = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        out["required"] = required.iter().map(|field| json!(field.name)).collect();
+    }
+    out
+}
+
+/// What a field's value may be; any may also be null.
+fn value(rule: &Rule) -> Value {
+    let code = |known: &[&str]| match known {
+        [] => json!({"type": ["string", "null"], "maxLength": CODE_MAX}),
+        known => json!({"type": ["string", "null"], "maxLength": CODE_MAX, "examples": known}),
+    };
+    match rule {
+        Rule::Text(max) => json!({"type": ["string", "null"], "maxLength": max}),
+        Rule::Closed(codes) => {
+            let codes: Vec<Value> = codes
+                .iter()
+                .map(|code| json!(code))
+                .chain([Value::Null])
+                .collect();
+            json!({"enum": codes})
+        }
+        Rule::Open(known) => code(known),
+        Rule::Codes(known) => json!({"type": ["array", "null"], "items": code(known)}),
+        Rule::Municipality => json!({"type": ["string", "null"], "pattern": "^[0-9]{6}$"}),
+        Rule::Date => json!({"type": ["string", "null"], "format": "date"}),
+        Rule::Money => json!({"type": ["number", "null"], "minimum": 0, "multipleOf": 0.01}),
+        Rule::Whole(min, max) => {
+            json!({"type": ["integer", "null"], "minimum": min, "maximum": max})
+        }
+        Rule::Number(max) => json!({"type": ["number", "null"], "minimum": 0, "maximum": max}),
+        Rule::Flag => json!({"type": ["boolean", "null"]}),
+        Rule::FiscalCode => {
+            json!({"type": ["string", "null"], "pattern": "^[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z]$"})
+        }
+        Rule::Outcome(known) => json!({"type": ["object", "null"], "required": ["code", "on"],
+            "properties": {"code": code(known), "on": {"type": "string", "format": "date"}}}),
+    }
+}
+
 fn problem() -> Value {
     json!({
         "type": "object",
@@ -240,7 +348,8 @@ fn problem() -> Value {
             "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
             "code": {"type": "string"}, "detail": {"type": "string"},
             "errors": {"type": "array", "items": {"type": "object", "properties": {
-                "pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}}}},
+                "pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"},
+                "rule": {"type": "string"}}}},
         },
     })
 }
@@ -299,6 +408,27 @@ mod tests {
             .map(|operation| operation.path.to_owned())
             .collect();
         assert_eq!(routed, described);
+    }
+
+    #[test]
+    fn every_kind_is_described_with_every_field_of_its_table() {
+        let document = document();
+        for kind in Kind::all() {
+            let schema = &document["components"]["schemas"][kind.singular()];
+            for field in kind.fields() {
+                assert!(
+                    schema["properties"][field.name].is_object(),
+                    "{}",
+                    field.name
+                );
+            }
+        }
+        let vouchers = &document["components"]["schemas"]["project"]["properties"]["vouchers"];
+        let spent = &vouchers["additionalProperties"]["properties"]["spent"];
+        assert!(spent["additionalProperties"]["properties"]["amount_eur"].is_object());
+        let plural =
+            &document["paths"]["/api/v1/{kind}"]["post"]["parameters"][0]["schema"]["enum"];
+        assert_eq!(plural.as_array().map(Vec::len), Some(Kind::all().len()));
     }
 
     #[test]
