@@ -3,8 +3,13 @@
 
 #![allow(
     clippy::needless_raw_string_hashes,
+    reason = "the form in which snapshots are updated"
+)]
+#![allow(
+    clippy::format_collect,
     clippy::format_push_string,
-    reason = "the form in which snapshots are updated; short tests are read more often than run"
+    clippy::needless_pass_by_value,
+    reason = "short tests are read more often than run"
 )]
 
 mod common;

@@ -4,6 +4,12 @@
     clippy::needless_raw_string_hashes,
     reason = "the form in which snapshots are updated"
 )]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::needless_pass_by_value,
+    reason = "short tests are read more often than run"
+)]
 
 mod common;
 

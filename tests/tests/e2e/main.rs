@@ -18,6 +18,7 @@ mod export;
 mod hostile;
 mod import;
 mod invitation;
+mod kinds;
 mod levels;
 mod network;
 mod partition;
