@@ -54,13 +54,28 @@ pub const CODES: &[&str] = &[
 /// A field that is set when the record is made and for ever.
 pub(crate) const FIELD_IS_FIXED: &str = "field_is_fixed";
 
-/// Whether an edit of this root field may break a rule over several parts.
-pub(crate) fn concerns(kind: Kind, root: &str) -> bool {
-    kind == Kind::Project
-        && matches!(
-            root,
-            "state" | "plans" | "decisions" | "vouchers" | "referrals" | "instruments"
+/// Whether an edit below these keys may break a rule over several parts.
+pub(crate) fn concerns(kind: Kind, way: &[String]) -> bool {
+    let bound = |root: &String| {
+        matches!(
+            root.as_str(),
+            "state" | "decisions" | "vouchers" | "referrals" | "instruments"
         )
+    };
+    kind == Kind::Project && way.first().is_none_or(bound)
+}
+
+/// Whether an edit that leaves this below these keys may hold a signature.
+pub(crate) fn may_sign(kind: Kind, way: &[String], after: Option<&Value>) -> bool {
+    let names: Vec<_> = way.iter().map(String::as_str).collect();
+    let holds = |pointer: &str| after.is_some_and(|value| value.pointer(pointer).is_some());
+    kind == Kind::Project
+        && match names.as_slice() {
+            [] | ["plans"] => true,
+            ["plans", _] => holds("/signatures"),
+            ["plans", _, "signatures", ..] => after.is_some(),
+            _ => false,
+        }
 }
 
 /// What a record that is being handed over does not allow: of an edit below these keys, which made

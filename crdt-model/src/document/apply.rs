@@ -84,11 +84,11 @@ fn edit(
     let target = fork.unwrap_or(&mut document.automerge);
     let mut plan = Plan::read(target, kind, patch)?;
     fixed(&plan, local)?;
+    let whole = Whole::of(target, &plan, stamp.imported);
+    if let Some(whole) = &whole {
+        sign(&mut plan, &whole.after);
+    }
     if !stamp.imported {
-        let whole = Whole::of(target, &plan);
-        if let Some(whole) = &whole {
-            sign(&mut plan, &whole.after);
-        }
         rules(target, &plan, whole.as_ref())?;
     }
     target.set_actor(automerge::ActorId::from(actor.as_bytes()));
@@ -194,10 +194,12 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(document: &Automerge, plan: &Plan) -> Option<Self> {
+    /// Nothing if no rule asks; in imported history only signatures ask.
+    fn of(document: &Automerge, plan: &Plan, imported: bool) -> Option<Self> {
         let concerned = plan.parts.iter().any(|part| {
-            let root = part.way.first();
-            part.differs() && root.is_none_or(|root| field_rules::concerns(plan.kind, root))
+            let bound = !imported && field_rules::concerns(plan.kind, &part.way);
+            let signs = || field_rules::may_sign(plan.kind, &part.way, part.after.as_ref());
+            part.differs() && (bound || signs())
         });
         if !concerned {
             return None;

@@ -1,5 +1,7 @@
 //! How long an instrument may last.
 
+use jiff::Span;
+use jiff::civil::Date;
 use serde_json::Value;
 
 use super::entries;
@@ -45,7 +47,8 @@ pub(super) fn short_or_long_labs(record: &Value, out: &mut Vec<Problem>) {
             continue;
         };
         let (least, most) = LABORATORY;
-        if longer(from, until, most) || !longer(from, until, least.saturating_sub(1)) {
+        let short = last_day(from, least).is_some_and(|last| until < last);
+        if longer(from, until, most) || short {
             let detail = format!("an observation laboratory lasts {least} to {most} months");
             out.push(problem(id, "until", detail));
         }
@@ -57,20 +60,22 @@ fn problem(id: &str, name: &str, detail: String) -> Problem {
     Problem::new(path, TOO_LONG, detail)
 }
 
-/// Whether more than so many months lie between; both days count.
-fn longer(from: &str, until: &str, months: u32) -> bool {
-    let part = |text: &str, range: std::ops::Range<usize>| -> u32 {
-        text.get(range)
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(0)
-    };
-    let months_of = |text: &str| part(text, 0..4) * 12 + part(text, 5..7);
-    let (last, limit) = (months_of(until), months_of(from) + months);
-    last > limit || (last == limit && part(until, 8..10) >= part(from, 8..10))
+/// Whether it ends after the last of so many months.
+fn longer(from: Date, until: Date, months: u32) -> bool {
+    last_day(from, months).is_some_and(|last| until > last)
 }
 
-fn date<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    text(value, name).filter(|text| is_date(text))
+/// The last day of so many months that begin on this one.
+fn last_day(from: Date, months: u32) -> Option<Date> {
+    let after = from
+        .checked_add(Span::new().months(i64::from(months)))
+        .ok()?;
+    after.yesterday().ok()
+}
+
+fn date(value: &Value, name: &str) -> Option<Date> {
+    let text = text(value, name).filter(|text| is_date(text))?;
+    text.parse().ok()
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {

@@ -71,6 +71,8 @@ struct Story<'a> {
     day: Date,
     municipalities: &'a [(&'static str, u64)],
     case_manager: String,
+    /// The body that answers for the health plan.
+    health: &'static str,
     lines: Vec<String>,
 }
 
@@ -85,12 +87,13 @@ impl<'a> Story<'a> {
         let day = shifted(today, -chance.between(70, 420));
         let case_manager = operator(&mut chance);
         Self {
-            chance,
             reference: format!("FR-{district}-{}-{number:06}", day.year()),
             today,
             day,
             municipalities,
             case_manager,
+            health: *chance.pick(words::HEALTH_BODIES),
+            chance,
             lines: Vec::new(),
         }
     }
@@ -118,10 +121,15 @@ impl<'a> Story<'a> {
 
     /// From the approval on: interventions, instruments, reviews and how it goes on.
     fn live(&mut self, chapter: Chapter) {
-        self.pass(
-            "active",
-            &[("/plans/social/interventions/i1/state", json!("active"))],
-        );
+        let mut changes = vec![("/plans/social/interventions/i1/state", json!("active"))];
+        for (place, body) in [
+            ("/plans/social/signatures/s0", "SSD"),
+            ("/plans/health/signatures/s0", self.health),
+            ("/plans/work/signatures/s0", "CPI"),
+        ] {
+            changes.push((place, self.signature(body)));
+        }
+        self.pass("active", &changes);
         if self.chance.percent(70) {
             self.instrument();
         }
@@ -154,7 +162,7 @@ impl<'a> Story<'a> {
         doc.insert("opened_on".to_owned(), json!(self.day.to_string()));
         doc.insert("state".to_owned(), json!("reported"));
         doc.insert("team".to_owned(), self.team());
-        let health = *self.chance.pick(words::HEALTH_BODIES);
+        let health = self.health;
         let plans = json!({
             "social": {"body": "SSD", "goals": {}, "interventions": {}},
             "health": {"body": health, "goals": {}, "interventions": {}},
@@ -166,6 +174,11 @@ impl<'a> Story<'a> {
         doc.insert("outcome".to_owned(), Value::Null);
         let by = self.case_manager.clone();
         self.line("create", "doc", &Value::Object(doc), &by);
+    }
+
+    /// A body agrees to its plan as this very edit leaves it.
+    fn signature(&self, body: &str) -> Value {
+        json!({"body": body, "by": self.case_manager, "on": self.day.to_string()})
     }
 
     fn subject(&mut self) -> Value {
@@ -288,7 +301,7 @@ impl<'a> Story<'a> {
 
     fn instrument(&mut self) {
         let from = shifted(self.day, self.chance.between(3, 25));
-        let until = shifted(from, self.chance.between(92, 183));
+        let until = shifted(from, self.chance.between(92, 178));
         let ended = until < self.today;
         let outcome = if ended {
             json!(self.chance.weigh(words::PLACEMENT_OUTCOMES))
@@ -321,6 +334,9 @@ impl<'a> Story<'a> {
                 "/plans/social/goals/g1/reached".to_owned(),
                 json!(self.chance.between(1, 3)),
             ));
+            // What was signed has changed, so it is signed anew.
+            let signature = self.signature("SSD");
+            changes.push((format!("/plans/social/signatures/s{number}"), signature));
         }
         let changes: Vec<(&str, Value)> = changes
             .iter()
