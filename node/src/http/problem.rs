@@ -13,7 +13,7 @@ use raccordo_crdt_model::{Problem, Rejected};
 use serde_json::{Map, Value, json};
 
 use crate::engine::CommandFailed;
-use crate::http::words::Words;
+use crate::http::words::{Language, Words};
 
 /// What the client is told instead of a result.
 #[derive(Debug, Clone)]
