@@ -1,3 +1,5 @@
+//! Rules of the field on records as JSON; those on documents are in `tests/field.rs`.
+
 use serde_json::json;
 
 use super::*;

@@ -95,49 +95,7 @@ pub(crate) fn fields(kind: Kind) -> Value {
 fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
     let free = json!([{"op":"add","path":"/weather","value":{"rain":[1,2,3]}}]);
     let mut edits = match kind {
-        Kind::Project => vec![
-            (
-                1,
-                true,
-                json!([{"op":"add","path":"/decisions/d1","value":{"votes":{"w1":{"body":"SSD"}}}}]),
-            ),
-            (
-                2,
-                true,
-                json!([{"op":"add","path":"/decisions/d2","value":{"question":"Quale?"}}]),
-            ),
-            (
-                1,
-                false,
-                json!([{"op":"add","path":"/decisions/d2/votes/w1","value":{"body":"CPI"}}]),
-            ),
-            (
-                1,
-                false,
-                json!([{"op":"replace","path":"/state","value":"review"}]),
-            ),
-            (
-                2,
-                true,
-                json!([{"op":"replace","path":"/state","value":"suspended"}]),
-            ),
-            (
-                1,
-                true,
-                json!([{"op":"replace","path":"/sub_areas","value":["violenza"]}]),
-            ),
-            (
-                2,
-                false,
-                json!([{"op":"add","path":"/reviews/r2","value":{"on":"2026-07-01","bodies":["SSD"]}}]),
-            ),
-            (
-                1,
-                false,
-                json!([{"op":"remove","path":"/team/m1","reason":"altro incarico"},
-                {"op":"replace","path":"/instruments/k1/amount_eur","value":99.5}]),
-            ),
-        ],
+        Kind::Project => of_a_project(),
         Kind::Guideline => vec![
             (
                 1,
@@ -188,6 +146,52 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
     };
     edits.push((1, false, free));
     edits
+}
+
+fn of_a_project() -> Vec<(u8, bool, Value)> {
+    vec![
+        (
+            1,
+            true,
+            json!([{"op":"add","path":"/decisions/d1","value":{"votes":{"w1":{"body":"SSD"}}}}]),
+        ),
+        (
+            2,
+            true,
+            json!([{"op":"add","path":"/decisions/d2","value":{"question":"Quale?"}}]),
+        ),
+        (
+            1,
+            false,
+            json!([{"op":"add","path":"/decisions/d2/votes/w1","value":{"body":"CPI"}}]),
+        ),
+        (
+            1,
+            false,
+            json!([{"op":"replace","path":"/state","value":"review"}]),
+        ),
+        (
+            2,
+            true,
+            json!([{"op":"replace","path":"/state","value":"suspended"}]),
+        ),
+        (
+            1,
+            true,
+            json!([{"op":"replace","path":"/sub_areas","value":["violenza"]}]),
+        ),
+        (
+            2,
+            false,
+            json!([{"op":"add","path":"/reviews/r2","value":{"on":"2026-07-01","bodies":["SSD"]}}]),
+        ),
+        (
+            1,
+            false,
+            json!([{"op":"remove","path":"/team/m1","reason":"altro incarico"},
+                {"op":"replace","path":"/instruments/k1/amount_eur","value":99.5}]),
+        ),
+    ]
 }
 
 fn story(kind: Kind) -> Story {
