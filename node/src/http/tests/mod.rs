@@ -2,6 +2,8 @@
 
 mod access;
 mod pages;
+mod people;
+mod permitted;
 mod published;
 mod records;
 mod state;
