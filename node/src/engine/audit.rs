@@ -143,7 +143,7 @@ fn payload(core: &Core, row: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
         .node_seal
         .open(Table::Audit, NODE_DOCUMENT, hash, sealed)
         .ok()?;
-    Some((*hash, payload.to_vec()))
+    Some((*hash, payload))
 }
 
 /// Hash of one link: SHA-256(domain ‖ previous hash ‖ payload).

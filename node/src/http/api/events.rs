@@ -89,6 +89,9 @@ fn hears(principal: &Principal, home: &str, event: &Event) -> bool {
         Event::Record {
             kind, territory, ..
         } => permit::may_hear(principal, *kind, territory == home),
+        Event::Seen {
+            kind, territory, ..
+        } => permit::may_hear(principal, *kind, territory == home),
         Event::Delivery { .. } | Event::Peer { .. } => at(Place::Status),
         Event::Overview => at(Place::Overview),
         Event::Emergency { .. } => at(Place::Emergency),

@@ -1,6 +1,7 @@
 //! The whole HTTP surface over a real node on its own disk: what the tests share.
 
 mod access;
+mod emergency;
 mod pages;
 mod people;
 mod permitted;

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::StatusCode;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
 use super::{Answer, Bench, project};
@@ -34,7 +31,13 @@ impl Bench {
             .unwrap();
     }
 
-    async fn token(&self, name: &str, role: Role, body: Option<&str>, scopes: &[Scope]) -> String {
+    pub(super) async fn role_token(
+        &self,
+        name: &str,
+        role: Role,
+        body: Option<&str>,
+        scopes: &[Scope],
+    ) -> String {
         let engine = self.node.engine();
         let made = engine.create_token_for(name, grant(role, body), scopes.to_vec());
         format!("Bearer {}", made.await.unwrap())
@@ -46,7 +49,13 @@ impl Bench {
         self.form("/sign-in", &[], &body).await
     }
 
-    async fn as_bearer(&self, bearer: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn as_bearer(
+        &self,
+        bearer: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
         let media_type = if method == "PATCH" {
             "application/json-patch+json"
         } else {
@@ -57,7 +66,7 @@ impl Bench {
     }
 
     /// A project with three plans; its address.
-    async fn planned(&self, reference: &str) -> String {
+    pub(super) async fn planned(&self, reference: &str) -> String {
         let mut fields = project(reference);
         fields["plans"] = json!({
             "health": {"body": "DSM", "goals": {"g1": {"text": "terapia-riservata", "due": "2026-12-01"}},
@@ -77,7 +86,7 @@ impl Bench {
         made.header("location").to_owned()
     }
 
-    async fn audited(&self, action: &str) -> Vec<Value> {
+    pub(super) async fn audited(&self, action: &str) -> Vec<Value> {
         // Readings reach the log within a second.
         for _ in 0..100 {
             let log = self.get("/api/v1/audit?limit=500").await.json();
@@ -239,7 +248,7 @@ async fn what_is_hidden_is_in_no_answer_of_the_api() {
         StatusCode::OK
     );
     let centre = bench
-        .token("centro", Role::Referent, Some("CPI"), &[])
+        .role_token("centro", Role::Referent, Some("CPI"), &[])
         .await;
     for path in [
         place.clone(),
@@ -274,7 +283,9 @@ async fn what_is_hidden_is_in_no_answer_of_the_api() {
         .as_bearer(&centre, "GET", "/api/v1/export", &Value::Null)
         .await;
     assert_eq!(exported.refusal(), (403, "not_allowed".to_owned()));
-    let worker = bench.token("sociale", Role::SocialWorker, None, &[]).await;
+    let worker = bench
+        .role_token("sociale", Role::SocialWorker, None, &[])
+        .await;
     let exported = bench
         .as_bearer(&worker, "GET", "/api/v1/export", &Value::Null)
         .await;
@@ -294,7 +305,9 @@ async fn what_is_hidden_is_in_no_answer_of_the_api() {
 async fn a_change_that_reaches_a_guarded_section_is_refused_whole_with_section_and_role() {
     let bench = Bench::district().await;
     let place = bench.planned("FR-A-1").await;
-    let worker = bench.token("sociale", Role::SocialWorker, None, &[]).await;
+    let worker = bench
+        .role_token("sociale", Role::SocialWorker, None, &[])
+        .await;
     let both = json!([
         {"op": "add", "path": "/next_review_on", "value": "2026-11-11"},
         {"op": "replace", "path": "/plans/health/goals/g1/text", "value": "x"},
@@ -320,7 +333,9 @@ async fn a_change_that_reaches_a_guarded_section_is_refused_whole_with_section_a
         bench.as_bearer(&worker, "PATCH", &place, &own).await.status,
         StatusCode::OK
     );
-    let d3d = bench.token("d3d", Role::Referent, Some("D3D"), &[]).await;
+    let d3d = bench
+        .role_token("d3d", Role::Referent, Some("D3D"), &[])
+        .await;
     let theirs = json!([{"op": "replace", "path": "/plans/health/goals/g1/text", "value": "x"}]);
     let refused = bench.as_bearer(&d3d, "PATCH", &place, &theirs).await;
     assert!(
@@ -345,7 +360,7 @@ async fn a_change_that_reaches_a_guarded_section_is_refused_whole_with_section_a
 async fn an_import_takes_the_lines_that_the_role_may_bring_in() {
     let bench = Bench::district().await;
     let manager = bench
-        .token("ambito", Role::DistrictManager, None, &[])
+        .role_token("ambito", Role::DistrictManager, None, &[])
         .await;
     let line = |kind: &str, doc: Value| {
         json!({"op": "create", "kind": kind, "ref": doc["ref"], "at": "2026-03-04T10:00:00Z", "doc": doc}).to_string()
@@ -375,7 +390,7 @@ async fn a_token_is_good_for_its_scopes_alone_and_one_without_a_role_for_all() {
     let bench = Bench::district().await;
     let place = bench.planned("FR-A-1").await;
     let reader = bench
-        .token("legge", Role::Office, None, &[Scope::Read])
+        .role_token("legge", Role::Office, None, &[Scope::Read])
         .await;
     assert_eq!(
         bench
@@ -399,7 +414,7 @@ async fn a_token_is_good_for_its_scopes_alone_and_one_without_a_role_for_all() {
         assert!(answer.text().contains("scopes"), "{}", answer.text());
     }
     let writer = bench
-        .token("scrive", Role::Office, None, &[Scope::Write])
+        .role_token("scrive", Role::Office, None, &[Scope::Write])
         .await;
     let made = bench
         .as_bearer(&writer, "POST", "/api/v1/projects", &project("FR-A-9"))
@@ -418,138 +433,6 @@ async fn a_token_is_good_for_its_scopes_alone_and_one_without_a_role_for_all() {
             .await
             .status,
         StatusCode::FORBIDDEN
-    );
-}
-
-#[tokio::test]
-async fn an_emergency_opens_one_record_for_a_while_and_the_privacy_referent_hears_of_it() {
-    let bench = Bench::district().await;
-    let place = bench.planned("FR-A-1").await;
-    let other = bench.planned("FR-A-2").await;
-    let id = place.rsplit('/').next().unwrap().to_owned();
-    let desk = bench
-        .token("sportello", Role::AccessOperator, None, &[])
-        .await;
-    let privacy = bench
-        .token("privacy", Role::PrivacyReferent, None, &[])
-        .await;
-    let declare = |bearer: String, body: Value| {
-        let bench = &bench;
-        async move {
-            bench
-                .as_bearer(&bearer, "POST", "/api/v1/emergency", &body)
-                .await
-        }
-    };
-    for (body, code) in [
-        (json!({"record": id, "reason": "breve"}), 400),
-        (
-            json!({"record": id, "reason": "ricovero urgente", "minutes": 61}),
-            400,
-        ),
-        (
-            json!({"record": id, "reason": "ricovero urgente", "minutes": 0}),
-            400,
-        ),
-        (
-            json!({"record": "00000000000000000000000000000000", "reason": "ricovero urgente"}),
-            404,
-        ),
-    ] {
-        assert_eq!(
-            declare(desk.clone(), body.clone()).await.refusal().0,
-            code,
-            "{body}"
-        );
-    }
-    let centre = bench
-        .token("centro", Role::Referent, Some("CPI"), &[])
-        .await;
-    let wanted = json!({"record": "FR-A-1", "reason": "ricovero urgente", "minutes": 5});
-    assert_eq!(declare(centre, wanted.clone()).await.refusal().0, 403);
-
-    let request = axum::http::Request::get("/api/v1/events").header("authorization", &privacy);
-    let stream = bench
-        .network
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
-    let mut stream = stream.into_body();
-    let opened = declare(desk.clone(), wanted).await;
-    assert_eq!(
-        (opened.status, &opened.json()["record"]),
-        (StatusCode::CREATED, &json!(id))
-    );
-    let seen = bench.as_bearer(&desk, "GET", &place, &Value::Null).await;
-    assert!(seen.text().contains("terapia-riservata"));
-    let unopened = bench.as_bearer(&desk, "GET", &other, &Value::Null).await;
-    assert!(!unopened.text().contains("terapia-riservata"));
-    let changed = json!([{"op": "replace", "path": "/plans/health/goals/g1/text", "value": "x"}]);
-    let edit = bench.as_bearer(&desk, "PATCH", &place, &changed).await;
-    assert_eq!(edit.refusal().0, 403, "an emergency opens for reading");
-
-    let mut heard = String::new();
-    while !heard.contains("event: emergency") {
-        let frame = tokio::time::timeout(Duration::from_secs(10), stream.frame())
-            .await
-            .expect("an event comes");
-        heard.push_str(&String::from_utf8_lossy(
-            frame.unwrap().unwrap().data_ref().unwrap(),
-        ));
-    }
-    assert!(
-        heard.contains(&id) && !heard.contains("event: record"),
-        "{heard}"
-    );
-    let listed = bench
-        .as_bearer(&privacy, "GET", "/api/v1/emergency", &Value::Null)
-        .await
-        .json();
-    assert_eq!(
-        (&listed["items"][0]["by"], &listed["items"][0]["open"]),
-        (&json!("sportello"), &json!(true))
-    );
-    let events = bench.audited("emergency").await;
-    assert_eq!(
-        (&events[0]["what"], &events[0]["detail"]),
-        (&json!(id), &json!("5 minutes: ricovero urgente"))
-    );
-    assert_eq!(bench.audited("read").await[0]["detail"], "in an emergency");
-}
-
-#[tokio::test]
-async fn a_stream_ends_when_its_token_does() {
-    let bench = Bench::district().await;
-    let worker = bench.token("sociale", Role::SocialWorker, None, &[]).await;
-    let request = axum::http::Request::get("/api/v1/events").header("authorization", &worker);
-    let stream = bench
-        .network
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
-    let mut stream = stream.into_body();
-    bench.create("FR-A-1").await;
-    let mut heard = String::new();
-    while !heard.contains("event: record") {
-        let frame = tokio::time::timeout(Duration::from_secs(10), stream.frame())
-            .await
-            .expect("an event comes");
-        heard.push_str(&String::from_utf8_lossy(
-            frame.unwrap().unwrap().data_ref().unwrap(),
-        ));
-    }
-    bench.node.engine().revoke_token("sociale").await.unwrap();
-    bench.create("FR-A-2").await;
-    let rest = tokio::time::timeout(Duration::from_secs(10), stream.collect())
-        .await
-        .expect("the stream ends");
-    assert_eq!(
-        String::from_utf8_lossy(&rest.unwrap().to_bytes())
-            .matches("event: record")
-            .count(),
-        0
     );
 }
 
