@@ -88,8 +88,8 @@ fn hears(principal: &Principal, home: &str, event: &Event) -> bool {
     match event {
         Event::Record {
             kind, territory, ..
-        } => permit::may_hear(principal, *kind, territory == home),
-        Event::Seen {
+        }
+        | Event::Seen {
             kind, territory, ..
         } => permit::may_hear(principal, *kind, territory == home),
         Event::Delivery { .. } | Event::Peer { .. } => at(Place::Status),
