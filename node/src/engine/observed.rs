@@ -1,7 +1,7 @@
 //! Reads and refusals on their way into the audit log: gathered, then written together.
 //!
-//! A read is not held up by a commit of its own. What is gathered is written within a second, with
-//! the next 64, and at the end of the node; a crash loses at most that second.
+//! A read is not held up by a commit of its own. What is gathered is written with the next command,
+//! within a second, with the next 64, and at the end of the node; a crash loses at most that second.
 
 use super::commit;
 use super::core::Core;
@@ -70,14 +70,22 @@ impl Observations {
         (!self.waiting.is_empty()).then_some(WAIT_MS)
     }
 
+    /// Puts all into a draft that is committed for another reason.
+    pub(crate) fn note(&self, draft: &mut Draft<'_>) {
+        self.waiting.iter().for_each(|one| one.note(draft));
+    }
+
+    /// Forgets what was committed.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Writes all; keeps them where that fails.
     pub(crate) fn commit(&mut self, core: &Core) {
         let mut draft = Draft::new(core);
-        for observed in &self.waiting {
-            observed.note(&mut draft);
-        }
+        self.note(&mut draft);
         match commit::commit(draft) {
-            Ok(()) => self.waiting.clear(),
+            Ok(()) => self.clear(),
             Err(failed) => {
                 self.since_ms = core.clock.monotonic_millis();
                 tracing::error!(

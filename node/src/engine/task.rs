@@ -352,7 +352,7 @@ impl Writer {
             jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
         let mends = |command: &Command| matches!(command, Command::Repair(_));
         let mended = commands.iter().any(mends);
-        let (core, notes) = (&self.core, &self.notes);
+        let (core, notes, observed) = (&self.core, &self.notes, &self.observed);
         let roster = Arc::clone(&core.ledger().roster);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -365,6 +365,7 @@ impl Writer {
                 })
                 .collect();
             commit::notes(&mut draft, notes.values());
+            observed.note(&mut draft);
             (commit::commit(draft), outcomes)
         }));
         let (committed, outcomes) = done.unwrap_or_else(|_| {
@@ -375,6 +376,7 @@ impl Writer {
         if committed.is_ok() {
             seen::publish(&self.core, self.notes.values());
             self.notes.clear();
+            self.observed.clear();
             // Entries of a document that was damaged have waited for it.
             if mended {
                 self.entries = true;

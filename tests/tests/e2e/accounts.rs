@@ -4,6 +4,7 @@ use raccordo_tests::chance::Chance;
 use raccordo_tests::eventually::eventually;
 use raccordo_tests::federation::Federation;
 use raccordo_tests::http::{Answer, Client};
+use raccordo_tests::process::Node;
 use raccordo_tests::workload::{project, some_day};
 use serde_json::json;
 
@@ -31,6 +32,19 @@ fn cookie(entered: Answer) -> String {
     let entered = entered.expect(303);
     let set = entered.header("set-cookie").expect("a cookie");
     set.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// Waits until the audit log has events of these actions.
+async fn audited(node: &Node, wanted: &[&str]) {
+    eventually("the audit log tells of it", async || {
+        let shown = node.cli(&["audit", "show", "--json"]).await.expect(0);
+        let events = shown.json();
+        let items = events["items"].as_array().into_iter().flatten();
+        let actions: Vec<_> = items.map(|one| one["action"].clone()).collect();
+        let all = wanted.iter().all(|one| actions.contains(&json!(one)));
+        all.then_some(()).ok_or_else(|| format!("{actions:?}"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,23 +110,7 @@ async fn a_person_with_an_account_sees_what_the_role_may_until_it_is_disabled() 
     );
     assert_eq!(sign_in(&http, "Carla Bianchi", &password).await.status, 401);
 
-    eventually("the refusal is in the audit log", async || {
-        let shown = node
-            .cli(&["audit", "show", "--json"])
-            .await
-            .expect(0)
-            .json();
-        let actions: Vec<_> = shown["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|one| one["action"].clone())
-            .collect();
-        let wanted = ["denied", "sign-in", "add-user", "disable-user"];
-        let all = wanted.iter().all(|one| actions.contains(&json!(one)));
-        all.then_some(()).ok_or_else(|| format!("{actions:?}"))
-    })
-    .await;
+    audited(node, &["denied", "sign-in", "add-user", "disable-user"]).await;
     node.stop().await;
     let verdict = node
         .cli(&["audit", "verify", "--json"])
