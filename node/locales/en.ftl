@@ -354,6 +354,7 @@ type-procedure = Procedure
 type-form = Form
 type-list = List
 type-text = Text
+refusal-not_allowed = Your role does not allow it
 refusal-malformed = The request cannot be read
 refusal-sign_in_needed = A session or a token is needed
 refusal-no_such_address = Nothing is served at this address

@@ -354,6 +354,7 @@ type-procedure = Procedura
 type-form = Modulo
 type-list = Elenco
 type-text = Testo
+refusal-not_allowed = Il tuo ruolo non lo permette
 refusal-malformed = La richiesta non si può leggere
 refusal-sign_in_needed = Serve un accesso o un token
 refusal-no_such_address = A questo indirizzo non c’è nulla
