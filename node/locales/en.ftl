@@ -7,9 +7,12 @@ footer-api = Description for programs (OpenAPI)
 back-home = Back to the first page
 
 sign-in = Sign in
-sign-in-how = This node shows confidential data. Sign in with the token that its administrator gave you.
+sign-in-how = This node shows confidential data. Sign in with name and password, or with the token that its administrator gave you.
 sign-in-do = Sign in
-sign-in-failed = The token is not valid. Check that you copied all of it, or ask the node’s administrator for a new one.
+sign-in-failed = Name and password, or the token, are not valid. Check that you typed all of it, or ask the node’s administrator.
+sign-in-name = Name
+sign-in-password = Password
+sign-in-or = Or with a token
 sign-in-wait = { $n ->
     [one] Too many attempts from this address: try again in a second.
    *[other] Too many attempts from this address: try again in { $shown } seconds.
@@ -19,6 +22,7 @@ token-hint = The node’s administrator makes one with
 token-name-example = NAME
 
 error-not-found = There is nothing here
+error-not-allowed = Your role does not allow it
 error-erased = This record was erased
 writes-rolled-back = Only reading for now: this node is fetching back what it had lost
 writes-cloned = Only reading for now: another node uses this node's key
@@ -316,6 +320,7 @@ flag-state_out_of_order = state out of sequence
 flag-removal_undone = removed by one person and edited by another: it came back
 flag-closing_without_outcome = closed without outcome
 flag-dates_out_of_order = dates out of order
+withheld = Your role does not show all of:
 history = History
 history-left = { $n ->
     [one] One older item can be read by the office’s programs.
@@ -348,6 +353,7 @@ type-procedure = Procedure
 type-form = Form
 type-list = List
 type-text = Text
+refusal-not_allowed = Your role does not allow it
 refusal-malformed = The request cannot be read
 refusal-sign_in_needed = A session or a token is needed
 refusal-no_such_address = Nothing is served at this address

@@ -7,9 +7,12 @@ footer-api = Descrizione per i programmi (OpenAPI)
 back-home = Torna alla pagina iniziale
 
 sign-in = Accesso
-sign-in-how = Questo nodo mostra dati riservati. Accedi con il codice che ti ha dato chi lo amministra.
+sign-in-how = Questo nodo mostra dati riservati. Accedi con nome e password, oppure con il codice che ti ha dato chi lo amministra.
 sign-in-do = Entra
-sign-in-failed = Il codice non è valido. Controlla di averlo copiato per intero, oppure chiedine uno nuovo a chi amministra il nodo.
+sign-in-failed = Nome e password, o il codice, non sono validi. Controlla di averli scritti per intero, oppure rivolgiti a chi amministra il nodo.
+sign-in-name = Nome
+sign-in-password = Password
+sign-in-or = Oppure con un codice
 sign-in-wait = { $n ->
     [one] Troppi tentativi da questo indirizzo: riprova tra un secondo.
    *[other] Troppi tentativi da questo indirizzo: riprova tra { $shown } secondi.
@@ -19,6 +22,7 @@ token-hint = Chi amministra il nodo lo crea con
 token-name-example = NOME
 
 error-not-found = Qui non c’è nulla
+error-not-allowed = Il tuo ruolo non lo permette
 error-erased = Questo progetto è stato cancellato
 writes-rolled-back = Per ora solo lettura: il nodo sta recuperando ciò che aveva perso
 writes-cloned = Per ora solo lettura: un altro nodo usa la chiave di questo
@@ -316,6 +320,7 @@ flag-state_out_of_order = stato fuori sequenza
 flag-removal_undone = tolto da una persona e modificato da un’altra: è tornato
 flag-closing_without_outcome = chiuso senza esito
 flag-dates_out_of_order = date non in ordine
+withheld = Il tuo ruolo non mostra per intero:
 history = Storia
 history-left = { $n ->
     [one] Un’altra voce più vecchia si legge dai programmi dell’ufficio.
@@ -348,6 +353,7 @@ type-procedure = Procedura
 type-form = Modulo
 type-list = Elenco
 type-text = Testo
+refusal-not_allowed = Il tuo ruolo non lo permette
 refusal-malformed = La richiesta non si può leggere
 refusal-sign_in_needed = Serve un accesso o un token
 refusal-no_such_address = A questo indirizzo non c’è nulla

@@ -5,6 +5,7 @@
 //! overview. `engine` is the one door through which changes enter, local and remote alike;
 //! `store` alone names a storage engine; `http` and `cli` are edges that own their formats.
 
+pub mod access;
 pub mod cli;
 pub mod clock;
 pub mod engine;

@@ -11,7 +11,7 @@ use clap::CommandFactory;
 
 use super::{
     Arguments, Command, ConfigCommand, config, demo, export, import, init, overview, peer, print,
-    record, run, status, token, trust,
+    record, run, status, token, trust, user,
 };
 
 /// Where a node lives unless `--data` or `RACCORDO_DATA` says otherwise.
@@ -76,6 +76,8 @@ async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode>
         Command::Status(format) => status::status(data, format).await?,
         Command::Metrics(format) => status::metrics(data, format).await?,
         Command::Token(command) => token::token(data, command).await?,
+        Command::User(command) => user::user(data, command).await?,
+        Command::Audit(command) => return user::audit(data, command).await,
         Command::Init(_) | Command::Config(_) | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)

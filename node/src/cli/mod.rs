@@ -22,6 +22,7 @@ mod status;
 mod table;
 mod token;
 mod trust;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,6 +86,12 @@ pub enum Command {
     /// Programs that may use this node
     #[command(subcommand)]
     Token(TokenCommand),
+    /// People who may use this node
+    #[command(subcommand)]
+    User(UserCommand),
+    /// The hash-chained log of who did and read what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -432,6 +439,16 @@ pub enum TokenCommand {
         /// Whose it is: shown as the author of changes
         #[arg(long)]
         name: String,
+        /// A role, as ROLE or ROLE:BODY; may be repeated [default: office, every right]
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// The body of roles that name none, such as DSM or CPI
+        #[arg(long, value_name = "BODY", requires = "roles")]
+        body: Option<String>,
+        /// What it is good for: read, write, import, export, admin; may be repeated [default: all that
+        /// its roles may]
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
         /// How to print it.
         #[command(flatten)]
         format: Format,
@@ -443,6 +460,65 @@ pub enum TokenCommand {
         /// Its name
         name: String,
     },
+}
+
+/// `user …`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; without --password-stdin a password is made and printed alone, once
+    Add {
+        /// Name to sign in with: shown as the author of changes
+        name: String,
+        /// A role, as ROLE or ROLE:BODY; may be repeated
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<String>,
+        /// The body of roles that name none, such as DSM or CPI
+        #[arg(long, value_name = "BODY")]
+        body: Option<String>,
+        /// Read the password from standard input, one line
+        #[arg(long)]
+        password_stdin: bool,
+        /// How to print it.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// All accounts with their roles
+    List(Format),
+    /// Give an account another password; a disabled one is let in again
+    Passwd {
+        /// Its name
+        name: String,
+        /// Read the password from standard input, one line
+        #[arg(long)]
+        password_stdin: bool,
+        /// How to print it.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Let an account in no more, and end its sessions
+    Disable {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The newest events, newest first
+    Show {
+        /// Only of this record: its id, 32 hex digits
+        #[arg(long, value_name = "ID")]
+        record: Option<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        /// How to print them.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Follow the whole chain; 1 if it is broken
+    Verify(Format),
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::api::{Api, escape};
 use super::table::{Table, cell};
-use super::{TokenCommand, print};
+use super::{TokenCommand, print, user};
 
 /// Where tokens are administered: on the local socket only.
 const TOKENS: &str = "/api/v1/local/tokens";
@@ -15,7 +15,19 @@ const TOKENS: &str = "/api/v1/local/tokens";
 pub(super) async fn token(data: &Path, command: TokenCommand) -> anyhow::Result<()> {
     let api = Api::open(data).await?;
     let answer = match &command {
-        TokenCommand::Create { name, .. } => api.post(TOKENS, &json!({"name": name})).await,
+        TokenCommand::Create {
+            name,
+            roles,
+            body,
+            scopes,
+            ..
+        } => {
+            let mut arguments = json!({"name": name, "scopes": scopes});
+            if !roles.is_empty() {
+                arguments["roles"] = user::roles(roles, body.as_deref());
+            }
+            api.post(TOKENS, &arguments).await
+        }
         TokenCommand::List(_) => api.read(TOKENS).await,
         TokenCommand::Revoke { name } => api.delete(&format!("{TOKENS}/{}", escape(name))).await,
     };
@@ -26,9 +38,20 @@ pub(super) async fn token(data: &Path, command: TokenCommand) -> anyhow::Result<
         TokenCommand::Create { .. } => print::line(&cell(&answer["token"])),
         TokenCommand::List(format) if format.json => print::json(&answer),
         TokenCommand::List(_) => {
-            let mut table = Table::new(["name", "made"]);
+            let mut table = Table::new(["name", "roles", "scopes", "made"]);
             for token in answer["items"].as_array().into_iter().flatten() {
-                table.row([cell(&token["name"]), cell(&token["created_at"])]);
+                let scopes: Vec<String> = token["scopes"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(cell)
+                    .collect();
+                table.row([
+                    cell(&token["name"]),
+                    user::said(&token["roles"]),
+                    scopes.join(", "),
+                    cell(&token["created_at"]),
+                ]);
             }
             print::line(
                 &table.show("no tokens yet: make one with `raccordo token create --name NAME`"),

@@ -4,13 +4,18 @@
 //! breaks the chain against the totals row. Does not know who may read it.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
 use raccordo_crdt_model::UnixMillis;
 
 use crate::store::seal::SealKey;
 use crate::store::{Batch, Table};
 
-use super::core::NODE_DOCUMENT;
+use super::core::{Core, NODE_DOCUMENT, ReadFailed};
 use super::ledger::Totals;
+use super::view::{AuditVerdict, AuditView};
+
+/// Rows read at a time.
+const ROWS_AT_ONCE: usize = 1_024;
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -43,6 +48,102 @@ pub(crate) fn append(
         totals.audit_seq.to_be_bytes(),
         [hash.as_slice(), &sealed].concat(),
     );
+}
+
+/// Events newest first, below a number if one is given; of one record, if its id is named.
+pub(crate) fn newest(
+    core: &Core,
+    record: Option<&str>,
+    below: Option<u64>,
+    limit: usize,
+) -> Result<Vec<AuditView>, ReadFailed> {
+    let mut below = below.map(u64::to_be_bytes);
+    let mut found = Vec::new();
+    loop {
+        let before = below.as_ref().map(<[u8; 8]>::as_slice);
+        let rows = core
+            .store
+            .scan_back(Table::Audit, &[], before, ROWS_AT_ONCE)?;
+        let complete = rows.len() < ROWS_AT_ONCE;
+        for (key, row) in rows {
+            let Some(view) = opened(core, &key, &row) else {
+                below = key.as_slice().try_into().ok();
+                continue;
+            };
+            below = Some(view.seq.to_be_bytes());
+            if record.is_none_or(|record| view.event["what"] == record) {
+                found.push(view);
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+            }
+        }
+        if complete {
+            return Ok(found);
+        }
+    }
+}
+
+/// Follows the chain from the first event to where the totals say that it ends.
+pub(crate) fn verify(core: &Core) -> Result<AuditVerdict, ReadFailed> {
+    let totals = core.ledger().totals.clone();
+    let mut hash = [0; 32];
+    let mut seq = 0;
+    let broken = |seq: u64, why: &'static str| AuditVerdict {
+        events: totals.audit_seq,
+        broken: Some((seq, why)),
+    };
+    while seq < totals.audit_seq {
+        let after: [u8; 8] = seq.to_be_bytes();
+        let rows = core
+            .store
+            .scan(Table::Audit, &[], Some(&after), ROWS_AT_ONCE)?;
+        if rows.is_empty() {
+            return Ok(broken(seq + 1, "it is missing, with all after it"));
+        }
+        for (key, row) in rows {
+            if seq == totals.audit_seq {
+                break;
+            }
+            seq += 1;
+            if key != seq.to_be_bytes() {
+                return Ok(broken(seq, "it is missing"));
+            }
+            let Some((stored, payload)) = payload(core, &row) else {
+                return Ok(broken(seq, "it does not open under the node's key"));
+            };
+            hash = chain(&hash, &payload);
+            if stored != hash {
+                return Ok(broken(seq, "its hash does not follow from the one before"));
+            }
+        }
+    }
+    if hash == totals.audit_hash {
+        return Ok(AuditVerdict {
+            events: totals.audit_seq,
+            broken: None,
+        });
+    }
+    Ok(broken(seq, "the chain does not end where the node says"))
+}
+
+fn opened(core: &Core, key: &[u8], row: &[u8]) -> Option<AuditView> {
+    let (hash, payload) = payload(core, row)?;
+    Some(AuditView {
+        seq: u64::from_be_bytes(key.try_into().ok()?),
+        hash: HEXLOWER.encode(&hash),
+        event: serde_json::from_slice(&payload).ok()?,
+    })
+}
+
+/// The link's hash and the event's bytes; none if the row is not what was written.
+fn payload(core: &Core, row: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
+    let (hash, sealed) = row.split_first_chunk::<32>()?;
+    let payload = core
+        .node_seal
+        .open(Table::Audit, NODE_DOCUMENT, hash, sealed)
+        .ok()?;
+    Some((*hash, payload))
 }
 
 /// Hash of one link: SHA-256(domain ‖ previous hash ‖ payload).

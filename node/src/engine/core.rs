@@ -19,6 +19,7 @@ use crate::store::seal::{SealFailed, SealKey, Vault};
 use crate::store::{Store, StoreFailed, Table};
 
 use super::clones::CloneBoard;
+use super::emergency::AccessBoard;
 use super::fields::BadRow;
 use super::inbox::Waits;
 use super::ledger::Ledger;
@@ -62,6 +63,8 @@ pub(crate) struct Core {
     pub(crate) events: broadcast::Sender<Event>,
     /// False when the writer has ended: nothing can be written any more.
     pub(crate) writing: AtomicBool,
+    /// What decides about access changes, and emergencies.
+    pub(crate) access: AccessBoard,
     /// While the node is online; taken out at its end, since it holds this in turn.
     pub(crate) endpoint: RwLock<Option<Endpoint>>,
     /// Addresses really bound: QUIC, HTTP.

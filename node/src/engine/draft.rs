@@ -346,8 +346,20 @@ impl<'a> Draft<'a> {
 
     /// Tells the audit log, in the same commit.
     pub(crate) fn audit(&mut self, who: &str, action: &'static str, what: &str, detail: &str) {
+        self.audit_at(self.now_ms, who, action, what, detail);
+    }
+
+    /// An event of the audit log that happened before this commit.
+    pub(crate) fn audit_at(
+        &mut self,
+        at_ms: i64,
+        who: &str,
+        action: &'static str,
+        what: &str,
+        detail: &str,
+    ) {
         let event = AuditEvent {
-            at: UnixMillis(self.now_ms),
+            at: UnixMillis(at_ms),
             who,
             action,
             what,

@@ -5,6 +5,7 @@
 //! (`local`, `import`, `peers`, `tokens`) and remote entries (`ingest`) meet in `draft`.
 //! Does not know HTTP, arguments or formats.
 
+mod accounts;
 mod admission;
 mod audit;
 mod between;
@@ -15,6 +16,7 @@ mod core;
 mod cores;
 mod dial;
 mod draft;
+mod emergency;
 mod entry_run;
 mod equivocation;
 mod erase;
@@ -31,8 +33,11 @@ mod links;
 mod local;
 mod membership;
 mod node;
+mod observed;
 mod overview;
+mod passwords;
 mod peers;
+mod people;
 mod project;
 mod quarantine;
 mod queues;
@@ -64,7 +69,6 @@ mod view;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 
-use data_encoding::HEXLOWER;
 use raccordo_config::{Config, Role};
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use tokio::sync::{Semaphore, broadcast, oneshot};
@@ -74,14 +78,14 @@ use self::import::ImportPortion;
 use self::import_file::PORTION_RECORDS;
 use self::repair::RepairCommand;
 use self::task::{Command, Done, Job, Signal};
-use self::tokens::TokenCommand;
-use crate::clock::draw;
 
 pub use self::core::ReadFailed;
+pub use self::emergency::EmergencyView;
 pub use self::fields::BadRow;
 pub use self::found::{InitFailed, init};
 pub use self::import_file::{ImportSession, WINDOW_LINES_MAX};
 pub use self::node::{Node, NodeOptions, StartFailed};
+pub use self::people::Credential;
 pub use self::sharing::{ScopeView, SharedLogView};
 pub use self::view::*;
 
@@ -325,43 +329,6 @@ impl Engine {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.core.ticks.send_modify(|tick| *tick += 1);
-    }
-
-    /// Makes an access token and returns it, once.
-    pub async fn create_token(&self, name: &str) -> Result<String, CommandFailed> {
-        let secret: [u8; 32] = draw(&*self.core.entropy);
-        let token = format!("rct_{}", HEXLOWER.encode(&secret));
-        let hash = tokens::hash_of(&token);
-        let command = TokenCommand::Create {
-            name: name.to_owned(),
-            hash,
-        };
-        self.hand.submit(Command::Token(command)).await?;
-        Ok(token)
-    }
-
-    /// All access tokens, by name, without their secrets.
-    pub async fn tokens(&self) -> Result<Vec<TokenView>, CommandFailed> {
-        self.read(|core| Ok(tokens::all(core)?)).await
-    }
-
-    /// Ends an access token.
-    pub async fn revoke_token(&self, name: &str) -> Result<(), CommandFailed> {
-        self.hand
-            .submit(Command::Token(TokenCommand::Revoke {
-                name: name.to_owned(),
-            }))
-            .await
-            .map(|_| ())
-    }
-
-    /// Who holds this token; none if nobody.
-    pub async fn check_token(&self, token: &str) -> Option<Principal> {
-        let token = token.to_owned();
-        let name = self
-            .read(move |core| Ok(tokens::name_of(core, &token)?))
-            .await;
-        name.ok().flatten().map(|name| Principal { name })
     }
 
     async fn written(&self, kind: Kind, command: Command) -> Result<RecordView, CommandFailed> {

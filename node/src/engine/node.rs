@@ -25,6 +25,7 @@ use crate::store::{Batch, Condition, OpenFailed, Options, Store, StoreFailed, Ta
 
 use super::clones::CloneBoard;
 use super::core::{Core, NODE_DOCUMENT, ReadFailed, document_cache};
+use super::emergency::AccessBoard;
 use super::fields::BadRow;
 use super::host::NodeHost;
 use super::inbox::Inbox;
@@ -412,6 +413,7 @@ pub(super) fn assemble(
         ticks: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_KEPT),
         writing: AtomicBool::new(true),
+        access: AccessBoard::default(),
         endpoint: RwLock::new(None),
         bound: RwLock::new(bound),
     };

@@ -93,9 +93,7 @@ async fn imported(engine: &Engine, records: u32, edits: u32) {
 
 /// Sets the day of a record's next review.
 async fn edit(engine: &Engine, id: DocumentId, day: &str) {
-    let by = Principal {
-        name: "op".to_owned(),
-    };
+    let by = Principal::office("op");
     let steps = json!([{"op": "add", "path": "/next_review_on", "value": day}]);
     let patch = Patch::parse(&steps).unwrap();
     let edited = engine.patch(Kind::Project, id, patch, None, &by);

@@ -18,12 +18,14 @@ use tokio::sync::oneshot;
 use crate::planted::{Planted, planted};
 use crate::store::Condition;
 
+use super::accounts::{self, AccountCommand};
 use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
 use super::equivocation::Evidence;
 use super::import::{ImportPortion, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready, TORN_MS};
+use super::observed::{Observations, Observed};
 use super::peers::PeerCommand;
 use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     Import(ImportPortion),
     Peer(PeerCommand),
     Token(TokenCommand),
+    Account(AccountCommand),
+    /// Writes one event of the audit log, durable when it is done.
+    Audit(Observed),
     Quarantine(QuarantineCommand),
     Repair(RepairCommand),
     /// What people at a peer have opened, as it says.
@@ -105,6 +110,8 @@ pub(crate) enum Signal {
     Evidence(Evidence),
     /// A peer's acknowledgement or contact is worth keeping.
     Note(Note),
+    /// Somebody read something, or was kept from it.
+    Observed(Observed),
     Stop,
 }
 
@@ -203,6 +210,7 @@ pub(crate) struct Writer {
     /// Logs that lacked entries when it last looked.
     torn: usize,
     evidence: Vec<Evidence>,
+    observed: Observations,
 }
 
 impl Writer {
@@ -216,6 +224,7 @@ impl Writer {
             entries: false,
             torn: 0,
             evidence: Vec::new(),
+            observed: Observations::default(),
         }
     }
 
@@ -240,6 +249,9 @@ impl Writer {
                 Signal::Job(job) => self.jobs.push(*job),
                 Signal::Entries => self.entries = true,
                 Signal::Note(note) => self.note(note),
+                Signal::Observed(observed) => self
+                    .observed
+                    .push(self.core.clock.monotonic_millis(), observed),
                 Signal::Evidence(evidence) => self.evidence.push(evidence),
                 // At once, so that no job behind it is done any more.
                 Signal::RolledBack { peer, rollback } => {
@@ -268,6 +280,10 @@ impl Writer {
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
         self.commit_notes(last);
+        let now_ms = self.core.clock.monotonic_millis();
+        if self.observed.is_due(now_ms, last) {
+            self.observed.commit(&self.core);
+        }
     }
 
     /// How long it may sleep; none if nothing is pending.
@@ -283,6 +299,7 @@ impl Writer {
             .into_iter()
             .chain(entries)
             .chain(torn)
+            .chain(self.observed.patience_ms())
             .min()
             .map(Duration::from_millis)
     }
@@ -335,7 +352,7 @@ impl Writer {
             jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
         let mends = |command: &Command| matches!(command, Command::Repair(_));
         let mended = commands.iter().any(mends);
-        let (core, notes) = (&self.core, &self.notes);
+        let (core, notes, observed) = (&self.core, &self.notes, &self.observed);
         let roster = Arc::clone(&core.ledger().roster);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -348,6 +365,7 @@ impl Writer {
                 })
                 .collect();
             commit::notes(&mut draft, notes.values());
+            observed.note(&mut draft);
             (commit::commit(draft), outcomes)
         }));
         let (committed, outcomes) = done.unwrap_or_else(|_| {
@@ -358,6 +376,7 @@ impl Writer {
         if committed.is_ok() {
             seen::publish(&self.core, self.notes.values());
             self.notes.clear();
+            self.observed.clear();
             // Entries of a document that was damaged have waited for it.
             if mended {
                 self.entries = true;
@@ -483,6 +502,8 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
     let own = match command {
         Command::Peer(PeerCommand::Choose { .. })
         | Command::Token(_)
+        | Command::Account(_)
+        | Command::Audit(_)
         | Command::Quarantine(_)
         | Command::Seen { .. }
         | Command::Repair(_) => false,
@@ -520,6 +541,11 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
         Command::Import(portion) => import::run(draft, portion),
         Command::Peer(command) => peers::execute(draft, command),
         Command::Token(command) => tokens::execute(draft, command),
+        Command::Account(command) => accounts::execute(draft, command),
+        Command::Audit(observed) => {
+            observed.note(draft);
+            Ok(Done::Nothing)
+        }
         Command::Quarantine(QuarantineCommand::Discard { place, reason, by }) => {
             quarantine::discard(draft, place, &reason, &by)
         }

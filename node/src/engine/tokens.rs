@@ -3,29 +3,45 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use raccordo_crdt_model::UnixMillis;
 
+use crate::access::{Grant, Principal, Scope};
 use crate::clock::draw;
 use crate::store::Table;
 
+use super::accounts;
 use super::core::{Core, NODE_DOCUMENT, ReadFailed};
 use super::draft::Draft;
 use super::fields::{FieldReader, FieldWriter};
 use super::task::Done;
 use super::view::{CommandFailed, TokenView};
 
-const VERSION: u8 = 1;
+/// Rows without roles: those of the first layout have every right of the office.
+const VERSION_BARE: u8 = 1;
+const VERSION: u8 = 2;
 /// Longest name of a token, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
 /// What can be done about tokens.
 #[derive(Debug)]
 pub(crate) enum TokenCommand {
-    Create { name: String, hash: [u8; 32] },
-    Revoke { name: String },
+    Create {
+        name: String,
+        hash: [u8; 32],
+        grants: Vec<Grant>,
+        scopes: Vec<Scope>,
+    },
+    Revoke {
+        name: String,
+    },
 }
 
 pub(crate) fn execute(draft: &mut Draft<'_>, command: TokenCommand) -> Result<Done, CommandFailed> {
     match command {
-        TokenCommand::Create { name, hash } => create(draft, &name, &hash),
+        TokenCommand::Create {
+            name,
+            hash,
+            grants,
+            scopes,
+        } => create(draft, &name, &hash, &grants, &scopes),
         TokenCommand::Revoke { name } => revoke(draft, &name),
     }
 }
@@ -38,12 +54,10 @@ pub(crate) fn hash_of(token: &str) -> [u8; 32] {
         .expect("SHA-256 gives 32 bytes")
 }
 
-/// The name of a token, if it is valid.
-pub(crate) fn name_of(core: &Core, token: &str) -> Result<Option<String>, ReadFailed> {
-    let hash = hash_of(token);
-    let row = core.store.get(Table::Tokens, &hash)?;
-    row.map(|row| open(core, &hash, &row).map(|view| view.name))
-        .transpose()
+/// A token by its hash, if it is valid.
+pub(crate) fn by_hash(core: &Core, hash: &[u8; 32]) -> Result<Option<TokenView>, ReadFailed> {
+    let row = core.store.get(Table::Tokens, hash)?;
+    row.map(|row| open(core, hash, &row)).transpose()
 }
 
 /// All tokens, by name.
@@ -65,7 +79,13 @@ fn rows(core: &Core) -> Result<Vec<([u8; 32], TokenView)>, ReadFailed> {
     rows.into_iter().map(open).collect()
 }
 
-fn create(draft: &mut Draft<'_>, name: &str, hash: &[u8; 32]) -> Result<Done, CommandFailed> {
+fn create(
+    draft: &mut Draft<'_>,
+    name: &str,
+    hash: &[u8; 32],
+    grants: &[Grant],
+    scopes: &[Scope],
+) -> Result<Done, CommandFailed> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
         let detail = format!("a token's name has 1 to {NAME_CHARS_MAX} characters");
@@ -77,10 +97,21 @@ fn create(draft: &mut Draft<'_>, name: &str, hash: &[u8; 32]) -> Result<Done, Co
         );
         return Err(CommandFailed::Malformed { detail });
     }
-    let plain = FieldWriter::new(VERSION)
-        .text(name)
-        .i64(draft.now_ms)
-        .finish();
+    accounts::check_grants(grants)?;
+    if accounts::by_name(draft.core, name)?.is_some() {
+        let detail = format!(
+            "there is an account named {name} already: names are shown as authors and must differ"
+        );
+        return Err(CommandFailed::Malformed { detail });
+    }
+    let mut out = FieldWriter::new(VERSION);
+    out.text(name).i64(draft.now_ms);
+    accounts::write_grants(&mut out, grants);
+    out.u8(u8::try_from(scopes.len()).unwrap_or(u8::MAX));
+    for scope in scopes {
+        out.text(scope.word());
+    }
+    let plain = out.finish();
     let nonce = draw(&*draft.core.entropy);
     let sealed = draft
         .core
@@ -107,9 +138,29 @@ fn open(core: &Core, hash: &[u8; 32], row: &[u8]) -> Result<TokenView, ReadFaile
     let plain = core
         .node_seal
         .open(Table::Tokens, NODE_DOCUMENT, hash, row)?;
+    if plain.first() == Some(&VERSION_BARE) {
+        let mut fields = FieldReader::open("token", VERSION_BARE, &plain)?;
+        let name = fields.text()?;
+        return Ok(TokenView {
+            created_at: UnixMillis(fields.i64()?),
+            grants: Principal::office(&name).grants,
+            scopes: Vec::new(),
+            name,
+        });
+    }
     let mut fields = FieldReader::open("token", VERSION, &plain)?;
+    let (name, created_at) = (fields.text()?, UnixMillis(fields.i64()?));
+    let grants = accounts::read_grants(&mut fields)?;
+    let mut scopes = Vec::new();
+    for _ in 0..fields.u8()? {
+        let word = fields.text()?;
+        // A scope of a later version narrows: leaving it out would widen.
+        scopes.push(Scope::from_word(&word).ok_or_else(|| fields.bad())?);
+    }
     Ok(TokenView {
-        name: fields.text()?,
-        created_at: UnixMillis(fields.i64()?),
+        name,
+        created_at,
+        grants,
+        scopes,
     })
 }

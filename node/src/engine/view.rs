@@ -2,12 +2,16 @@
 //!
 //! `http` and `cli` turn these into JSON and pages; nothing here derives `Serialize`.
 
+mod people;
 mod trust;
 
 use raccordo_config::{Role, Territory};
 use raccordo_crdt_model::{Conflict, DocumentId, Flag, Heads, HistoryChange, Kind, UnixMillis};
 
+pub use self::people::*;
 pub use self::trust::*;
+pub use crate::access::Principal;
+use crate::access::{Grant, Scope};
 
 /// One record as a person or a program may see it.
 #[derive(Debug, Clone)]
@@ -468,13 +472,14 @@ pub enum Event {
     },
     /// The overview moved.
     Overview,
-}
-
-/// Who is asking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// Name of the token or of the local socket's user; shown as the operator of a change.
-    pub name: String,
+    /// Somebody opened a record in an emergency.
+    Emergency {
+        /// Of the emergency.
+        id: String,
+        record: DocumentId,
+        by: String,
+        until: UnixMillis,
+    },
 }
 
 /// Why a command was not done.
@@ -585,4 +590,8 @@ pub struct TokenView {
     pub name: String,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// Its roles.
+    pub grants: Vec<Grant>,
+    /// What it is good for; empty for all that its roles may.
+    pub scopes: Vec<Scope>,
 }

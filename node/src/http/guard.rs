@@ -13,10 +13,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use tracing::Instrument as _;
 
-use crate::engine::Principal;
+use crate::engine::{Credential, Principal};
 use crate::http::problem::ApiError;
 use crate::http::session::{Presence, SessionKey};
-use crate::http::{Access, Shared};
+use crate::http::{Access, Shared, permit, web};
 
 /// Sent by the page's own script, so that a refresh does not count as a person's presence.
 pub(crate) const LIVE_HEADER: &str = "raccordo-live";
@@ -33,7 +33,11 @@ pub(crate) struct BySession(pub(crate) Option<SessionKey>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ByPerson(pub(crate) bool);
 
-/// Lets authenticated callers of the API through.
+/// What proved who asks; none on the local socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Proof(pub(crate) Option<Credential>);
+
+/// Lets callers of the API through who are known and may.
 pub(crate) async fn api(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
@@ -47,13 +51,14 @@ pub(crate) async fn api(
     )
     .await
     {
-        Ok((principal, session)) => {
-            request.extensions_mut().insert(principal);
-            request.extensions_mut().insert(BySession(session));
-            let person = asks_as_person(&shared, &request);
-            request.extensions_mut().insert(ByPerson(person));
-            next.run(request).await
-        }
+        Ok(known) => match permit::enter(&shared, &known.principal, &request) {
+            Ok(()) => {
+                let person = asks_as_person(&shared, &request);
+                known.tell(&mut request, person);
+                next.run(request).await
+            }
+            Err(refusal) => refusal.into_response(),
+        },
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -72,12 +77,14 @@ pub(crate) async fn pages(
     )
     .await
     {
-        Ok((principal, session)) => {
-            request.extensions_mut().insert(principal);
-            request.extensions_mut().insert(BySession(session));
+        Ok(known) => {
+            let entered = permit::enter(&shared, &known.principal, &request);
             let person = asks_as_person(&shared, &request);
-            request.extensions_mut().insert(ByPerson(person));
-            next.run(request).await
+            known.tell(&mut request, person);
+            match entered {
+                Ok(()) => next.run(request).await,
+                Err(refusal) => web::not_allowed(&shared, request, &refusal).await,
+            }
         }
         Err(refusal)
             if refusal.status() == StatusCode::UNAUTHORIZED && !is_refresh(request.headers()) =>
@@ -193,23 +200,49 @@ fn is_refresh(headers: &HeaderMap) -> bool {
         || text(headers, "accept").is_some_and(|accept| accept.starts_with("text/event-stream"))
 }
 
+/// Who asks, and how that is known.
+struct Known {
+    principal: Principal,
+    session: Option<SessionKey>,
+    proof: Option<Credential>,
+}
+
+impl Known {
+    /// Hands it to the handlers.
+    fn tell(self, request: &mut Request, person: bool) {
+        let extensions = request.extensions_mut();
+        extensions.insert(self.principal);
+        extensions.insert(BySession(self.session));
+        extensions.insert(Proof(self.proof));
+        extensions.insert(ByPerson(person));
+    }
+}
+
 async fn authenticate(
     shared: &Shared,
     method: &Method,
     headers: &HeaderMap,
     address: Option<IpAddr>,
-) -> Result<(Principal, Option<SessionKey>), ApiError> {
+) -> Result<Known, ApiError> {
     if let Access::LocalSocket { user } = &shared.access {
         // The socket's file mode decides who gets here.
-        return Ok((Principal { name: user.clone() }, None));
+        return Ok(Known {
+            principal: Principal::office(user),
+            session: None,
+            proof: None,
+        });
     }
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         let token = given.to_str().ok().and_then(bearer);
-        if let Some(principal) = match token {
+        if let Some((proof, principal)) = match token {
             Some(token) => shared.engine.check_token(token).await,
             None => None,
         } {
-            return Ok((principal, None));
+            return Ok(Known {
+                principal,
+                session: None,
+                proof: Some(proof),
+            });
         }
         let now_ms = shared.clock.monotonic_millis();
         if let Some(after_s) = shared.failures.wait_s(address, now_ms) {
@@ -224,16 +257,20 @@ async fn authenticate(
     } else {
         Presence::Person
     };
-    let (key, token) = shared
+    let (key, credential) = shared
         .sessions
         .find(secret, presence, shared.clock.monotonic_millis())
         .ok_or_else(ApiError::sign_in_needed)?;
     same_site(method, headers, true)?;
-    let Some(principal) = shared.engine.check_token(&token).await else {
+    let Some(principal) = shared.engine.standing(&credential).await else {
         shared.sessions.close(secret);
         return Err(ApiError::sign_in_needed());
     };
-    Ok((principal, Some(key)))
+    Ok(Known {
+        principal,
+        session: Some(key),
+        proof: Some(credential),
+    })
 }
 
 fn bearer(value: &str) -> Option<&str> {

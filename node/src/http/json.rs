@@ -329,7 +329,14 @@ pub(crate) fn invitation(view: &InvitationView) -> Value {
 
 /// A token without its secret.
 pub(crate) fn token(view: &TokenView) -> Value {
-    json!({"name": view.name, "created_at": view.created_at.to_string()})
+    json!({
+        "name": view.name,
+        "created_at": view.created_at.to_string(),
+        "roles": view.grants.iter()
+            .map(|grant| json!({"role": grant.role.word(), "body": grant.body}))
+            .collect::<Vec<_>>(),
+        "scopes": view.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>(),
+    })
 }
 
 /// The word for a role.

@@ -10,6 +10,7 @@ mod body;
 mod guard;
 mod json;
 mod moment;
+mod permit;
 mod problem;
 mod serve;
 mod session;
@@ -133,6 +134,12 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/quarantine/{id}/{verb}", post(api::trust::decide))
         .route("/equivocations", get(api::trust::equivocations))
         .route("/erasures", get(api::trust::erasures))
+        .route("/audit", get(api::people::audit))
+        .route("/audit/verify", get(api::people::verify))
+        .route(
+            "/emergency",
+            get(api::people::emergencies).post(api::people::declare),
+        )
         .route(
             "/{kind}",
             get(api::records::list).post(api::records::create),
@@ -152,7 +159,12 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
                 "/local/tokens",
                 get(api::local::tokens).post(api::local::create_token),
             )
-            .route("/local/tokens/{name}", delete(api::local::revoke_token));
+            .route("/local/tokens/{name}", delete(api::local::revoke_token))
+            .route(
+                "/local/users",
+                get(api::people::accounts).post(api::people::add),
+            )
+            .route("/local/users/{name}/{verb}", post(api::people::act));
     }
     api.fallback(api::no_such_address)
         .method_not_allowed_fallback(api::no_such_method)

@@ -60,6 +60,15 @@ impl ApiError {
         )
     }
 
+    /// 405: the address does not take this method.
+    pub(crate) fn no_such_method(method: &str, path: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "no_such_method",
+            format!("{path} does not take {method}; /api/v1/openapi.json lists what it takes"),
+        )
+    }
+
     /// 422 with every problem at once.
     pub(crate) fn invalid(problems: &[Problem]) -> Self {
         let detail = match problems {

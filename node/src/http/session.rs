@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use zeroize::Zeroizing;
-
 use crate::clock::{Entropy, draw};
+use crate::engine::Credential;
 use crate::http::json::hex;
 
 /// A session ends after this long without a person's request.
@@ -35,8 +34,8 @@ pub(crate) struct Sessions {
 }
 
 struct Session {
-    /// Asked again at each request, so that a withdrawn token ends its sessions.
-    token: Zeroizing<String>,
+    /// Asked again at each request, so that a withdrawn token or a disabled account ends its sessions.
+    credential: Credential,
     opened_ms: u64,
     seen_ms: u64,
 }
@@ -52,7 +51,12 @@ pub(crate) enum Presence {
 
 impl Sessions {
     /// Opens a session and gives the secret for the cookie, 64 hex digits.
-    pub(crate) fn open(&self, token: &str, now_ms: u64, entropy: &dyn Entropy) -> String {
+    pub(crate) fn open(
+        &self,
+        credential: Credential,
+        now_ms: u64,
+        entropy: &dyn Entropy,
+    ) -> String {
         let secret = hex(&draw::<32>(entropy));
         let mut open = self.locked();
         open.retain(|_, session| session.is_alive(now_ms));
@@ -68,7 +72,7 @@ impl Sessions {
         open.insert(
             key_of(&secret),
             Session {
-                token: Zeroizing::new(token.to_owned()),
+                credential,
                 opened_ms: now_ms,
                 seen_ms: now_ms,
             },
@@ -76,13 +80,13 @@ impl Sessions {
         secret
     }
 
-    /// The token that this session was opened with, if it is alive.
+    /// What this session was opened with, if it is alive.
     pub(crate) fn find(
         &self,
         secret: &str,
         presence: Presence,
         now_ms: u64,
-    ) -> Option<(SessionKey, Zeroizing<String>)> {
+    ) -> Option<(SessionKey, Credential)> {
         let key = key_of(secret);
         let mut open = self.locked();
         let session = open.get_mut(&key)?;
@@ -93,7 +97,7 @@ impl Sessions {
         if presence == Presence::Person {
             session.seen_ms = now_ms;
         }
-        Some((key, session.token.clone()))
+        Some((key, session.credential.clone()))
     }
 
     /// Whether the session still lasts.
@@ -151,27 +155,53 @@ impl Failures {
             .then(|| (WINDOW_MS - elapsed).div_ceil(1000))
     }
 
+    /// Takes one of the attempts that this address has, before it is evaluated: those that come at
+    /// the same time count too. The seconds to wait where none is left.
+    pub(crate) fn attempt(&self, address: Option<IpAddr>, now_ms: u64) -> Result<(), u64> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = windows.get(&address) {
+            let elapsed = now_ms.saturating_sub(window.started_ms);
+            if elapsed < WINDOW_MS && window.count >= FAILURES_MAX {
+                return Err((WINDOW_MS - elapsed).div_ceil(1000));
+            }
+        }
+        counted(&mut windows, address, now_ms);
+        Ok(())
+    }
+
+    /// Gives an attempt back that turned out right.
+    pub(crate) fn forgive(&self, address: Option<IpAddr>) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = windows.get_mut(&address) {
+            window.count = window.count.saturating_sub(1);
+        }
+    }
+
     /// Counts one wrong token.
     pub(crate) fn count(&self, address: Option<IpAddr>, now_ms: u64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.retain(|_, window| now_ms.saturating_sub(window.started_ms) < WINDOW_MS);
-        if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&address) {
-            let oldest = windows
-                .iter()
-                .min_by_key(|(_, window)| window.started_ms)
-                .map(|(key, _)| *key);
-            if let Some(key) = oldest {
-                windows.remove(&key);
-            }
-        }
-        windows
-            .entry(address)
-            .or_insert(Window {
-                started_ms: now_ms,
-                count: 0,
-            })
-            .count += 1;
+        counted(&mut windows, address, now_ms);
     }
+}
+
+fn counted(windows: &mut BTreeMap<Option<IpAddr>, Window>, address: Option<IpAddr>, now_ms: u64) {
+    windows.retain(|_, window| now_ms.saturating_sub(window.started_ms) < WINDOW_MS);
+    if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&address) {
+        let oldest = windows
+            .iter()
+            .min_by_key(|(_, window)| window.started_ms)
+            .map(|(key, _)| *key);
+        if let Some(key) = oldest {
+            windows.remove(&key);
+        }
+    }
+    windows
+        .entry(address)
+        .or_insert(Window {
+            started_ms: now_ms,
+            count: 0,
+        })
+        .count += 1;
 }
 
 fn key_of(secret: &str) -> SessionKey {
@@ -186,10 +216,14 @@ mod tests {
     use super::*;
     use crate::clock::SystemEntropy;
 
+    fn token() -> Credential {
+        Credential::Token([7; 32])
+    }
+
     #[test]
     fn a_session_ends_after_fifteen_idle_minutes_and_after_ten_hours() {
         let sessions = Sessions::default();
-        let secret = sessions.open("token", 0, &SystemEntropy);
+        let secret = sessions.open(token(), 0, &SystemEntropy);
         assert_eq!(secret.len(), 64);
         let mut now = 0;
         while now + IDLE_MS_MAX <= AGE_MS_MAX {
@@ -205,7 +239,7 @@ mod tests {
                 .is_none()
         );
 
-        let idle = sessions.open("token", 0, &SystemEntropy);
+        let idle = sessions.open(token(), 0, &SystemEntropy);
         assert!(
             sessions
                 .find(&idle, Presence::Person, IDLE_MS_MAX + 1)
@@ -216,7 +250,7 @@ mod tests {
     #[test]
     fn a_page_that_refreshes_itself_does_not_keep_the_session_alive() {
         let sessions = Sessions::default();
-        let secret = sessions.open("token", 0, &SystemEntropy);
+        let secret = sessions.open(token(), 0, &SystemEntropy);
         let (key, _) = sessions
             .find(&secret, Presence::Refresh, IDLE_MS_MAX)
             .unwrap();
@@ -231,13 +265,29 @@ mod tests {
     #[test]
     fn a_closed_or_invented_session_opens_nothing() {
         let sessions = Sessions::default();
-        let secret = sessions.open("token", 0, &SystemEntropy);
+        let secret = sessions.open(token(), 0, &SystemEntropy);
         sessions.close(&secret);
         assert!(sessions.find(&secret, Presence::Person, 1).is_none());
         assert!(
             sessions
                 .find("chosen-by-the-attacker", Presence::Person, 1)
                 .is_none()
+        );
+    }
+
+    #[test]
+    fn attempts_that_come_together_are_counted_before_they_are_evaluated() {
+        let failures = Failures::default();
+        let address = Some(IpAddr::from([10, 0, 0, 1]));
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(failures.attempt(address, 1_000), Ok(()));
+        }
+        assert_eq!(failures.attempt(address, 1_500), Err(60));
+        failures.forgive(address);
+        assert_eq!(
+            failures.attempt(address, 1_500),
+            Ok(()),
+            "a right one takes nothing"
         );
     }
 

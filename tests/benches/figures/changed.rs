@@ -87,9 +87,7 @@ fn some_edits(records: u32) -> anyhow::Result<Vec<(String, Patch)>> {
 }
 
 async fn make(engine: &Engine, edits: &[(String, Patch)]) -> anyhow::Result<()> {
-    let by = Principal {
-        name: "op-001".to_owned(),
-    };
+    let by = Principal::office("op-001");
     let before = engine.status().entries;
     for (reference, patch) in edits {
         let id = engine.resolve(Kind::Project, reference, None).await?;

@@ -78,9 +78,7 @@ pub(crate) async fn version(engine: &Engine, edit: &Edit) -> anyhow::Result<Head
 
 /// Makes one edit and returns the version after it; durable when it returns.
 pub(crate) async fn make(engine: &Engine, edit: Edit) -> anyhow::Result<Heads> {
-    let by = Principal {
-        name: "op-001".to_owned(),
-    };
+    let by = Principal::office("op-001");
     let made = engine
         .patch(Kind::Project, edit.id, edit.patch, None, &by)
         .await;

@@ -34,9 +34,7 @@ pub(crate) async fn measure(place: &Place, districts: usize) -> anyhow::Result<(
     for number in 0..districts {
         members.push(member(place, &above, number).await?);
     }
-    let by = Principal {
-        name: "op-001".to_owned(),
-    };
+    let by = Principal::office("op-001");
     let mut published = Vec::new();
     let whole = many(&above, districts, async |number| {
         let made = above.create(Kind::Guideline, guideline(number), &by);

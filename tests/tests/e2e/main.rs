@@ -3,6 +3,7 @@
 //! One module a story; each test is named as what it proves. No test waits except through
 //! `raccordo_tests::eventually`, and each has its own folder and ports.
 
+mod accounts;
 mod bad_input;
 mod clone;
 mod configuration;

@@ -19,10 +19,11 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_stream::{Stream, StreamExt as _};
 
-use crate::engine::Event;
-use crate::http::Shared;
-use crate::http::guard::BySession;
+use crate::access::{Action, Place};
+use crate::engine::{Event, Principal};
+use crate::http::guard::{BySession, Proof};
 use crate::http::serve::Closing;
+use crate::http::{Shared, permit};
 
 /// Proxies cut connections that stay silent for about a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -30,16 +31,71 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn stream(
     State(shared): State<Arc<Shared>>,
     Extension(BySession(session)): Extension<BySession>,
+    Extension(principal): Extension<Principal>,
+    Extension(proof): Extension<Proof>,
     closing: Option<Extension<Closing>>,
 ) -> Sse<impl Stream<Item = Result<Sent, Infallible>>> {
+    let home = shared.engine.home();
+    let mut listener = Some(Listener {
+        epoch: shared.engine.rights_epoch(),
+        principal,
+        proof,
+    });
     let events = BroadcastStream::new(shared.engine.events())
-        .take_while(move |_| {
+        .map_while(move |event| {
             let now_ms = shared.clock.monotonic_millis();
-            session.is_none_or(|key| shared.sessions.is_alive(&key, now_ms))
+            let lasts = session.is_none_or(|key| shared.sessions.is_alive(&key, now_ms));
+            listener = listener
+                .take()
+                .filter(|_| lasts)
+                .and_then(|one| one.now(&shared));
+            let listener = listener.as_ref()?;
+            // Who missed some is told so, whatever they were.
+            let hears = event
+                .as_ref()
+                .map_or(true, |event| hears(&listener.principal, &home, event));
+            Some(hears.then_some(event))
         })
-        .map(|event| Ok(sent(event)));
+        .filter_map(|event| event.map(|event| Ok(sent(event))));
     let hello = tokio_stream::once(Ok(Sent::default().comment("open")));
     Sse::new(until(hello.chain(events), closing)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// Who listens, as of the last change of rights.
+struct Listener {
+    principal: Principal,
+    proof: Proof,
+    epoch: u64,
+}
+
+impl Listener {
+    /// The same with the rights of now; none where the credential lets nobody in any more.
+    fn now(mut self, shared: &Shared) -> Option<Self> {
+        let epoch = shared.engine.rights_epoch();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            if let Proof(Some(credential)) = &self.proof {
+                self.principal = shared.engine.standing_now(credential)?;
+            }
+        }
+        Some(self)
+    }
+}
+
+/// Whether somebody may know that this happened.
+fn hears(principal: &Principal, home: &str, event: &Event) -> bool {
+    let at = |place| permit::may_at(principal, place, Action::Read);
+    match event {
+        Event::Record {
+            kind, territory, ..
+        }
+        | Event::Seen {
+            kind, territory, ..
+        } => permit::may_hear(principal, *kind, territory == home),
+        Event::Delivery { .. } | Event::Peer { .. } => at(Place::Status),
+        Event::Overview => at(Place::Overview),
+        Event::Emergency { .. } => at(Place::Emergency),
+    }
 }
 
 fn sent(event: Result<Event, BroadcastStreamRecvError>) -> Sent {
@@ -88,6 +144,15 @@ fn told(event: &Event) -> (&'static str, serde_json::Value) {
             json!({"id": id, "territory": territory, "state": state}),
         ),
         Event::Overview => ("overview", json!({})),
+        Event::Emergency {
+            id,
+            record,
+            by,
+            until,
+        } => (
+            "emergency",
+            json!({"id": id, "record": record.to_string(), "by": by, "until": until.to_string()}),
+        ),
     }
 }
 

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use raccordo_crdt_model::{Kind, csv};
 use serde::Deserialize;
 
-use crate::engine::{Engine, ImportReport, ImportSession, ImportText, Reject, WINDOW_LINES_MAX};
+use crate::engine::{
+    Engine, ImportReport, ImportSession, ImportText, Principal, Reject, WINDOW_LINES_MAX,
+};
 use crate::http::problem::ApiError;
-use crate::http::{BODY_BYTES_MAX, Shared, body, json};
+use crate::http::{BODY_BYTES_MAX, Shared, body, json, permit};
 
 /// Bytes handed to the engine at once.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
@@ -39,6 +41,7 @@ pub(crate) struct ExportQuery {
 
 pub(crate) async fn import(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     query: Result<Query<ImportQuery>, QueryRejection>,
     mut body: Body,
 ) -> Result<Response, ApiError> {
@@ -48,7 +51,8 @@ pub(crate) async fn import(
     } else {
         json::REJECTS_SHOWN_MAX
     };
-    let mut import = Import::new(shared.engine.clone(), is_on(query.dry_run.as_deref()));
+    let dry_run = is_on(query.dry_run.as_deref());
+    let mut import = Import::new(shared.engine.clone(), principal, dry_run);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::malformed("the file ended before it was complete"));
         let taken = match frame {
@@ -69,6 +73,7 @@ pub(crate) async fn import(
 
 pub(crate) async fn export(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     query: Result<Query<ExportQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let query = body::query(query)?;
@@ -83,7 +88,7 @@ pub(crate) async fn export(
         None => Format::Lines,
         Some(name) => Format::from_name(name)?,
     };
-    let lines = shared.engine.export(kind).await?;
+    let lines = permit::export(&shared, &principal, kind).await?;
     let head = (format == Format::Table).then(|| csv::header(kind));
     let rows = lines.into_iter().map(move |mut line| match format {
         Format::Lines => {
@@ -134,6 +139,7 @@ fn row(kind: Kind, line: &str) -> String {
 /// An import under way.
 struct Import {
     engine: Engine,
+    principal: Principal,
     dry_run: bool,
     session: ImportSession,
     report: ImportReport,
@@ -146,9 +152,10 @@ struct Import {
 }
 
 impl Import {
-    fn new(engine: Engine, dry_run: bool) -> Self {
+    fn new(engine: Engine, principal: Principal, dry_run: bool) -> Self {
         Self {
             engine,
+            principal,
             dry_run,
             session: ImportSession::default(),
             report: ImportReport::default(),
@@ -205,6 +212,10 @@ impl Import {
         match String::from_utf8(line) {
             Ok(text) if text.trim().is_empty() => {}
             Ok(text) => {
+                if let Some(why) = permit::line_refused(&self.principal, &text) {
+                    self.reject("not_allowed", why);
+                    return;
+                }
                 self.window_bytes += text.len();
                 self.window.push(ImportText {
                     number: self.number,

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use raccordo_config::{Role, Territory};
 use serde_json::{Value, json};
 
+use super::people;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json as shapes};
 
@@ -78,7 +79,9 @@ pub(crate) async fn create_token(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let arguments = body::arguments(&headers, bytes)?;
     let name = body::text(&arguments, "name")?;
-    let token = shared.engine.create_token(name).await?;
+    let grants = people::grants_or_office(&arguments)?;
+    let scopes = people::scopes(&arguments)?;
+    let token = shared.engine.create_token_for(name, grants, scopes).await?;
     Ok((
         StatusCode::CREATED,
         Json(json!({"name": name, "token": token})),

@@ -7,6 +7,7 @@ pub(super) mod local;
 pub(super) mod openapi;
 pub(super) mod overview;
 pub(super) mod peers;
+pub(super) mod people;
 pub(super) mod records;
 pub(super) mod trust;
 
@@ -22,14 +23,7 @@ pub(super) async fn no_such_address(uri: Uri) -> ApiError {
 
 /// Answers a method that an address does not have.
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "no_such_method",
-        format!(
-            "{} does not take {method}; /api/v1/openapi.json lists what it takes",
-            uri.path()
-        ),
-    )
+    ApiError::no_such_method(method.as_str(), uri.path())
 }
 
 /// The kind named in an address, plural.

@@ -78,7 +78,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         &[("territory", "only this territory's element")],
     ),
     operation("get", "/api/v1/status", "The node, its store and its peers.", NO_QUERY),
-    operation("get", "/api/v1/events", "Server-sent events: record, delivery, peer, overview, resync.", NO_QUERY)
+    operation("get", "/api/v1/events", "Server-sent events: record, delivery, peer, overview, emergency, resync.", NO_QUERY)
         .answers("text/event-stream"),
     operation(
         "post",
@@ -160,6 +160,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "Erases a record for good, here and at every peer; {\"reason\": TEXT} is needed. Reading it is 410 from then on.",
         PLACE,
     )
+    .takes(JSON),
+    operation(
+        "get",
+        "/api/v1/audit",
+        "The audit log, newest event first: who did, read or was refused what, and when.",
+        &[("record", "only events of this record, by its id"), ("limit", "events a page: 50, at most 500"), ("cursor", "`next` of the page before")],
+    ),
+    operation("get", "/api/v1/audit/verify", "Follows the whole chain of the audit log and says where it breaks.", NO_QUERY),
+    operation("get", "/api/v1/emergency", "Emergencies since this node started, newest first.", NO_QUERY),
+    operation(
+        "post",
+        "/api/v1/emergency",
+        "Opens one record to the one who asks, to read: {\"record\": ID, \"reason\": TEXT, \"minutes\": at most 60}. The privacy referent hears of it.",
+        NO_QUERY,
+    )
+    .creates()
     .takes(JSON),
     operation("get", "/api/v1/{kind}/{id}/history", "Who changed what, when; oldest first.", PLACE),
 ];
@@ -368,6 +384,7 @@ fn meta() -> Value {
                 "delivered_at": {"type": ["string", "null"]}, "seen_by": {"type": "array", "items": text},
                 "seen_at": {"type": ["string", "null"]}}},
             "conflicts": compared, "overwritten": compared,
+            "withheld": {"type": "array", "items": text, "description": "pointers of sections that the one who asks may not see whole; absent if there are none"},
             "flags": {"type": "array", "items": {"type": "object", "properties": {"code": text, "path": text}}},
         },
     })

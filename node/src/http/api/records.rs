@@ -18,7 +18,7 @@ use super::kind;
 use crate::engine::{ListQuery, Principal, RecordView};
 use crate::http::guard::ByPerson;
 use crate::http::problem::ApiError;
-use crate::http::{Shared, body, json};
+use crate::http::{Shared, body, json, permit};
 
 /// Items a page may have at most.
 pub(crate) const LIMIT_MAX: usize = 500;
@@ -49,9 +49,10 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
     let fields = body::json(&headers, "application/json", bytes)?;
+    permit::create(&shared, &principal, kind, &fields)?;
     let record = shared.engine.create(kind, fields, &principal).await?;
     let location = format!("/api/v1/{}/{}", kind.plural(), record.id);
-    let mut response = shown(StatusCode::CREATED, &record);
+    let mut response = written(&shared, &principal, StatusCode::CREATED, record);
     response
         .headers_mut()
         .insert(header::LOCATION, header_value(&location));
@@ -60,30 +61,29 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path(plural): Path<String>,
     query: Result<Query<Filters>, QueryRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let kind = kind(&plural)?;
     let query = body::query(query)?.parse()?;
-    let page = shared.engine.list(kind, query).await?;
-    let items: Vec<_> = page.items.iter().map(json::record).collect();
+    let page = permit::list(&shared, &principal, kind, query).await?;
+    let items: Vec<_> = page.items.iter().map(permit::Shown::json).collect();
     Ok(Json(json::page(&items, page.next.as_deref())))
 }
 
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Extension(ByPerson(person)): Extension<ByPerson>,
     Path((plural, id)): Path<(String, String)>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
     let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
-    let record = if person {
-        shared.engine.open(kind, id).await?
-    } else {
-        shared.engine.record(kind, id).await?
-    };
-    Ok(shown(StatusCode::OK, &record))
+    let record = permit::open(&shared, &principal, kind, id, person).await?;
+    let etag = record.view.heads.etag();
+    Ok(answered(StatusCode::OK, &etag, record.json()))
 }
 
 pub(crate) async fn patch(
@@ -100,21 +100,25 @@ pub(crate) async fn patch(
     let patch = Patch::parse(&value).map_err(|problems| ApiError::invalid(&problems))?;
     let base = base(&headers)?;
     let id = resolve(&shared, kind, &id, &place).await?;
+    permit::patch(&shared, &principal, kind, id, &value).await?;
     let record = shared
         .engine
         .patch(kind, id, patch, base, &principal)
         .await?;
-    Ok(shown(StatusCode::OK, &record))
+    Ok(written(&shared, &principal, StatusCode::OK, record))
 }
 
 pub(crate) async fn history(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path((plural, id)): Path<(String, String)>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let kind = kind(&plural)?;
     let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
-    Ok(Json(json::history(&shared.engine.history(kind, id).await?)))
+    let record = permit::record(&shared, &principal, kind, id).await?;
+    let items = shared.engine.history(kind, id).await?;
+    Ok(Json(json::history(&record.history(items))))
 }
 
 impl Filters {
@@ -183,11 +187,21 @@ fn base(headers: &HeaderMap) -> Result<Option<Heads>, ApiError> {
         .ok_or_else(|| Rejected::UnknownVersion.into())
 }
 
-fn shown(status: StatusCode, record: &RecordView) -> Response {
-    let mut response = (status, Json(json::record(record))).into_response();
+fn written(
+    shared: &Shared,
+    principal: &Principal,
+    status: StatusCode,
+    record: RecordView,
+) -> Response {
+    let etag = record.heads.etag();
+    answered(status, &etag, permit::written(shared, principal, record))
+}
+
+fn answered(status: StatusCode, etag: &str, record: serde_json::Value) -> Response {
+    let mut response = (status, Json(record)).into_response();
     response
         .headers_mut()
-        .insert(header::ETAG, header_value(&record.heads.etag()));
+        .insert(header::ETAG, header_value(etag));
     response
 }
 

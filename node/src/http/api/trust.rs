@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::kind;
 use super::records::{Where, resolve};
+use crate::access::{Action, Place};
 use crate::engine::Principal;
 use crate::http::problem::ApiError;
-use crate::http::{Shared, body, json};
+use crate::http::{Shared, body, json, permit};
 
 pub(crate) async fn quarantine(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
     let all = shared.engine.quarantine().await?;
@@ -26,10 +27,17 @@ pub(crate) async fn quarantine(State(shared): State<Arc<Shared>>) -> Result<Json
 
 pub(crate) async fn quarantined(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let view = shared.engine.quarantined(&id).await?;
-    Ok(Json(json::quarantined(&view, true)))
+    let mut shown = json::quarantined(&view, true);
+    if !permit::may_at(&principal, Place::Evidence, Action::Read) {
+        // Who administers the node decides about entries without reading records in them.
+        let entries = shown["entries"].as_array_mut().into_iter().flatten();
+        entries.for_each(|entry| entry["body"] = Value::Null);
+    }
+    Ok(Json(shown))
 }
 
 pub(crate) async fn decide(
@@ -85,8 +93,9 @@ pub(crate) async fn erase(
     let kind = kind(&plural)?;
     let place = body::query(query)?;
     let arguments = body::arguments(&headers, bytes)?;
-    let reason = body::text(&arguments, "reason")?;
     let id = resolve(&shared, kind, &id, &place).await?;
+    permit::erase(&shared, &principal, kind, id).await?;
+    let reason = body::text(&arguments, "reason")?;
     let erased = shared.engine.erase(kind, id, reason, &principal).await?;
     Ok(Json(json::erasure(&erased)))
 }

@@ -1,7 +1,10 @@
 //! The whole HTTP surface over a real node on its own disk: what the tests share.
 
 mod access;
+mod emergency;
 mod pages;
+mod people;
+mod permitted;
 mod published;
 mod records;
 mod state;

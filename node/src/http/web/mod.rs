@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{Extension, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -108,13 +108,14 @@ impl FromRequestParts<Arc<Shared>> for Shell {
 /// The opening page: a district's projects, or the coordination's territories.
 pub(super) async fn home(
     state: State<Arc<Shared>>,
+    principal: Extension<Principal>,
     shell: Shell,
     search: Query<projects::Search>,
 ) -> Response {
     if shell.is_coordination() {
         territories::show(&state, &shell)
     } else {
-        projects::show(state, shell, search).await
+        projects::show(state, principal, shell, search).await
     }
 }
 
@@ -131,11 +132,23 @@ pub(super) async fn no_such_page(shell: Shell, uri: Uri) -> Response {
     )
 }
 
+/// What somebody sees who is signed in and may not.
+pub(super) async fn not_allowed(
+    shared: &Arc<Shared>,
+    request: Request,
+    error: &ApiError,
+) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let Ok(shell) = Shell::from_request_parts(&mut parts, shared).await;
+    refused(&shell, error)
+}
+
 /// A refusal of the engine as a page.
 fn refused(shell: &Shell, error: &ApiError) -> Response {
     let key = match error.status() {
         StatusCode::NOT_FOUND => "error-not-found",
         StatusCode::GONE => "error-erased",
+        StatusCode::FORBIDDEN => "error-not-allowed",
         StatusCode::SERVICE_UNAVAILABLE => "error-store",
         _ => "error-other",
     };

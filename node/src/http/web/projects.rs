@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use raccordo_crdt_model::{Kind, UnixMillis};
 use serde::Deserialize;
 
 use super::link::{self, Link};
 use super::{Shell, address, refused, rendered};
-use crate::engine::{Delivery, DeliveryState, ListQuery, Page, RecordCard, TerritoryView};
-use crate::http::Shared;
-use crate::http::moment;
+use crate::engine::{
+    Delivery, DeliveryState, ListQuery, Page, Principal, RecordCard, TerritoryView,
+};
 use crate::http::words::Words;
+use crate::http::{Shared, moment, permit};
 
 /// Projects on one page.
 const ROWS_MAX: usize = 25;
@@ -103,12 +104,13 @@ pub(crate) struct Travelled {
 
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     shell: Shell,
     Query(search): Query<Search>,
 ) -> Response {
-    match shared.engine.cards(Kind::Project, search.query()).await {
+    match permit::cards(&shared, &principal, Kind::Project, search.query()).await {
         Ok(cards) => page(&shared, &shell, &search, &cards),
-        Err(failed) => refused(&shell, &failed.into()),
+        Err(error) => refused(&shell, &error),
     }
 }
 

@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use super::projects::{Travelled, tone, travelled};
 use super::reading::{Line, Section, place, plain, sections};
 use super::{Shell, refused, rendered};
-use crate::engine::{CommandFailed, HistoryView, Principal, RecordView};
+use crate::engine::{HistoryView, Principal, RecordView};
 use crate::http::guard::ByPerson;
+use crate::http::permit::Shown;
 use crate::http::problem::ApiError;
 use crate::http::words::Words;
-use crate::http::{Shared, moment};
+use crate::http::{Shared, moment, permit};
 
 /// History items shown, the newest first; the API has them all.
 const HISTORY_MAX: usize = 100;
@@ -43,6 +44,8 @@ struct RecordPage<'a> {
     conflicts: Vec<Rivalry>,
     overwritten: Vec<Rivalry>,
     flags: Vec<Line>,
+    /// Sections of which not all is shown.
+    withheld: Vec<String>,
     sections: Vec<Section>,
     history: Vec<Past>,
     history_left: u64,
@@ -81,14 +84,16 @@ struct Step {
 
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Extension(ByPerson(person)): Extension<ByPerson>,
     shell: Shell,
     Path(id): Path<String>,
 ) -> Response {
-    let (record, history) = match read(&shared, &id, person).await {
+    let (shown, history) = match read(&shared, &principal, &id, person).await {
         Ok(found) => found,
-        Err(failed) => return refused(&shell, &failed.into()),
+        Err(error) => return refused(&shell, &error),
     };
+    let record = &shown.view;
     let words = shell.words;
     let state = record
         .fields
@@ -96,7 +101,7 @@ pub(crate) async fn show(
         .and_then(Value::as_str)
         .unwrap_or_default();
     let page = RecordPage {
-        title: title(&record, words),
+        title: title(record, words),
         territory: &record.territory,
         state: words.code("state", state),
         tone: tone(state),
@@ -126,6 +131,11 @@ pub(crate) async fn show(
                 label: place(&flag.path, words),
                 value: words.code("flag", &flag.code),
             })
+            .collect(),
+        withheld: shown
+            .withheld
+            .iter()
+            .map(|pointer| place(pointer, words))
             .collect(),
         sections: sections(&record.fields, words),
         history: history
@@ -161,10 +171,11 @@ pub(crate) async fn choose(
         let Form(choice) = choice.map_err(|_| ApiError::malformed("the form is not complete"))?;
         let value: Value = serde_json::from_str(&choice.value)
             .map_err(|_| ApiError::malformed("the value chosen is not JSON"))?;
-        let patch = Patch::parse(&json!([{"op": "replace", "path": choice.path, "value": value}]))
-            .map_err(|problems| ApiError::invalid(&problems))?;
+        let operations = json!([{"op": "replace", "path": choice.path, "value": value}]);
+        let patch = Patch::parse(&operations).map_err(|problems| ApiError::invalid(&problems))?;
         let base = Heads::parse_etag(&choice.etag).ok_or(Rejected::UnknownVersion)?;
         let id = shared.engine.resolve(Kind::Project, &id, None).await?;
+        permit::patch(&shared, &principal, Kind::Project, id, &operations).await?;
         shared
             .engine
             .patch(Kind::Project, id, patch, Some(base), &principal)
@@ -179,16 +190,14 @@ pub(crate) async fn choose(
 
 async fn read(
     shared: &Shared,
+    principal: &Principal,
     id: &str,
     person: bool,
-) -> Result<(RecordView, Vec<HistoryView>), CommandFailed> {
+) -> Result<(Shown, Vec<HistoryView>), ApiError> {
     let id = shared.engine.resolve(Kind::Project, id, None).await?;
-    let record = if person {
-        shared.engine.open(Kind::Project, id).await?
-    } else {
-        shared.engine.record(Kind::Project, id).await?
-    };
+    let record = permit::open(shared, principal, Kind::Project, id, person).await?;
     let history = shared.engine.history(Kind::Project, id).await?;
+    let history = record.history(history);
     Ok((record, history))
 }
 

@@ -1,6 +1,6 @@
-//! Signing in with a token, and out.
+//! Signing in with a name and a password, or with a token; and out.
 //!
-//! A wrong token, an empty one and a withdrawn one read the same. A new session id at each
+//! What is wrong, empty, unknown, withdrawn or disabled reads the same. A new session id at each
 //! sign-in; one that the browser brought along is closed, never taken over.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Shell, rendered};
+use crate::engine::{Credential, Principal};
 use crate::http::problem::ApiError;
 use crate::http::session::AGE_MS_MAX;
 use crate::http::{Access, Shared, guard};
@@ -28,6 +29,10 @@ struct SignInPage<'a> {
 /// What the form sends.
 #[derive(Deserialize)]
 struct SignIn {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    password: String,
     #[serde(default)]
     token: String,
 }
@@ -54,7 +59,7 @@ pub(crate) async fn enter(
     let brought = guard::cookie(request.headers(), &shared.cookie).map(str::to_owned);
     let form = Form::<SignIn>::from_request(request, &()).await;
     let now_ms = shared.clock.monotonic_millis();
-    if let Some(after_s) = shared.failures.wait_s(address, now_ms) {
+    if let Err(after_s) = shared.failures.attempt(address, now_ms) {
         let problem = shell.count("sign-in-wait", &after_s);
         let mut response = with_problem(&shell, StatusCode::TOO_MANY_REQUESTS, problem);
         response
@@ -62,26 +67,35 @@ pub(crate) async fn enter(
             .insert(header::RETRY_AFTER, after_s.into());
         return response;
     }
-    let typed = match form {
-        Ok(Form(form)) => Zeroizing::new(form.token),
+    let form = match form {
+        Ok(Form(form)) => form,
         Err(rejection) => return unreadable(&shell, &rejection),
     };
-    let token = typed.trim();
-    if shared.engine.check_token(token).await.is_none() {
-        shared.failures.count(address, now_ms);
+    let Some((credential, _)) = proven(&shared, form).await else {
         return with_problem(
             &shell,
             StatusCode::UNAUTHORIZED,
             shell.say("sign-in-failed"),
         );
-    }
+    };
+    shared.failures.forgive(address);
     if let Some(old) = brought {
         shared.sessions.close(&old);
     }
-    let secret = shared.sessions.open(token, now_ms, shared.entropy.as_ref());
+    let entropy = shared.entropy.as_ref();
+    let secret = shared.sessions.open(credential, now_ms, entropy);
     let mut response = Redirect::to("/").into_response();
     set_cookie(&mut response, &shared, &secret, AGE_MS_MAX / 1000);
     response
+}
+
+/// What the form proves, if anything.
+async fn proven(shared: &Shared, form: SignIn) -> Option<(Credential, Principal)> {
+    let (password, token) = (Zeroizing::new(form.password), Zeroizing::new(form.token));
+    if token.trim().is_empty() {
+        return shared.engine.check_password(&form.name, password).await;
+    }
+    shared.engine.check_token(token.trim()).await
 }
 
 pub(crate) async fn leave(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {

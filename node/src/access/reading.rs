@@ -1,0 +1,150 @@
+//! What of a record somebody may read, and a record without the rest.
+//!
+//! What may not be read is left out; of a plan seen in outline stay body, state and dates. The
+//! pointers of sections that are not whole are told, so that nobody takes a gap for emptiness.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raccordo_crdt_model::{Conflict, HistoryChange};
+use serde_json::Value;
+
+use super::sections::{self, Section, section_of};
+use super::{Action, Decision, Part, Principal, Reason, Subject, decide};
+
+/// Names that an outline keeps, beside every name that ends in `_on`.
+const OUTLINE: [&str; 12] = [
+    "ref", "title", "body", "state", "horizon", "on", "from", "until", "start", "end", "due",
+    "kind",
+];
+
+/// What somebody may read of the records of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    kind: &'static str,
+    levels: BTreeMap<Section, Decision>,
+}
+
+impl Reading {
+    /// Of records of a kind in the own territory or another; refused where not even the frame
+    /// may be read.
+    pub(crate) fn of(
+        principal: &Principal,
+        kind: &'static str,
+        own: bool,
+        protected: bool,
+    ) -> Result<Self, Reason> {
+        let level = |section| {
+            let part = Part {
+                kind,
+                section,
+                body: None,
+                own,
+                protected,
+            };
+            (
+                section,
+                decide(principal, Action::Read, Subject::Part(part)),
+            )
+        };
+        let levels: BTreeMap<_, _> = Section::ALL.into_iter().map(level).collect();
+        match levels[&Section::Frame] {
+            Decision::Deny(reason) => Err(reason),
+            Decision::Allow | Decision::Outline => Ok(Self { kind, levels }),
+        }
+    }
+
+    /// All of it: in an emergency.
+    pub(crate) fn whole(kind: &'static str) -> Self {
+        let levels = Section::ALL.into_iter().map(|one| (one, Decision::Allow));
+        Self {
+            kind,
+            levels: levels.collect(),
+        }
+    }
+
+    /// Whether nothing is left out.
+    pub(crate) fn is_whole(&self) -> bool {
+        sections::of_kind(self.kind)
+            .iter()
+            .all(|section| self.levels[section] == Decision::Allow)
+    }
+
+    /// Takes out of a record's fields what may not be read, and says which sections are not whole.
+    pub(crate) fn fields(&self, fields: &mut Value) -> Vec<String> {
+        let mut withheld = BTreeSet::new();
+        if !self.is_whole() {
+            self.prune("", fields, &mut withheld);
+        }
+        withheld.into_iter().collect()
+    }
+
+    /// The conflicts that may be seen.
+    pub(crate) fn conflicts(&self, conflicts: &mut Vec<Conflict>) {
+        conflicts.retain_mut(|conflict| {
+            let mut ignored = BTreeSet::new();
+            let mut keeps = self.keeps(&conflict.path, &mut conflict.shown, &mut ignored);
+            for rival in &mut conflict.rivals {
+                keeps &= self.keeps(&conflict.path, &mut rival.value, &mut ignored);
+            }
+            keeps
+        });
+    }
+
+    /// The changes that may be seen.
+    pub(crate) fn changes(&self, changes: &mut Vec<HistoryChange>) {
+        changes.retain_mut(|change| {
+            let mut ignored = BTreeSet::new();
+            match &mut change.value {
+                Some(value) => self.keeps(&change.path, value, &mut ignored),
+                None => self.shows(&change.path),
+            }
+        });
+    }
+
+    /// Whether what stands at a pointer may be seen at all.
+    pub(crate) fn shows(&self, pointer: &str) -> bool {
+        match self.levels[&section_of(self.kind, pointer).0] {
+            Decision::Allow => true,
+            Decision::Outline => is_outline(pointer),
+            Decision::Deny(_) => false,
+        }
+    }
+
+    /// Whether anything of a value may be seen; takes out of it what may not.
+    fn keeps(&self, pointer: &str, value: &mut Value, withheld: &mut BTreeSet<String>) -> bool {
+        if value.is_object() {
+            let was_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+            self.prune(pointer, value, withheld);
+            let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+            return if was_empty {
+                self.shows(pointer)
+            } else {
+                !is_empty
+            };
+        }
+        let shows = self.shows(pointer);
+        if !shows {
+            withheld.insert(section_of(self.kind, pointer).1.to_owned());
+        }
+        shows
+    }
+
+    fn prune(&self, pointer: &str, value: &mut Value, withheld: &mut BTreeSet<String>) {
+        let Value::Object(members) = value else {
+            return;
+        };
+        members.retain(|name, value| {
+            let below = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+            // An empty group tells nothing, and looks the same in every record.
+            if value.as_object().is_some_and(serde_json::Map::is_empty) {
+                return self.levels[&section_of(self.kind, &below).0] == Decision::Allow;
+            }
+            self.keeps(&below, value, withheld)
+        });
+    }
+}
+
+fn is_outline(pointer: &str) -> bool {
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    OUTLINE.contains(&name) || name.ends_with("_on")
+}

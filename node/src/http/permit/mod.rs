@@ -1,0 +1,221 @@
+//! What each route needs, and the refusal of who may not: the edge's one way to the decision.
+//!
+//! A route that the list does not name is refused, and so is a method that it does not name. A
+//! refusal is written to the audit log. What of a record goes out is decided in `records`.
+
+mod records;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, StatusCode};
+use raccordo_config::Role as NodeRole;
+use raccordo_crdt_model::Kind;
+use serde_json::json;
+
+pub(crate) use self::records::*;
+use crate::access::{Action, Decision, Part, Place, Reason, Section, Subject, decide};
+use crate::engine::Principal;
+use crate::http::Shared;
+use crate::http::problem::ApiError;
+
+/// What a route needs before its handler runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To be signed in.
+    Anyone,
+    At(Place, Action),
+    /// Of the kind in the address; the handler asks again about the record.
+    Kind(Action),
+    /// Of one kind.
+    Of(Kind, Action),
+    /// The opening page: the overview at a coordination, projects at a district.
+    Home,
+    /// Records of the kind that the query names; the handler asks.
+    Asked,
+}
+
+use Need::{Anyone, Asked, At, Home, Of};
+
+/// Every route behind a sign-in.
+#[rustfmt::skip]
+pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
+    ("GET",    "/api/v1/overview",                At(Place::Overview, Action::Read)),
+    ("GET",    "/api/v1/status",                  At(Place::Status, Action::Read)),
+    ("GET",    "/api/v1/events",                  At(Place::Events, Action::Read)),
+    ("POST",   "/api/v1/import",                  At(Place::Import, Action::Import)),
+    ("GET",    "/api/v1/export",                  Asked),
+    ("GET",    "/api/v1/openapi.json",            At(Place::Description, Action::Read)),
+    ("GET",    "/api/v1/peers",                   At(Place::Peers, Action::Read)),
+    ("GET",    "/api/v1/peers/pending",           At(Place::Peers, Action::Read)),
+    ("GET",    "/api/v1/peers/{id}/{verb}",       At(Place::Peers, Action::Read)),
+    ("POST",   "/api/v1/peers/{id}/{verb}",       At(Place::Peers, Action::Administer)),
+    ("GET",    "/api/v1/quarantine",              At(Place::Quarantine, Action::Read)),
+    ("GET",    "/api/v1/quarantine/{id}",         At(Place::Quarantine, Action::Read)),
+    ("POST",   "/api/v1/quarantine/{id}/{verb}",  At(Place::Quarantine, Action::Administer)),
+    ("GET",    "/api/v1/equivocations",           At(Place::Quarantine, Action::Read)),
+    ("GET",    "/api/v1/erasures",                At(Place::Erasures, Action::Read)),
+    ("GET",    "/api/v1/audit",                   At(Place::Audit, Action::Read)),
+    ("GET",    "/api/v1/audit/verify",            At(Place::Audit, Action::Read)),
+    ("GET",    "/api/v1/emergency",               At(Place::Emergency, Action::Read)),
+    ("POST",   "/api/v1/emergency",               At(Place::Emergency, Action::Invoke)),
+    ("GET",    "/api/v1/{kind}",                  Need::Kind(Action::List)),
+    ("POST",   "/api/v1/{kind}",                  Need::Kind(Action::Create)),
+    ("GET",    "/api/v1/{kind}/{id}",             Need::Kind(Action::Read)),
+    ("PATCH",  "/api/v1/{kind}/{id}",             Need::Kind(Action::Edit)),
+    ("DELETE", "/api/v1/{kind}/{id}",             Need::Kind(Action::Erase)),
+    ("GET",    "/api/v1/{kind}/{id}/history",     Need::Kind(Action::Read)),
+    ("POST",   "/api/v1/local/invite",            At(Place::Machine, Action::Administer)),
+    ("POST",   "/api/v1/local/join",              At(Place::Machine, Action::Administer)),
+    ("GET",    "/api/v1/local/tokens",            At(Place::Machine, Action::Read)),
+    ("POST",   "/api/v1/local/tokens",            At(Place::Machine, Action::Administer)),
+    ("DELETE", "/api/v1/local/tokens/{name}",     At(Place::Machine, Action::Administer)),
+    ("GET",    "/api/v1/local/users",             At(Place::Machine, Action::Read)),
+    ("POST",   "/api/v1/local/users",             At(Place::Machine, Action::Administer)),
+    ("POST",   "/api/v1/local/users/{name}/{verb}", At(Place::Machine, Action::Administer)),
+    ("GET",    "/",                               Home),
+    ("GET",    "/guidelines",                     Of(Kind::Guideline, Action::List)),
+    ("GET",    "/organisations",                  Of(Kind::Organisation, Action::List)),
+    ("GET",    "/records",                        Of(Kind::Project, Action::List)),
+    ("GET",    "/records/{id}",                   Of(Kind::Project, Action::Read)),
+    ("POST",   "/records/{id}/choose",            Of(Kind::Project, Action::Edit)),
+    ("POST",   "/sign-out",                       Anyone),
+];
+
+/// Refuses a request that the one who asks may not make, whatever record it is about.
+pub(crate) fn enter(
+    shared: &Shared,
+    principal: &Principal,
+    request: &Request,
+) -> Result<(), ApiError> {
+    let Some(route) = request.extensions().get::<MatchedPath>() else {
+        // No route has it: what answers says just that.
+        return Ok(());
+    };
+    let path = request.uri().path();
+    let named = || {
+        NEEDS
+            .iter()
+            .filter(|(_, known, _)| *known == route.as_str())
+    };
+    let method = match *request.method() {
+        Method::HEAD => "GET",
+        ref other => other.as_str(),
+    };
+    let Some((_, _, need)) = named().find(|(known, _, _)| *known == method) else {
+        return if named().next().is_some() {
+            Err(ApiError::no_such_method(method, path))
+        } else {
+            Err(refusal(shared, principal, "", "use", path, Reason::Role))
+        };
+    };
+    match *need {
+        Anyone | Asked => Ok(()),
+        At(place, action) => at(shared, principal, place, action),
+        Of(kind, action) => somewhere(shared, principal, kind, action),
+        Home if shared.engine.role() == NodeRole::Coordination => {
+            at(shared, principal, Place::Overview, Action::Read)
+        }
+        Home => somewhere(shared, principal, Kind::Project, Action::List),
+        Need::Kind(action) => {
+            // Counted from the end: inside the API the address stands without what led here.
+            let after = route
+                .as_str()
+                .split('/')
+                .rev()
+                .position(|one| one == "{kind}");
+            let plural = after.and_then(|after| path.rsplit('/').nth(after));
+            let plural = plural.unwrap_or_default();
+            // What is no kind is told so by the handler.
+            Kind::from_plural(plural)
+                .map_or(Ok(()), |kind| somewhere(shared, principal, kind, action))
+        }
+    }
+}
+
+/// Whether somebody may do something at a place of the node.
+pub(crate) fn may_at(principal: &Principal, place: Place, action: Action) -> bool {
+    decide(principal, action, Subject::Place(place)) == Decision::Allow
+}
+
+/// Refuses what may not be done at a place of the node.
+fn at(
+    shared: &Shared,
+    principal: &Principal,
+    place: Place,
+    action: Action,
+) -> Result<(), ApiError> {
+    match decide(principal, action, Subject::Place(place)) {
+        Decision::Allow | Decision::Outline => Ok(()),
+        Decision::Deny(reason) => {
+            let (verb, what) = (action.word(), place.word());
+            Err(refusal(shared, principal, "", verb, what, reason))
+        }
+    }
+}
+
+/// Refuses what may be done with no record of a kind, wherever it belongs.
+pub(crate) fn somewhere(
+    shared: &Shared,
+    principal: &Principal,
+    kind: Kind,
+    action: Action,
+) -> Result<(), ApiError> {
+    let mut why = Reason::Role;
+    let sections = match action {
+        // Who edits a section need not edit the frame.
+        Action::Edit => Section::ALL.as_slice(),
+        _ => &[Section::Frame],
+    };
+    for own in [true, false] {
+        for section in sections {
+            let part = Part {
+                kind: kind.singular(),
+                section: *section,
+                body: None,
+                own,
+                protected: false,
+            };
+            match decide(principal, action, Subject::Part(part)) {
+                Decision::Allow | Decision::Outline => return Ok(()),
+                Decision::Deny(reason) => why = why.max(reason),
+            }
+        }
+    }
+    let reads = matches!(action, Action::Read);
+    if reads && why != Reason::Scope && shared.engine.in_emergency(principal) {
+        // Which record it is for is decided where the record is read.
+        return Ok(());
+    }
+    let what = kind.plural();
+    Err(refusal(shared, principal, "", action.word(), what, why))
+}
+
+/// 403 with what was asked and why not; the audit log hears of it.
+pub(crate) fn refusal(
+    shared: &Shared,
+    principal: &Principal,
+    record: &str,
+    verb: &str,
+    what: &str,
+    why: Reason,
+) -> ApiError {
+    let roles = principal.roles();
+    let detail = format!("{verb} {what} as {roles}: {}", why.words());
+    shared
+        .engine
+        .observe(&principal.name, "denied", record, &detail);
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "not_allowed",
+        format!("{roles} may not {verb} {what} here: {}", why.words()),
+    )
+    .member(
+        "roles",
+        json!(
+            principal
+                .grants
+                .iter()
+                .map(|grant| grant.role.word())
+                .collect::<Vec<_>>()
+        ),
+    )
+}
