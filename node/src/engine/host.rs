@@ -2,6 +2,7 @@
 //!
 //! Answers from the published state, so a link never hears of what is not on disk.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use super::recovery;
 use super::repair::{self, RepairCommand};
 use super::report;
 use super::roster::role_code;
+use super::scope;
 use super::stored::Reading;
 use super::task::{Command, Done, Note, Returned, Signal};
 use super::view::{CommandFailed, Event};
@@ -91,7 +93,7 @@ impl Host for NodeHost {
         match Between::of(&self.core, &ledger, peer) {
             Some(between) => {
                 let mut positions = between.positions();
-                positions.stopped = self.stopped(&ledger, &positions.held);
+                positions.stopped = self.stopped(&ledger, &between, &positions.held);
                 positions.recover = recovery::recover(&ledger, peer);
                 positions.seen = self.core.seen.to_tell(peer);
                 positions.wanted = repair::wanted(&ledger, &between);
@@ -350,10 +352,22 @@ impl NodeHost {
         }
     }
 
-    /// Logs of the peer's offer of which no more is taken now.
-    fn stopped(&self, ledger: &Ledger, held: &[Cursor]) -> Vec<Stopped> {
-        let mut stopped = quarantine::stopped(ledger, held);
-        for (log, detail) in self.inbox.full() {
+    /// Logs of the peer's offer of which no more is taken now, also those of which nothing is held.
+    fn stopped(&self, ledger: &Ledger, between: &Between<'_>, held: &[Cursor]) -> Vec<Stopped> {
+        let full = self.inbox.full();
+        let known: BTreeSet<LogId> = held.iter().map(|cursor| cursor.log).collect();
+        let named = ledger.stopped.keys().chain(full.iter().map(|(log, _)| log));
+        let unbegun: BTreeSet<LogId> = named
+            .flat_map(|log| scope::LANES.map(|lane| LogId::new(log.origin, lane)))
+            .filter(|log| !known.contains(log) && between.takes(*log))
+            .collect();
+        let held: Vec<Cursor> = held
+            .iter()
+            .copied()
+            .chain(unbegun.into_iter().map(Cursor::start))
+            .collect();
+        let mut stopped = quarantine::stopped(ledger, &held);
+        for (log, detail) in full {
             let cursor = held.iter().find(|cursor| cursor.log == log);
             if let Some(cursor) = cursor.filter(|_| !stopped.iter().any(|s| s.cursor.log == log)) {
                 stopped.push(Stopped {
