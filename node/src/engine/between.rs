@@ -12,7 +12,7 @@ use super::core::Core;
 use super::ledger::Ledger;
 use super::overview;
 use super::roster::PINNED;
-use super::scope::{self, LANES, Party, Placed};
+use super::scope::{self, Party, Placed};
 
 /// This node and one peer, at one instant.
 #[derive(Debug)]

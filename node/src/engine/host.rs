@@ -8,12 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raccordo_crdt_model::{ChangeHash, gate};
 use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
-    CloseReason, Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
-    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, Seen, SignedEntry, Standing, StopCode,
-    Stopped, VerifiedEntry,
+    CloseReason, Cursor, EntryKind, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest,
+    LinkEvent, LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, Seen, SignedEntry,
+    Standing, StopCode, Stopped, VerifiedEntry,
 };
 
 use tokio::sync::oneshot;
@@ -151,7 +152,7 @@ impl Host for NodeHost {
             if quarantine::stop_of(&ledger, log).is_some() {
                 return Ok(());
             }
-            let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+            let entries: Vec<_> = entries.into_iter().map(as_signed).collect();
             self.compare_repeats(peer, ledger.end(log).seq, &entries);
             let now_ms = self.core.clock.monotonic_millis();
             let delivery = Delivery { log, peer, entries };
@@ -324,7 +325,7 @@ impl NodeHost {
 
     /// Takes back entries of an own log that were lost here.
     async fn take_back(&self, peer: PeerId, entries: Vec<VerifiedEntry>) -> Result<(), HostFailed> {
-        let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+        let entries: Vec<_> = entries.into_iter().map(as_signed).collect();
         let (reply, answer) = oneshot::channel();
         self.hand
             .signal(Signal::Returned(Returned { entries, reply }));
@@ -407,4 +408,13 @@ impl NodeHost {
             at_ms,
         }));
     }
+}
+
+/// An entry as its author had it: what no signature covers, a relay may have altered.
+fn as_signed(entry: VerifiedEntry) -> SignedEntry {
+    let mut entry = entry.into_inner();
+    if let (EntryKind::Change, Some(body)) = (entry.header.kind, &mut entry.body) {
+        gate::put_preamble(body, &ChangeHash::from_bytes(entry.header.body_hash));
+    }
+    entry
 }

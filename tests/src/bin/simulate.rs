@@ -1,4 +1,4 @@
-//! Runs the simulator over many seeds, or replays one: see docs/operations.md.
+//! Runs the simulator over many seeds, or replays one: see docs/architecture.md.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -508,7 +508,7 @@ impl World {
     /// A hostile program bends what it sends now and then.
     fn tempt(&mut self, place: usize) {
         let one = &self.places[place];
-        if one.hostile && !self.calm && one.bend.is_none() && self.chance.percent(8) {
+        if one.hostile && !self.calm && one.bend.is_none() && self.chance.percent(25) {
             let seed = self.chance.number();
             self.places[place].bend = Some(seed);
         }
@@ -540,9 +540,10 @@ impl World {
                 return;
             };
             if let Err(fault) = &result {
-                if matches!(fault, DeliveryFault::Entry(_)) {
-                    self.tally.count("entries refused by signature or chain");
-                }
+                self.tally.count(match fault {
+                    DeliveryFault::Entry(_) => "entries refused by signature or chain",
+                    DeliveryFault::Host(_) => "entries asked for again after some were dropped",
+                });
                 self.note(&[8, id], || {
                     format!("connection {id}: {place} does not take: {fault:?}")
                 });

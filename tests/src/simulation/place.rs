@@ -57,6 +57,10 @@ pub(super) struct Place {
     pub behind: bool,
     /// Whether a record on its disk was damaged and is not known to be whole again.
     pub damaged: bool,
+    /// Whether one ever was.
+    pub rotten: bool,
+    /// Which record that was.
+    pub rotten_record: Option<DocumentId>,
     /// It stays off until then.
     pub off_until_ms: u64,
     /// Commands that wait for their answer.
@@ -155,6 +159,8 @@ impl Place {
             restored: false,
             behind: false,
             damaged: false,
+            rotten: false,
+            rotten_record: None,
             off_until_ms: 0,
             waiting: Vec::new(),
             pinned: false,
@@ -190,6 +196,8 @@ impl Place {
             restored: false,
             behind: false,
             damaged: false,
+            rotten: false,
+            rotten_record: None,
             off_until_ms: 0,
             waiting: Vec::new(),
             pinned: true,

@@ -192,7 +192,7 @@ impl Plan {
         let mut plan = Self {
             seats: seats(&mut chance, large),
             delay_ms: *chance.pick(&[2, 10, 60, 400]),
-            inbox_bytes: *chance.pick(&[64 << 10, 256 << 10, 1 << 20]),
+            inbox_bytes: *chance.pick(&[8 << 10, 16 << 10, 64 << 10, 1 << 20]),
             cache: u32::try_from(*chance.pick(&[1_usize, 3, 100])).unwrap_or(1),
             read_entries: *chance.pick(&[1, 2, 3, 256]),
             calm_ms,
@@ -314,20 +314,20 @@ impl Plan {
                 unsynced,
             },
             27..34 => Act::FlushFails { place, unsynced },
-            34..39 => Act::DiskFull {
-                place,
+            34..41 => Act::DiskFull {
+                place: if chance.percent(50) { above } else { place },
                 for_ms: chance.between(100, 8_000),
             },
-            39..44 => Act::ClockJump {
+            41..45 => Act::ClockJump {
                 place,
                 by_ms: *chance.pick(&[-86_400_000, -3_000, 3_000, 86_400_000]),
             },
-            44..48 => Act::Slow {
+            45..48 => Act::Slow {
                 place,
                 by_ms: chance.between(20, 2_000),
             },
-            48..56 => Act::LinkLost { place: below },
-            56..67 => {
+            48..55 => Act::LinkLost { place: below },
+            55..66 => {
                 let down = chance.percent(50);
                 Act::WayCut {
                     from: if down { above } else { below },
@@ -336,13 +336,13 @@ impl Plan {
                     for_ms: chance.between(500, 60_000),
                 }
             }
-            67..70 => Act::DialTwice { place: below },
-            70..74 => self.decision(chance),
-            74..80 => Act::Restore {
+            66..68 => Act::DialTwice { place: below },
+            68..73 => self.decision(chance),
+            73..81 => Act::Restore {
                 place: below,
                 after_ms: chance.between(500, 15_000),
             },
-            80..84 => Act::Copy {
+            81..84 => Act::Copy {
                 place: below,
                 for_ms: chance.between(5_000, 40_000),
             },

@@ -427,9 +427,11 @@ impl World {
             }
         }
         for (place, operator, id) in std::mem::take(&mut self.promises.acknowledged) {
-            let known = id.is_none_or(|id| {
-                self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
-            });
+            // What a node wrote that never fetched back what it lost stays with it.
+            let known = self.places[place].behind
+                || id.is_none_or(|id| {
+                    self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
+                });
             if !known {
                 self.fail(
                     ACKNOWLEDGED,

@@ -3,11 +3,12 @@
 //! Only places at the edge are put back or copied, so that whom they join holds all that left them.
 
 use raccordo_crdt_model::DocumentId;
+use raccordo_node::engine::MemberState;
 use raccordo_node::engine::simulated::SimulatedNode;
 use raccordo_node::store::{MemoryDisk, Unsynced};
 use raccordo_transport::{CloseReason, LinkEvent, LogId};
 
-use super::place::Asked;
+use super::place::{Asked, Place};
 use super::world::{Event, World};
 use crate::chance::Chance;
 
@@ -30,7 +31,9 @@ impl World {
 
     /// It is put back: what the place did since is known to others or to nobody.
     pub(super) fn restore(&mut self, place: usize, disk: &MemoryDisk) {
-        if self.calm || self.places[place].node.is_none() {
+        let above = self.places[place].above;
+        let needed = above.is_some_and(|above| self.places[above].damaged);
+        if self.calm || needed || self.places[place].node.is_none() {
             return;
         }
         self.note(&[30], || format!("{place} gets an older disk back"));
@@ -52,7 +55,15 @@ impl World {
         one.off_until_ms = now_ms + RESTORE_MS;
         one.restored = true;
         one.screens.clear();
+        if one.rotten {
+            // The older disk may have the damage that was mended since.
+            one.damaged = true;
+        }
+        let damaged = one.damaged;
         self.after(RESTORE_MS, Event::Start(place));
+        if damaged {
+            self.after(RESTORE_MS, Event::Scrub(place));
+        }
         self.promises.held.retain(|(at, _), _| *at != place);
         self.promises.silent.retain(|(at, _), _| *at != place);
         self.promises.stopped.retain(|(at, _)| *at != place);
@@ -153,6 +164,8 @@ impl World {
         if self.places[place].machine.damage(id, bit) {
             self.note(&[32], || format!("{id} is damaged on the disk of {place}"));
             self.places[place].damaged = true;
+            self.places[place].rotten = true;
+            self.places[place].rotten_record = Some(id);
             self.after(SCRUB_EVERY_MS, Event::Scrub(place));
         }
     }
@@ -173,6 +186,46 @@ impl World {
         };
         self.truth
             .records_in(|log, seq| seq <= here.end(log).seq, held)
+    }
+
+    /// Whether a damaged record cannot come back: nobody is left who has it and is let in here.
+    pub(super) fn is_lost_for_good(&self) -> bool {
+        let damaged = self.places.iter().enumerate();
+        let mut records = damaged
+            .filter(|(_, place)| place.damaged)
+            .filter_map(|(at, place)| {
+                let id = place.rotten_record?;
+                Some((at, place, id))
+            });
+        records.any(|(at, place, id)| {
+            let gives = |number: usize, other: &Place| {
+                let joined = other.above == Some(at) || place.above == Some(number);
+                let host = other.node.as_ref().map(SimulatedNode::host);
+                let parcels = host.map(|host| host.parcels(&place.id, &[*id.as_bytes()]));
+                joined
+                    && other.admits(&place.id)
+                    && place.admits(&other.id)
+                    && parcels.is_some_and(|given| given.is_ok_and(|given| !given.is_empty()))
+            };
+            let mut others = self.places.iter().enumerate();
+            !others.any(|(number, other)| gives(number, other))
+        })
+    }
+
+    /// Whether somebody wrote on what an author wrote after the end that its revocation set: that is held
+    /// where it was taken in before, and waited for elsewhere.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let nodes = || self.places.iter().filter_map(|place| place.node.as_ref());
+        let beyond = nodes().flat_map(SimulatedNode::members).any(|member| {
+            let ends = member.ends.clone();
+            let valid = |lane: u8| ends.get(&lane).copied().unwrap_or(0);
+            member.state == MemberState::Revoked
+                && (0..=2).any(|lane| {
+                    let log = LogId::new(member.key.origin(), lane);
+                    nodes().any(|node| node.end(log).seq > valid(lane))
+                })
+        });
+        beyond && nodes().any(|node| !node.waiting().is_empty())
     }
 
     /// A place with damage reads what it has stored; what does not hold is fetched from a peer.

@@ -265,6 +265,16 @@ impl World {
                 self.check_whole();
                 self.events.clear();
             }
+            Some(_) if rested_ms > SETTLING_MAX_MS / 2 && self.is_lost_for_good() => {
+                self.tally
+                    .count("records lost for good: no peer holds them any more");
+                self.events.clear();
+            }
+            Some(_) if rested_ms > SETTLING_MAX_MS / 2 && self.is_cut_off() => {
+                self.tally
+                    .count("logs that wait for what a revocation cut off");
+                self.events.clear();
+            }
             Some(seen) if rested_ms > SETTLING_MAX_MS => {
                 self.fail("healed nodes come to hold the same", seen);
             }

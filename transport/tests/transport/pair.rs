@@ -279,6 +279,7 @@ impl Pair {
                         self.step(side, Input::Control(frame));
                     }
                 }
+                Travelling::Tick => self.tick(side),
                 Travelling::Data(bytes) => self.arrived[side].push_back(bytes),
                 Travelling::Backfill(bytes) => {
                     for frame in frames(&bytes) {

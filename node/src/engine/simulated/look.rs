@@ -238,6 +238,12 @@ impl SimulatedNode {
         stopped.map(|(log, stop)| (*log, stop.code)).collect()
     }
 
+    /// Logs of which the next entry waits for something.
+    pub fn waiting(&self) -> Vec<LogId> {
+        let waiting = self.host.inbox.waiting().into_iter();
+        waiting.map(|(log, _)| log).collect()
+    }
+
     /// Whether it takes no writes since it has lost some.
     pub fn is_recovering(&self) -> bool {
         !self.engine.core.ledger().recovery.is_empty()

@@ -1,5 +1,6 @@
 //! The engine without its edges: a core on its own disk, fed with entries as peers send them.
 
+mod doors;
 mod erasure;
 mod quarantine;
 mod recovery;
