@@ -251,7 +251,7 @@ impl SimulatedNode {
 
     /// Documents known to be damaged here.
     pub fn damaged(&self) -> BTreeSet<DocumentId> {
-        self.engine.core.ledger().damaged.as_ref().clone()
+        self.engine.core.ledger().damaged.keys().copied().collect()
     }
 
     /// Starts of a member's node between which a person has to choose; none if nobody has to.
