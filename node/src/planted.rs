@@ -27,8 +27,6 @@ pub enum Planted {
     HalfGroupVisible,
     /// The ends of others' logs are not read at the start.
     LostCursor,
-    /// What finds no room in the inbox is dropped without a word.
-    DroppedOnFullInbox,
     /// Entries that a failed commit took are not awaited again.
     ForgottenAfterFailedCommit,
     /// A merge leaves the former version in the digest.
@@ -39,11 +37,15 @@ pub enum Planted {
     ForeignHomeAdmitted,
     /// Counts of what peers sent are not stored.
     StaleOverview,
+    /// A node that is told that it lost entries goes on writing.
+    IgnoredRollback,
+    /// Entries of an erased record are applied.
+    LateWriteAfterErasure,
 }
 
 impl Planted {
     /// Every fault.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::SkippedFlush,
         Self::PublishedBeforeFlush,
         Self::AnsweredBeforeFlush,
@@ -53,12 +55,13 @@ impl Planted {
         Self::UnorderedAdmission,
         Self::HalfGroupVisible,
         Self::LostCursor,
-        Self::DroppedOnFullInbox,
         Self::ForgottenAfterFailedCommit,
         Self::WrongDigestOnMerge,
         Self::UnverifiedSignature,
         Self::ForeignHomeAdmitted,
         Self::StaleOverview,
+        Self::IgnoredRollback,
+        Self::LateWriteAfterErasure,
     ];
 
     /// The fault of that name, as printed.

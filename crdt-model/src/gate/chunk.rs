@@ -29,6 +29,15 @@ pub(super) const DOCUMENT_CHUNK: u8 = 0;
 pub(super) const CHANGE_CHUNK: u8 = 1;
 pub(super) const COLUMNS_MAX: u64 = 16;
 
+/// Writes the first eight bytes of a chunk as its hash wants them. They are a constant and a checksum,
+/// no part of what is hashed and signed: whoever passes a chunk on could alter them unseen.
+pub fn put_preamble(chunk: &mut [u8], hash: &ChangeHash) {
+    if let Some(preamble) = chunk.first_chunk_mut::<8>() {
+        preamble[..4].copy_from_slice(&MAGIC);
+        preamble[4..].copy_from_slice(&hash.as_bytes()[..4]);
+    }
+}
+
 /// What a chunk says of itself, within the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Measured {

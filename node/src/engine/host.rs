@@ -2,17 +2,19 @@
 //!
 //! Answers from the published state, so a link never hears of what is not on disk.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raccordo_crdt_model::{ChangeHash, gate};
 use raccordo_transport::reconcile::Item;
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::{
-    CloseReason, Cursor, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest, LinkEvent,
-    LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, Seen, SignedEntry, Standing, StopCode,
-    Stopped, VerifiedEntry,
+    CloseReason, Cursor, EntryKind, Host, HostFailed, JoinAccepted, JoinRefused, JoinRequest,
+    LinkEvent, LocalHello, LogId, PeerId, Pins, Positions, RemoteHello, Seen, SignedEntry,
+    Standing, StopCode, Stopped, VerifiedEntry,
 };
 
 use tokio::sync::oneshot;
@@ -32,6 +34,7 @@ use super::recovery;
 use super::repair::{self, RepairCommand};
 use super::report;
 use super::roster::role_code;
+use super::scope;
 use super::stored::Reading;
 use super::task::{Command, Done, Note, Returned, Signal};
 use super::view::{CommandFailed, Event};
@@ -91,7 +94,7 @@ impl Host for NodeHost {
         match Between::of(&self.core, &ledger, peer) {
             Some(between) => {
                 let mut positions = between.positions();
-                positions.stopped = self.stopped(&ledger, &positions.held);
+                positions.stopped = self.stopped(&ledger, &between, &positions.held);
                 positions.recover = recovery::recover(&ledger, peer);
                 positions.seen = self.core.seen.to_tell(peer);
                 positions.wanted = repair::wanted(&ledger, &between);
@@ -149,7 +152,7 @@ impl Host for NodeHost {
             if quarantine::stop_of(&ledger, log).is_some() {
                 return Ok(());
             }
-            let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+            let entries: Vec<_> = entries.into_iter().map(as_signed).collect();
             self.compare_repeats(peer, ledger.end(log).seq, &entries);
             let now_ms = self.core.clock.monotonic_millis();
             let delivery = Delivery { log, peer, entries };
@@ -322,7 +325,7 @@ impl NodeHost {
 
     /// Takes back entries of an own log that were lost here.
     async fn take_back(&self, peer: PeerId, entries: Vec<VerifiedEntry>) -> Result<(), HostFailed> {
-        let entries: Vec<_> = entries.into_iter().map(VerifiedEntry::into_inner).collect();
+        let entries: Vec<_> = entries.into_iter().map(as_signed).collect();
         let (reply, answer) = oneshot::channel();
         self.hand
             .signal(Signal::Returned(Returned { entries, reply }));
@@ -350,10 +353,22 @@ impl NodeHost {
         }
     }
 
-    /// Logs of the peer's offer of which no more is taken now.
-    fn stopped(&self, ledger: &Ledger, held: &[Cursor]) -> Vec<Stopped> {
-        let mut stopped = quarantine::stopped(ledger, held);
-        for (log, detail) in self.inbox.full() {
+    /// Logs of the peer's offer of which no more is taken now, also those of which nothing is held.
+    fn stopped(&self, ledger: &Ledger, between: &Between<'_>, held: &[Cursor]) -> Vec<Stopped> {
+        let full = self.inbox.full();
+        let known: BTreeSet<LogId> = held.iter().map(|cursor| cursor.log).collect();
+        let named = ledger.stopped.keys().chain(full.iter().map(|(log, _)| log));
+        let unbegun: BTreeSet<LogId> = named
+            .flat_map(|log| scope::LANES.map(|lane| LogId::new(log.origin, lane)))
+            .filter(|log| !known.contains(log) && between.takes(*log))
+            .collect();
+        let held: Vec<Cursor> = held
+            .iter()
+            .copied()
+            .chain(unbegun.into_iter().map(Cursor::start))
+            .collect();
+        let mut stopped = quarantine::stopped(ledger, &held);
+        for (log, detail) in full {
             let cursor = held.iter().find(|cursor| cursor.log == log);
             if let Some(cursor) = cursor.filter(|_| !stopped.iter().any(|s| s.cursor.log == log)) {
                 stopped.push(Stopped {
@@ -393,4 +408,13 @@ impl NodeHost {
             at_ms,
         }));
     }
+}
+
+/// An entry as its author had it: what no signature covers, a relay may have altered.
+fn as_signed(entry: VerifiedEntry) -> SignedEntry {
+    let mut entry = entry.into_inner();
+    if let (EntryKind::Change, Some(body)) = (entry.header.kind, &mut entry.body) {
+        gate::put_preamble(body, &ChangeHash::from_bytes(entry.header.body_hash));
+    }
+    entry
 }

@@ -173,10 +173,6 @@ impl Inbox {
         let Delivery { log, peer, entries } = delivery;
         let room = self.room(log);
         let asked = permits(&entries);
-        #[cfg(feature = "testing")]
-        if planted(Planted::DroppedOnFullInbox) && room.available_permits() < asked {
-            return Put::Queued;
-        }
         let many = u32::try_from(asked).unwrap_or(u32::MAX);
         loop {
             let changed = self.waits_changed.notified();

@@ -233,7 +233,7 @@ impl Link {
         Kept::Contact
     }
 
-    /// Begins anew; what the peer holds stays known.
+    /// Begins anew; what the peer holds stays known. What it does not offer it says again, if it is so still.
     fn connect(&mut self, now_ms: i64, remote: &RemoteHello) {
         *self = Self {
             connected: true,
@@ -247,7 +247,6 @@ impl Link {
             proof: self.proof,
             repaired: self.repaired,
             seen_ignored: self.seen_ignored,
-            withdrawn: Arc::clone(&self.withdrawn),
             kept_ms: self.kept_ms,
             ..Self::default()
         };
@@ -277,6 +276,7 @@ impl Link {
         }
         self.revoked |= matches!(reason, CloseReason::Revoked);
         self.connected = false;
+        self.withdrawn = Arc::default();
         self.equal = None;
         self.ended = Some(reason);
     }

@@ -123,6 +123,10 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
     let log = rollback.log;
     let known = ledger.recovery.get(&log);
     let is_news = known.is_none_or(|is| is.until < rollback.held_seq);
+    #[cfg(feature = "testing")]
+    if crate::planted::planted(crate::planted::Planted::IgnoredRollback) {
+        return;
+    }
     if rollback.whose != Side::Ours
         || log.origin != core.id.origin()
         || !is_news

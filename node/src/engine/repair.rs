@@ -202,7 +202,14 @@ fn prove(core: &Core, parcel: DocumentParcel) -> Result<Proven, NotRepaired> {
     let mut reading = Reading::new(core);
     let mut proven = BTreeMap::new();
     let (mut home, mut last_seq) = (None, 0);
-    for signed in &parcel.headers {
+    let ledger = core.ledger();
+    let is_here = |signed: &&SignedHeader| signed.header.seq <= ledger.end(signed.header.log()).seq;
+    let (here, younger): (Vec<_>, Vec<_>) = parcel.headers.iter().partition(is_here);
+    // The peer may hold more of it: those entries wait here for this document, and bring the rest.
+    for signed in &younger {
+        by_hash.remove(&ChangeHash::from_bytes(signed.header.body_hash));
+    }
+    for signed in here {
         let (number, hash) = place(&mut reading, id, signed)?;
         let change = by_hash.remove(&hash);
         let Some(change) = change.filter(|change| is_of(change, signed)) else {
@@ -226,6 +233,11 @@ fn prove(core: &Core, parcel: DocumentParcel) -> Result<Proven, NotRepaired> {
     if !by_hash.is_empty() {
         return unproven("it holds changes that nobody signed");
     }
+    let document = if younger.is_empty() {
+        document
+    } else {
+        rebuilt(id, &proven)?
+    };
     let count = u32::try_from(proven.len()).unwrap_or(u32::MAX);
     let whole = proven.keys().copied().eq(0..count);
     let stored = core.document_row(id).ok().flatten();
@@ -239,6 +251,21 @@ fn prove(core: &Core, parcel: DocumentParcel) -> Result<Proven, NotRepaired> {
         }),
         _ => unproven("it is another version than the entries here make"),
     }
+}
+
+/// The document of some of the changes of a save that was found sound, in the order in which they came.
+fn rebuilt(
+    id: DocumentId,
+    proven: &BTreeMap<u32, (ChangeOrigin, StoredChange)>,
+) -> Result<Document, NotRepaired> {
+    let check = |change: &StoredChange| {
+        let (origin, incarnation) = (change.actor.origin(), change.actor.incarnation());
+        gate::check(change.bytes.clone(), &change.hash, origin, incarnation)
+    };
+    let changes = proven.values().map(|(_, change)| check(change));
+    let changes: Result<Vec<_>, _> = changes.collect();
+    let document = changes.and_then(|changes| Document::empty(id).absorb(&changes));
+    document.or_else(|bad| unproven(&bad.reason()))
 }
 
 /// The number of the change that the entry brought here, and its hash; refused unless the very same

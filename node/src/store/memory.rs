@@ -109,6 +109,22 @@ impl MemoryDisk {
             .collect()
     }
 
+    /// Flips one bit of the first stored row of a table whose key begins so; false if there is none.
+    #[cfg(feature = "testing")]
+    pub fn damage(&self, table: super::Table, prefix: &[u8], bit: usize) -> bool {
+        let first = super::row::table_key(table, prefix);
+        let mut state = self.state();
+        let row = state.rows.range_mut(first.clone()..).next();
+        let Some((_, value)) =
+            row.filter(|(key, value)| key.starts_with(&first) && !value.is_empty())
+        else {
+            return false;
+        };
+        let bit = bit % (value.len() * 8);
+        value[bit / 8] ^= 1 << (bit % 8);
+        true
+    }
+
     /// Whether the power is off.
     #[cfg(feature = "testing")]
     pub fn is_off(&self) -> bool {

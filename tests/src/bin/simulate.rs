@@ -1,4 +1,4 @@
-//! Runs the simulator over many seeds, or replays one: see docs/operations.md.
+//! Runs the simulator over many seeds, or replays one: see docs/architecture.md.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use clap::Parser;
 use raccordo_node::clock::{Clock, SystemClock};
 use raccordo_node::planted::Planted;
-use raccordo_tests::simulation::report::{Detail, Outcome, Tally};
+use raccordo_tests::simulation::report::{Detail, Outcome};
+use raccordo_tests::simulation::tally::Tally;
 use raccordo_tests::simulation::{self, Options, plan};
 
 /// Runs worlds of many nodes, each from a seed, and checks every promise at every step.
@@ -99,7 +100,7 @@ fn many(arguments: &Arguments, options: &Options, out: &mut impl Write) -> io::R
         for outcome in outcomes {
             worlds += 1;
             steps += outcome.steps;
-            tally.add(outcome.tally);
+            tally.add(&outcome.tally);
             if outcome.violation.is_some() {
                 failures += 1;
                 enough.store(!arguments.keep_going, Ordering::Relaxed);
@@ -117,7 +118,7 @@ fn many(arguments: &Arguments, options: &Options, out: &mut impl Write) -> io::R
     let took_ms = clock.monotonic_millis().max(1);
     writeln!(
         out,
-        "{worlds} seeds in {took_ms} ms ({} a second), {steps} steps, {failures} failed; {tally:?}",
+        "{worlds} seeds in {took_ms} ms ({} a second), {steps} steps, {failures} failed\n{tally}",
         worlds * 1_000 / took_ms
     )?;
     Ok(ExitCode::from(u8::from(failures > 0)))

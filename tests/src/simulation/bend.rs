@@ -12,67 +12,75 @@ pub(super) fn is_of_frames(seed: u64) -> bool {
     seed.is_multiple_of(3)
 }
 
-/// What is sent in the place of a frame: less, more or something else.
-pub(super) fn frame(seed: u64, frame: Bytes) -> Vec<Bytes> {
+/// What is sent in the place of a frame: less, more or something else; and what that is.
+pub(super) fn frame(seed: u64, frame: Bytes) -> (&'static str, Vec<Bytes>) {
     let mut chance = Chance::new(seed);
     match chance.number() % 4 {
-        0 => Vec::new(),
-        1 => vec![frame.clone(), frame],
+        0 => ("frames left out", Vec::new()),
+        1 => ("frames sent twice", vec![frame.clone(), frame]),
         2 => {
             let mut bytes = frame.to_vec();
             let place = chance.index(bytes.len());
             bytes[place] ^= 1 << chance.index(8);
-            vec![bytes.into()]
+            ("frames altered", vec![bytes.into()])
         }
         _ => {
             let mut bytes = frame.to_vec();
             bytes.truncate(chance.index(frame.len()));
-            vec![bytes.into()]
+            ("frames cut short", vec![bytes.into()])
         }
     }
 }
 
-/// Changes one of some entries, and says how. There is at least one.
-pub(super) fn entries(seed: u64, entries: &mut [SignedEntry]) -> &'static str {
+/// Changes one of some entries, and says what was done and how. There is at least one.
+pub(super) fn entries(seed: u64, entries: &mut [SignedEntry]) -> (&'static str, &'static str) {
+    const FORGED: &str = "entries forged";
     let mut chance = Chance::new(seed);
     let place = chance.index(entries.len());
     let other = entries[chance.index(entries.len())].clone();
     let entry = &mut entries[place];
-    match chance.number() % 8 {
+    match chance.number() % 9 {
         0 => {
             entry.signature[chance.index(64)] ^= 1 << chance.index(8);
-            "another signature"
+            (FORGED, "another signature")
         }
         1 => {
             entry.header.document[chance.index(16)] ^= 1 << chance.index(8);
-            "another document"
+            ("entries moved to another document", "another document")
         }
         2 => {
             entry.header.hlc += 1 + chance.number() % 1_000;
-            "another time"
+            (FORGED, "another time")
         }
         3 => {
             entry.header.group_count += 1;
-            "a larger group"
+            (FORGED, "a larger group")
         }
         4 => {
             let at = chance.index(entry.bytes().len().max(1));
             if let Some(byte) = entry.body.as_mut().and_then(|body| body.get_mut(at)) {
                 *byte ^= 1 << chance.index(8);
             }
-            "another body"
+            (FORGED, "another body")
         }
         5 => {
             entry.body = other.body;
-            "the body of another entry"
+            (FORGED, "the body of another entry")
         }
         6 => {
             entry.header.incarnation[chance.index(8)] ^= 1;
-            "another incarnation"
+            (FORGED, "another incarnation")
+        }
+        7 => {
+            entry.header.policy_epoch ^= 1;
+            (FORGED, "another epoch")
         }
         _ => {
-            entry.header.policy_epoch ^= 1;
-            "another epoch"
+            let (seq, prev) = (entry.header.seq, entry.header.prev);
+            *entry = other;
+            entry.header.seq = seq;
+            entry.header.prev = prev;
+            ("entries given another place", "an entry of another place")
         }
     }
 }

@@ -9,14 +9,18 @@ mod bend;
 mod clock;
 mod link;
 mod mending;
+mod naming;
 mod network;
+mod own;
 mod people;
 mod place;
 pub mod plan;
 mod promises;
 pub mod report;
+mod restoring;
 mod scripted;
 mod settled;
+pub mod tally;
 mod truth;
 mod ways;
 mod work;
@@ -29,7 +33,8 @@ use std::sync::Once;
 use raccordo_node::planted::{self, Planted};
 
 use plan::Plan;
-use report::{Detail, Outcome, Tally, Violation};
+use report::{Detail, Outcome, Violation};
+use tally::Tally;
 use world::World;
 
 /// How a seed is run.

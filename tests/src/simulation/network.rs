@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccordo_transport::session::{Input, Opening, Output, Report, Session};
+use raccordo_transport::session::{DeliveryFault, Input, Opening, Output, Report, Session};
 use raccordo_transport::wire::data::DATA_BODIES_BYTES;
 use raccordo_transport::wire::frame::{Frame, FrameBuffer, Malformed};
 use raccordo_transport::wire::{decode_refusal, encode_refusal, kind, refusal_code};
@@ -18,6 +18,7 @@ use super::link::{
     BACKFILL, CONTROL, DATA, End, HANDSHAKE_MAX_MS, Link, Travelling, WIRE_FRAMES_MAX, frames,
 };
 use super::mending::Mend;
+use super::naming;
 use super::world::{Event, World};
 
 impl World {
@@ -82,7 +83,7 @@ impl World {
         open && near.admits(&far.id) && far.admits(&near.id)
     }
 
-    fn dial_failed(&mut self, place: usize, peer: PeerId) {
+    pub(super) fn dial_failed(&mut self, place: usize, peer: PeerId) {
         let jitter = self.chance.number();
         let failures = self.places[place].failures.entry(peer).or_default();
         *failures += 1;
@@ -101,10 +102,13 @@ impl World {
             self.dial_failed(dialler.0, peer);
             return;
         }
+        if self.contested(dialler.0, acceptor.0) {
+            return;
+        }
         self.replace_older(dialler.0, acceptor.0);
         self.replace_older(acceptor.0, dialler.0);
         let id = self.next_number();
-        self.tally.connections += 1;
+        self.tally.count("connections");
         self.note(&[3, id], || {
             format!("connection {id}: {} dials {}", dialler.0, acceptor.0)
         });
@@ -175,6 +179,13 @@ impl World {
 
     fn perform_all(&mut self, id: u64, side: usize, out: Vec<Output>) {
         for output in out {
+            let live = self
+                .links
+                .get(&id)
+                .is_some_and(|link| link.ends[side].is_live());
+            if !live {
+                break;
+            }
             self.perform(id, side, output);
         }
         self.take_deliveries(id, side);
@@ -210,6 +221,12 @@ impl World {
             Output::SendBackfill(frame) => end.backfill.push_back(frame),
             Output::Install(parcels) => end.install(parcels),
             Output::Connected(remote) => {
+                let away = end.host.turns_away(&end.peer, &remote);
+                if let Some(reason) = away {
+                    self.tally.count("copies refused");
+                    self.close(id, side, reason);
+                    return;
+                }
                 let address = "127.0.0.1:1".parse().expect("an address");
                 let outgoing = side == 0;
                 self.tell(
@@ -248,17 +265,31 @@ impl World {
             Report::Announced(heads) => LinkEvent::Announced { heads },
             Report::Acked(cursors) => LinkEvent::Acked { cursors },
             Report::Compared { equal } => {
+                self.tally.count(if equal {
+                    "comparisons, equal"
+                } else {
+                    "comparisons, different"
+                });
                 self.check_comparison(id, equal);
                 LinkEvent::Compared { equal }
             }
-            Report::Stopped { by, stopped } => LinkEvent::Stopped { by, stopped },
-            Report::Resumed { by, log } => LinkEvent::Resumed { by, log },
+            Report::Stopped { by, stopped } => {
+                self.tally.count("stops told to a peer");
+                LinkEvent::Stopped { by, stopped }
+            }
+            Report::Resumed { by, log } => {
+                self.tally.count("stops ended");
+                LinkEvent::Resumed { by, log }
+            }
             Report::RolledBack(rollback) => {
                 self.check_rollback(id, &rollback);
                 LinkEvent::RolledBack(rollback)
             }
             Report::Evidence(signed) => LinkEvent::Evidence { signed },
-            Report::Scope { by, withdrawn } => LinkEvent::Scope { by, withdrawn },
+            Report::Scope { by, withdrawn } => {
+                self.tally.count("logs withdrawn from a peer");
+                LinkEvent::Scope { by, withdrawn }
+            }
             Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
             Report::Reconciled {
                 items,
@@ -271,7 +302,11 @@ impl World {
                 rounds: messages.div_ceil(2),
                 bytes,
             },
-            Report::Repaired { documents } => LinkEvent::Repaired { documents },
+            Report::Repaired { documents } => {
+                let times = u64::try_from(documents).unwrap_or(0);
+                self.tally.count_many("documents repaired", times);
+                LinkEvent::Repaired { documents }
+            }
             Report::Pinged => LinkEvent::Stats(LinkStatistics::default()),
         };
         self.tell(id, side, event);
@@ -319,6 +354,7 @@ impl World {
         }
         end.end();
         let (place, peer) = (end.place, end.peer);
+        self.tally.count("connections lost or closed");
         let refused = matches!(reason, CloseReason::Revoked | CloseReason::BadEntry { .. });
         self.tell(id, side, LinkEvent::Closed { reason });
         if self
@@ -371,6 +407,7 @@ impl World {
         let way = (link.ends[from].place, link.ends[1 - from].place);
         if self.cut.contains_key(&way) {
             link.ends[from].held.push(what);
+            self.tally.count("messages held up on a cut way");
             return;
         }
         let stream = match what {
@@ -387,7 +424,12 @@ impl World {
         let came = assembled(&mut link.ends[from].assembling[stream], &bytes);
         self.trace.bytes(&bytes);
         self.note(&[5, id], || {
-            format!("connection {id}: {} to {}: {}", way.0, way.1, named(&bytes))
+            format!(
+                "connection {id}: {} to {}: {}",
+                way.0,
+                way.1,
+                naming::named(stream, &bytes)
+            )
         });
         match came {
             Ok(frames) if stream == CONTROL => {
@@ -414,6 +456,7 @@ impl World {
     }
 
     fn broken_stream(&mut self, id: u64, side: usize, detail: String) {
+        self.tally.count("streams refused as malformed");
         self.close(id, side, CloseReason::Protocol { detail });
     }
 
@@ -449,17 +492,32 @@ impl World {
 
     /// What a hostile program sends in the place of a frame.
     fn bent_frame(&mut self, id: u64, place: usize, frame: Bytes) -> Vec<Bytes> {
+        self.tempt(place);
         match self.places[place].bend {
             Some(seed) if bend::is_of_frames(seed) => {
                 self.places[place].bend = None;
-                self.tally.bent += 1;
-                if let Some(link) = self.links.get_mut(&id) {
-                    link.bent = true;
-                }
-                self.note(&[7, seed], || format!("{place} bends a frame"));
-                bend::frame(seed, frame)
+                let (what, frames) = bend::frame(seed, frame);
+                self.bent(id, what);
+                self.note(&[7, seed], || format!("{place} bends a frame: {what}"));
+                frames
             }
             _ => vec![frame],
+        }
+    }
+
+    /// A hostile program bends what it sends now and then.
+    fn tempt(&mut self, place: usize) {
+        let one = &self.places[place];
+        if one.hostile && !self.calm && one.bend.is_none() && self.chance.percent(25) {
+            let seed = self.chance.number();
+            self.places[place].bend = Some(seed);
+        }
+    }
+
+    fn bent(&mut self, id: u64, what: &'static str) {
+        self.tally.count(what);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.bent = true;
         }
     }
 
@@ -477,8 +535,15 @@ impl World {
             let place = end.place;
             let result = end.delivered();
             self.touch(place);
-            let Some(result) = result else { return };
+            let Some(result) = result else {
+                self.tally.count("deliveries that waited for room");
+                return;
+            };
             if let Err(fault) = &result {
+                self.tally.count(match fault {
+                    DeliveryFault::Entry(_) => "entries refused by signature or chain",
+                    DeliveryFault::Host(_) => "entries asked for again after some were dropped",
+                });
                 self.note(&[8, id], || {
                     format!("connection {id}: {place} does not take: {fault:?}")
                 });
@@ -533,16 +598,14 @@ impl World {
         let (place, peer, host) = (end.place, end.peer, Arc::clone(&end.host));
         let bytes_max = DATA_BODIES_BYTES.min(self.plan.inbox_bytes / 4);
         let mut read = host.read(&peer, log, after, self.plan.read_entries, bytes_max);
+        self.tempt(place);
         if let (Some(seed), Ok(entries)) = (self.places[place].bend, &mut read)
             && !bend::is_of_frames(seed)
             && !entries.is_empty()
         {
             self.places[place].bend = None;
-            self.tally.bent += 1;
-            let how = bend::entries(seed, entries);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.bent = true;
-            }
+            let (what, how) = bend::entries(seed, entries);
+            self.bent(id, what);
             self.note(&[9, seed], || {
                 format!("{place} bends an entry of {log}: {how}")
             });
@@ -579,23 +642,4 @@ fn assembled(stream: &mut FrameBuffer, bytes: &[u8]) -> Result<Vec<Frame>, Malfo
         frames.push(frame);
     }
     Ok(frames)
-}
-
-/// What a frame is, for a reader of the trace.
-fn named(frame: &[u8]) -> String {
-    let kinds = frames(frame).unwrap_or_default();
-    let words = kinds.iter().map(|frame| match frame.kind {
-        kind::HELLO => "hello".to_owned(),
-        kind::STANDING => "standing".to_owned(),
-        kind::ACK => "acknowledgement".to_owned(),
-        kind::PING => "ping".to_owned(),
-        kind::PROOF => "proof".to_owned(),
-        kind::DATA => "entries".to_owned(),
-        other => format!("frame {other:#04x}"),
-    });
-    format!(
-        "{} ({} bytes)",
-        words.collect::<Vec<_>>().join(", "),
-        frame.len()
-    )
 }

@@ -18,6 +18,7 @@ use super::place::{Asked, Waiting};
 use super::plan::Act;
 use super::promises;
 use super::scripted::Offence;
+use super::tally;
 use super::work;
 use super::world::{Event, World};
 use crate::chance::Chance;
@@ -38,6 +39,7 @@ impl World {
     pub(super) fn act(&mut self, act: Act, seed: u64) {
         let mut chance = Chance::new(seed);
         self.note(&[20, seed], || format!("{act:?}"));
+        self.tally.act(act.name());
         match act {
             Act::Join { place, approved } => self.join(place, approved),
             Act::Approve { at } => self.approve_all(at),
@@ -79,7 +81,12 @@ impl World {
                 self.places[place].machine.disk.set_free(Some(FULL_BYTES));
                 self.after(for_ms, Event::DiskFree(place));
             }
-            Act::ClockJump { place, by_ms } => self.places[place].clock.jump(by_ms),
+            Act::ClockJump { place, by_ms } => {
+                if self.places[place].is_up() {
+                    self.tally.count("clocks set while a node runs");
+                }
+                self.places[place].clock.jump(by_ms);
+            }
             Act::Slow { place, by_ms } => self.places[place].slow_ms = by_ms,
             Act::LinkLost { place } => self.lose_links(place),
             Act::WayCut {
@@ -95,6 +102,10 @@ impl World {
             }
             Act::DialTwice { place } => self.dial_again(place),
             Act::Bend { place } => self.places[place].bend = Some(seed),
+            Act::Hostile { place } => self.places[place].hostile = true,
+            Act::Restore { place, after_ms } => self.restore_later(place, after_ms),
+            Act::Copy { place, for_ms } => self.copy_machine(place, for_ms),
+            Act::Damage { place } => self.damage(place, seed),
             _ => {}
         }
     }
@@ -147,6 +158,17 @@ impl World {
             return;
         };
         let offence = *chance.pick(&Offence::ALL);
+        let log = LogId::new(scripted.id().origin(), 0);
+        // Who signs a second entry is found out where the first is held; else nobody can tell which is first.
+        let above = self.places[place].above.unwrap_or(0);
+        let seen = self.places[above]
+            .node
+            .as_ref()
+            .map(|node| node.end(log).seq);
+        let all = self.truth.log(log).map_or(0, super::truth::TrueLog::len);
+        if offence == Offence::Equivocation && seen != Some(all) {
+            return;
+        }
         let (territory, origin) = (
             self.places[0].territory.to_string(),
             self.places[0].id.origin(),
@@ -163,8 +185,7 @@ impl World {
             .map(|(id, _)| *id.as_bytes());
         let others = (territory.as_str(), origin, record.unwrap_or([7; 16]));
         if scripted.offend(offence, chance, others) {
-            self.truth
-                .refuse_from_now(LogId::new(self.places[place].id.origin(), 0));
+            self.truth.refuse_from_now(log);
             self.note(&[27], || format!("{place} offends: {offence:?}"));
         }
         self.tick(place);
@@ -207,14 +228,16 @@ impl World {
 
     /// A place's node starts with what is on its disk.
     pub(super) fn start(&mut self, place: usize) {
-        if self.places[place].is_up() {
+        if self.places[place].is_up() || self.stays_off(place) {
             return;
         }
         if let Err(failed) = self.places[place].start() {
             self.fail("a node starts again", format!("{place}: {failed:?}"));
             return;
         }
-        self.tally.restarts += u64::from(self.places[place].life > 1);
+        if self.places[place].life > 1 {
+            self.tally.count("restarts");
+        }
         self.note(&[22], || format!("{place} starts"));
         self.check_start(place);
         let wait_ms = self.chance.between(0, 1_000);
@@ -264,6 +287,7 @@ impl World {
         self.join_on();
         self.room_again(place);
         if self.places[place].machine.disk.is_off() {
+            self.tally.count("power cuts");
             let unsynced = self.places[place].unsynced;
             self.crash(place, Some(unsynced));
         } else if let Some(reason) = ill {
@@ -277,6 +301,7 @@ impl World {
     /// A store that takes no writes any more is started again by somebody, after a while.
     fn fall_ill(&mut self, place: usize, reason: &str) {
         self.note(&[24], || format!("{place} cannot write: {reason}"));
+        self.tally.count("stores that could write no more");
         let wait_ms = if self.calm {
             10
         } else {
@@ -301,7 +326,12 @@ impl World {
         }
     }
 
-    fn ask(&mut self, place: usize, what: Asked, ask: impl FnOnce(&SimulatedNode) -> Ticket) {
+    pub(super) fn ask(
+        &mut self,
+        place: usize,
+        what: Asked,
+        ask: impl FnOnce(&SimulatedNode) -> Ticket,
+    ) {
         let one = &mut self.places[place];
         let Some(node) = &one.node else { return };
         let mut ticket = ask(node);
@@ -396,6 +426,13 @@ impl World {
             self.on_hold.insert((at, place));
         }
         let key = self.places[place].id;
+        if self.places[at].node.is_some() {
+            self.tally.count(match to {
+                MemberState::Suspended => "members put on hold",
+                MemberState::Revoked => "members revoked",
+                _ => "members let in again",
+            });
+        }
         self.ask(at, Asked::Decision, |node| node.move_member(key, to));
     }
 
@@ -424,6 +461,9 @@ impl World {
         self.note(&[25, u64::from(answer.is_ok())], || {
             format!("{place} answers {what:?}: {words}")
         });
+        if answer.is_err() {
+            self.tally.count(tally::REFUSED_WRITE);
+        }
         match (what, answer) {
             (Asked::Write { operator }, Ok(Answered::Record(id))) => {
                 self.acknowledged(place, Some(id), operator.clone());
@@ -443,7 +483,10 @@ impl World {
                 self.places[place].pinned = true;
                 self.dial_soon(place, 5);
             }
-            (Asked::Erasure { id }, Ok(_)) => self.check_erasure(place, *id),
+            (Asked::Erasure { id }, Ok(_)) => {
+                self.tally.count("erasures acknowledged");
+                self.check_erasure(place, *id);
+            }
             _ => {}
         }
     }
@@ -548,6 +591,7 @@ impl World {
                 self.decide(at, place, MemberState::Approved);
             }
         }
+        self.settle_copies();
         for place in 0..self.places.len() {
             self.approve_all(place);
             let Some(above) = self.places[place].above else {

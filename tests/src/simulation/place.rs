@@ -47,6 +47,22 @@ pub(super) struct Place {
     pub unsynced: Unsynced,
     /// What its next data frame is to be bent by.
     pub bend: Option<u64>,
+    /// Whether its program bends what it sends.
+    pub hostile: bool,
+    /// The place of which it is a copy.
+    pub twin_of: Option<usize>,
+    /// Whether an older disk was put back here.
+    pub restored: bool,
+    /// Whether its own logs are not what was published, until it has fetched that back.
+    pub behind: bool,
+    /// Whether a record on its disk was damaged and is not known to be whole again.
+    pub damaged: bool,
+    /// Whether one ever was.
+    pub rotten: bool,
+    /// Which record that was.
+    pub rotten_record: Option<DocumentId>,
+    /// It stays off until then.
+    pub off_until_ms: u64,
     /// Commands that wait for their answer.
     pub waiting: Vec<Waiting>,
     /// Whether it has pinned the node above it.
@@ -103,6 +119,8 @@ pub(super) enum Asked {
     Pin,
     /// A decision about a member.
     Decision,
+    /// Damaged records to be noted.
+    Scrub,
 }
 
 impl Place {
@@ -136,11 +154,56 @@ impl Place {
             seen: 0,
             unsynced: Unsynced::Lost,
             bend: None,
+            hostile: false,
+            twin_of: None,
+            restored: false,
+            behind: false,
+            damaged: false,
+            rotten: false,
+            rotten_record: None,
+            off_until_ms: 0,
             waiting: Vec::new(),
             pinned: false,
             invitation: None,
             role,
             above,
+            failures: BTreeMap::new(),
+            dialling: BTreeSet::new(),
+            screens: BTreeMap::new(),
+            chance: Chance::new(chance.number()),
+        }
+    }
+
+    /// A copy of a place's machine, not started yet.
+    pub(super) fn twin(&self, of: usize, chance: &mut Chance) -> Self {
+        let mut machine = self.machine.copy();
+        machine.disk = machine.disk.after_power_cut(Unsynced::Lost);
+        Self {
+            territory: self.territory.clone(),
+            id: self.id,
+            scripted: None,
+            machine,
+            node: None,
+            life: 0,
+            clock: Arc::clone(&self.clock),
+            slow_ms: self.slow_ms,
+            pump_at: None,
+            seen: 0,
+            unsynced: Unsynced::Lost,
+            bend: None,
+            hostile: false,
+            twin_of: Some(of),
+            restored: false,
+            behind: false,
+            damaged: false,
+            rotten: false,
+            rotten_record: None,
+            off_until_ms: 0,
+            waiting: Vec::new(),
+            pinned: true,
+            invitation: None,
+            role: self.role,
+            above: None,
             failures: BTreeMap::new(),
             dialling: BTreeSet::new(),
             screens: BTreeMap::new(),

@@ -104,10 +104,83 @@ pub enum Act {
     DialTwice { place: usize },
     /// A peer's next data frame is not what its program would send.
     Bend { place: usize },
+    /// From now on a peer's program bends what it sends, now and then.
+    Hostile { place: usize },
+    /// An older copy of a disk is put back, after so long.
+    Restore { place: usize, after_ms: u64 },
+    /// A machine is copied and the copy started beside it, for a while.
+    Copy { place: usize, for_ms: u64 },
+    /// A stored record is damaged on the disk.
+    Damage { place: usize },
     /// A member with a program of its own does a command of several entries.
     Group { place: usize },
     /// It writes what it may not.
     Offend { place: usize },
+}
+
+impl Act {
+    /// Every kind of act.
+    pub const NAMES: [&str; 26] = [
+        "ask for membership",
+        "approve a member",
+        "put a member on hold",
+        "let a member in again",
+        "revoke a member",
+        "create a record",
+        "change a record",
+        "import a file",
+        "erase a record",
+        "kill a process",
+        "cut the power at a moment of a commit",
+        "let a flush fail",
+        "fill a disk",
+        "set a clock",
+        "slow a machine down",
+        "lose a connection",
+        "cut a way",
+        "cut both ways",
+        "dial twice",
+        "bend what is sent",
+        "turn a peer hostile",
+        "put an older disk back",
+        "copy a machine and start it twice",
+        "damage a stored record",
+        "write a command of several entries",
+        "write what is not allowed",
+    ];
+
+    /// Which kind it is of.
+    pub const fn name(self) -> &'static str {
+        let kind = match self {
+            Self::Join { .. } => 0,
+            Self::Approve { .. } => 1,
+            Self::Suspend { .. } => 2,
+            Self::Resume { .. } => 3,
+            Self::Revoke { .. } => 4,
+            Self::Create { .. } => 5,
+            Self::Change { .. } => 6,
+            Self::Import { .. } => 7,
+            Self::Erase { .. } => 8,
+            Self::Crash { .. } => 9,
+            Self::PowerCut { .. } => 10,
+            Self::FlushFails { .. } => 11,
+            Self::DiskFull { .. } => 12,
+            Self::ClockJump { .. } => 13,
+            Self::Slow { .. } => 14,
+            Self::LinkLost { .. } => 15,
+            Self::WayCut { both: false, .. } => 16,
+            Self::WayCut { both: true, .. } => 17,
+            Self::DialTwice { .. } => 18,
+            Self::Bend { .. } => 19,
+            Self::Hostile { .. } => 20,
+            Self::Restore { .. } => 21,
+            Self::Copy { .. } => 22,
+            Self::Damage { .. } => 23,
+            Self::Group { .. } => 24,
+            Self::Offend { .. } => 25,
+        };
+        Self::NAMES[kind]
+    }
 }
 
 impl Plan {
@@ -119,7 +192,7 @@ impl Plan {
         let mut plan = Self {
             seats: seats(&mut chance, large),
             delay_ms: *chance.pick(&[2, 10, 60, 400]),
-            inbox_bytes: *chance.pick(&[64 << 10, 256 << 10, 1 << 20]),
+            inbox_bytes: *chance.pick(&[8 << 10, 16 << 10, 64 << 10, 1 << 20]),
             cache: u32::try_from(*chance.pick(&[1_usize, 3, 100])).unwrap_or(1),
             read_entries: *chance.pick(&[1, 2, 3, 256]),
             calm_ms,
@@ -177,7 +250,7 @@ impl Plan {
         }
         let place = chance.index(self.seats.len());
         if self.seats[place].scripted {
-            return if chance.percent(15) {
+            return if chance.percent(25) {
                 Act::Offend { place }
             } else {
                 Act::Group { place }
@@ -193,7 +266,7 @@ impl Plan {
             0..33 => Act::Create { place },
             33..88 => Act::Change { place },
             88..94 => Act::Import { place },
-            94..97 => Act::Erase { place },
+            94..96 => Act::Erase { place },
             _ => self.decision(chance),
         }
     }
@@ -235,26 +308,26 @@ impl Plan {
         let unsynced = *chance.pick(&[Unsynced::Lost, Unsynced::Kept, Unsynced::Torn]);
         match chance.number() % 100 {
             0..16 => Act::Crash { place },
-            16..30 => Act::PowerCut {
+            16..27 => Act::PowerCut {
                 place,
                 moment: *chance.pick(&Moment::ALL),
                 unsynced,
             },
-            30..40 => Act::FlushFails { place, unsynced },
-            40..47 => Act::DiskFull {
-                place,
+            27..34 => Act::FlushFails { place, unsynced },
+            34..41 => Act::DiskFull {
+                place: if chance.percent(50) { above } else { place },
                 for_ms: chance.between(100, 8_000),
             },
-            47..53 => Act::ClockJump {
+            41..45 => Act::ClockJump {
                 place,
                 by_ms: *chance.pick(&[-86_400_000, -3_000, 3_000, 86_400_000]),
             },
-            53..58 => Act::Slow {
+            45..48 => Act::Slow {
                 place,
                 by_ms: chance.between(20, 2_000),
             },
-            58..68 => Act::LinkLost { place: below },
-            68..82 => {
+            48..55 => Act::LinkLost { place: below },
+            55..66 => {
                 let down = chance.percent(50);
                 Act::WayCut {
                     from: if down { above } else { below },
@@ -263,8 +336,18 @@ impl Plan {
                     for_ms: chance.between(500, 60_000),
                 }
             }
-            82..86 => Act::DialTwice { place: below },
-            86..90 => self.decision(chance),
+            66..68 => Act::DialTwice { place: below },
+            68..73 => self.decision(chance),
+            73..81 => Act::Restore {
+                place: below,
+                after_ms: chance.between(500, 15_000),
+            },
+            81..84 => Act::Copy {
+                place: below,
+                for_ms: chance.between(5_000, 40_000),
+            },
+            84..89 => Act::Damage { place },
+            89..92 => Act::Hostile { place },
             _ => Act::Bend { place },
         }
     }
@@ -304,7 +387,7 @@ fn seats(chance: &mut Chance, large: bool) -> Vec<Seat> {
             });
         }
     }
-    if chance.percent(25) {
+    if chance.percent(35) {
         seats.push(Seat {
             territory: format!("{province}/other"),
             role: Role::District,

@@ -12,6 +12,7 @@ use raccordo_transport::{Cursor, LogId, PeerId, Rollback};
 
 use super::link::End;
 use super::place::Place;
+use super::tally;
 use super::truth::{Ends, State};
 use super::world::World;
 
@@ -46,21 +47,26 @@ pub(super) const SOUND: &str = "the program meets no fault of its own";
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     /// Writes answered as done: where, by whom, of which record.
-    acknowledged: Vec<(usize, String, Option<DocumentId>)>,
+    pub(super) acknowledged: Vec<(usize, String, Option<DocumentId>)>,
     /// Which start of which place had an incarnation.
     incarnations: BTreeMap<[u8; 8], (usize, u64)>,
     /// The farthest that each place durably held each log.
-    held: BTreeMap<(usize, LogId), Cursor>,
+    pub(super) held: BTreeMap<(usize, LogId), Cursor>,
     /// Members who are on hold or revoked, as last seen at a place.
-    silent: BTreeMap<(usize, PeerId), MemberState>,
+    pub(super) silent: BTreeMap<(usize, PeerId), MemberState>,
+    /// Logs that had stopped at a place, as last seen there.
+    pub(super) stopped: BTreeSet<(usize, LogId)>,
+    /// Records that were erased at a place, as last seen there.
+    pub(super) erased: BTreeSet<(usize, DocumentId)>,
 }
 
 impl World {
     /// A write was answered as done.
     pub(super) fn acknowledged(&mut self, place: usize, id: Option<DocumentId>, operator: String) {
-        self.tally.acknowledged += 1;
+        self.tally.count(tally::ACKNOWLEDGED);
         if let Some(id) = id {
-            if !self.truth.is_erased(id) && !self.truth.operators(id).contains(&operator) {
+            let published = self.truth.operators(id).contains(&operator);
+            if !self.places[place].behind && !self.truth.is_erased(id) && !published {
                 let seen = format!(
                     "{place} answered {operator} about {id}, and no entry of it is on its disk"
                 );
@@ -78,7 +84,7 @@ impl World {
 
     /// An erasure was answered as done.
     pub(super) fn check_erasure(&mut self, place: usize, id: DocumentId) {
-        if !self.truth.is_erased(id) {
+        if !self.places[place].behind && !self.truth.is_erased(id) {
             let seen =
                 format!("{place} answered the erasure of {id}, and no tombstone is on its disk");
             self.fail(ACKNOWLEDGED, seen);
@@ -87,12 +93,16 @@ impl World {
 
     /// A place has committed: what was published is durable, authentic and whole.
     pub(super) fn check_place(&mut self, place: usize) {
+        if self.places[place].twin_of.is_some() || self.places[place].machine.disk.is_off() {
+            return;
+        }
         let checked = self
             .publish_own(place)
             .and_then(|()| self.ends_hold(place))
             .and_then(|()| self.overview_holds(place))
             .and_then(|()| self.durable_holds(place))
-            .and_then(|()| self.memory_holds(place));
+            .and_then(|()| self.memory_holds(place))
+            .and_then(|()| self.erasures_hold(place));
         if let Err((invariant, seen)) = checked {
             self.fail(invariant, format!("{place}: {seen}"));
         }
@@ -100,6 +110,9 @@ impl World {
 
     /// A place has started: its disk kept what was promised.
     pub(super) fn check_start(&mut self, place: usize) {
+        if self.places[place].twin_of.is_some() {
+            return;
+        }
         let checked = self
             .incarnation_is_new(place)
             .and_then(|()| self.store_is_well(place))
@@ -130,7 +143,8 @@ impl World {
 
     /// A peer says that somebody lost entries that it holds.
     pub(super) fn check_rollback(&mut self, link: u64, rollback: &Rollback) {
-        if !self.is_bent(link) {
+        self.tally.count("losses told by a peer");
+        if !self.is_bent(link) && !self.has_restored(link) {
             self.fail(ACKNOWLEDGED, format!("on connection {link}: {rollback:?}"));
         }
     }
@@ -148,46 +162,20 @@ impl World {
             .expect("a place is looked at while its node runs")
     }
 
-    /// Takes what the place's author put on disk for the truth.
-    fn publish_own(&mut self, place: usize) -> Result<(), Broken> {
-        let id = self.places[place].id;
-        for lane in 0..=2 {
-            let log = LogId::new(id.origin(), lane);
-            let known = self.truth.log(log).map_or(0, super::truth::TrueLog::len);
-            let end = self.node(place).end(log);
-            if end.seq < known {
-                return Err((
-                    FORWARD,
-                    format!("its own {log} ends at {}, and had {known}", end.seq),
-                ));
-            }
-            let new = self.node(place).entries(log, known, usize::MAX);
-            let new = new.map_err(|failed| (SOUND, format!("{log} cannot be read: {failed:?}")))?;
-            for entry in &new {
-                self.truth.publish(entry).map_err(|seen| (UNIQUE, seen))?;
-            }
-            if self
-                .truth
-                .log(log)
-                .is_some_and(|log| log.hash_at(end.seq) != Some(end.hash))
-            {
-                return Err((
-                    UNIQUE,
-                    format!("entry {} of its own {log} is another than before", end.seq),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Every log that it holds ends at a whole group that its author published and may publish.
     fn ends_hold(&mut self, place: usize) -> Result<(), Broken> {
         let ends = self.node(place).ends();
         self.revoked_are_silent(place, &ends)?;
         for end in ends {
             let Cursor { log, seq, hash } = end;
+            let own = log.origin == self.places[place].id.origin();
+            if own && self.places[place].behind {
+                continue;
+            }
             let former = self.promises.held.insert((place, log), end);
-            if former.is_some_and(|former| former.seq > seq) {
+            if (!own || !self.places[place].restored)
+                && former.is_some_and(|former| former.seq > seq)
+            {
                 return Err((
                     FORWARD,
                     format!("{log} ends at {seq}, and was held to {former:?}"),
@@ -202,7 +190,7 @@ impl World {
                     format!("entry {seq} of {log} is not the one published"),
                 ));
             }
-            if log.origin == self.places[place].id.origin() {
+            if own {
                 continue;
             }
             if !published.entry(seq).is_some_and(|entry| entry.ends_group) {
@@ -223,7 +211,11 @@ impl World {
                     format!("it holds {log} to {seq}, which is not for it"),
                 ));
             }
-            self.tally.admitted += seq - former.map_or(0, |former| former.seq);
+            let before = former.map_or(0, |former| former.seq);
+            self.tally
+                .count_many(tally::ADMITTED, seq.saturating_sub(before));
+            self.tally
+                .count_many(tally::GROUPS, published.groups(before, seq));
         }
         Ok(())
     }
@@ -291,6 +283,9 @@ impl World {
 
     /// Counts and digests, in memory and on disk, are those of the entries held.
     fn overview_holds(&mut self, place: usize) -> Result<(), Broken> {
+        if self.places[place].behind || self.places[place].damaged {
+            return Ok(());
+        }
         let ends = self.ends(place);
         let due = self
             .truth
@@ -383,8 +378,9 @@ impl World {
         let node = self.node(place);
         for ((at, log), held) in &self.promises.held {
             let end = node.end(*log);
-            if *at == place && end.seq < held.seq {
-                let own = log.origin == self.places[place].id.origin();
+            let own = log.origin == self.places[place].id.origin();
+            let told = own && self.places[place].restored;
+            if *at == place && end.seq < held.seq && !told {
                 let name = if own { ACKNOWLEDGED } else { FORWARD };
                 return Err((
                     name,
@@ -417,7 +413,8 @@ impl World {
     /// Everything that the disks hold, once all is settled.
     pub(super) fn check_whole(&mut self) {
         for place in 0..self.places.len() {
-            if self.places[place].node.is_none() {
+            let one = &self.places[place];
+            if one.node.is_none() || one.twin_of.is_some() || one.damaged || one.behind {
                 continue;
             }
             let checked = self
@@ -430,9 +427,11 @@ impl World {
             }
         }
         for (place, operator, id) in std::mem::take(&mut self.promises.acknowledged) {
-            let known = id.is_none_or(|id| {
-                self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
-            });
+            // What a node wrote that never fetched back what it lost stays with it.
+            let known = self.places[place].behind
+                || id.is_none_or(|id| {
+                    self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
+                });
             if !known {
                 self.fail(
                     ACKNOWLEDGED,
@@ -534,7 +533,7 @@ impl World {
 }
 
 /// The promise that broke, and what was seen.
-type Broken = (&'static str, String);
+pub(super) type Broken = (&'static str, String);
 
 fn counts(facts: &TerritoryFacts) -> bool {
     facts.projects + facts.local_projects > 0

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::tally::Tally;
+
 /// Events kept for the report of a failure.
 const EVENTS_KEPT: usize = 60;
 
@@ -30,35 +32,6 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// The last events before it, or all of them if they were asked for.
     pub events: Vec<String>,
-}
-
-/// What happened in a run, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Writes acknowledged to people.
-    pub acknowledged: u64,
-    /// Connections made.
-    pub connections: u64,
-    /// Starts after the first.
-    pub restarts: u64,
-    /// Entries admitted from peers.
-    pub admitted: u64,
-    /// Frames that a hostile peer bent.
-    pub bent: u64,
-    /// Logs that stopped at a refused entry.
-    pub stopped: u64,
-}
-
-impl Tally {
-    /// Adds another run's numbers.
-    pub fn add(&mut self, other: Self) {
-        self.acknowledged += other.acknowledged;
-        self.connections += other.connections;
-        self.restarts += other.restarts;
-        self.admitted += other.admitted;
-        self.bent += other.bent;
-        self.stopped += other.stopped;
-    }
 }
 
 /// The record of a run under way.

@@ -11,7 +11,9 @@ impl World {
     /// What keeps a healed world from being settled; none if nothing does.
     pub(super) fn differing(&self) -> Option<String> {
         let own = self.places.iter().enumerate();
-        for (number, place) in own.filter(|(_, place)| place.scripted.is_none()) {
+        for (number, place) in
+            own.filter(|(_, place)| place.scripted.is_none() && place.twin_of.is_none())
+        {
             let Some(node) = &place.node else {
                 return Some(format!("{number} is down"));
             };
@@ -23,6 +25,18 @@ impl World {
             }
         }
         let members = self.members();
+        let unsettled = members.iter().find_map(|number| {
+            let place = &self.places[*number];
+            let words = match (place.behind, place.damaged) {
+                (true, _) => "has lost entries of its own",
+                (_, true) => "has a damaged record",
+                _ => return None,
+            };
+            Some(format!("{number} {words}"))
+        });
+        if unsettled.is_some() {
+            return unsettled;
+        }
         members
             .iter()
             .find_map(|place| self.apart(*place, &members))
@@ -81,7 +95,8 @@ impl World {
             }
             *place == 0 || at != *place
         };
-        (0..self.places.len()).filter(takes_part).collect()
+        let seats = 0..self.plan.seats.len();
+        seats.filter(takes_part).collect()
     }
 
     fn approves(&self, above: usize, place: usize) -> bool {

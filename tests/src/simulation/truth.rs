@@ -120,6 +120,55 @@ impl Truth {
         Ok(())
     }
 
+    /// Records that entries of a log after a number are about.
+    pub(super) fn named_after(&self, log: LogId, after: u64) -> BTreeSet<DocumentId> {
+        let names = |document: &TrueDocument| {
+            let mut changes = document.changes.iter();
+            changes.any(|(of, seq, _)| *of == log && *seq > after)
+        };
+        let named = self.documents.iter();
+        let named = named.filter(|(_, document)| names(document));
+        named.map(|(id, _)| *id).collect()
+    }
+
+    /// The end of a log was lost with its author's disk, before anybody else had it.
+    pub(super) fn lose_after(&mut self, log: LogId, after: u64) {
+        let Some(known) = self.logs.get_mut(&log) else {
+            return;
+        };
+        known
+            .entries
+            .truncate(usize::try_from(after).unwrap_or(usize::MAX));
+        let stays = |of: &LogId, seq: &u64| *of != log || *seq <= after;
+        self.documents.retain(|_, document| {
+            document.changes.retain(|(of, seq, _)| stays(of, seq));
+            document.states.clear();
+            !document.changes.is_empty()
+        });
+        self.tombstones.retain(|_, places| {
+            places.retain(|(of, seq)| stays(of, seq));
+            !places.is_empty()
+        });
+    }
+
+    /// Records, not erased, with a change that is there and none in a log that is not shared.
+    pub(super) fn records_in(
+        &self,
+        is_there: impl Fn(LogId, u64) -> bool,
+        shared: impl Fn(LogId) -> bool,
+    ) -> Vec<DocumentId> {
+        let records = self.documents.iter().filter(|(id, document)| {
+            let mut there = document
+                .changes
+                .iter()
+                .filter(|(log, seq, _)| is_there(*log, *seq));
+            !self.is_erased(**id)
+                && there.clone().next().is_some()
+                && there.all(|(log, _, _)| shared(*log))
+        });
+        records.map(|(id, _)| *id).collect()
+    }
+
     /// Whether the rest of a log is to be refused by everybody.
     pub(super) fn is_refused(&self, log: LogId) -> bool {
         let known = self.logs.get(&log);
@@ -265,6 +314,16 @@ impl TrueLog {
             0 => Some([0; 32]),
             seq => self.entry(seq).map(|entry| entry.hash),
         }
+    }
+
+    /// Groups of several entries that end after one number and not after another.
+    pub(super) fn groups(&self, after: u64, until: u64) -> u64 {
+        let mut groups = 0;
+        for seq in after + 1..=until {
+            let ends = |seq| self.entry(seq).is_some_and(|entry| entry.ends_group);
+            groups += u64::from(ends(seq) && seq > 1 && !ends(seq - 1));
+        }
+        groups
     }
 
     /// The last entry that others may admit.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use raccordo_node::store::MemoryDisk;
 use raccordo_transport::{LogId, PeerId};
 
 use super::clock::Time;
@@ -14,7 +15,8 @@ use super::people::Joining;
 use super::place::Place;
 use super::plan::{Act, Plan};
 use super::promises::Promises;
-use super::report::{Detail, Outcome, Tally, Trace, Violation};
+use super::report::{Detail, Outcome, Trace, Violation};
+use super::tally::Tally;
 use super::truth::Truth;
 use crate::chance::Chance;
 
@@ -90,6 +92,12 @@ pub(super) enum Event {
     Wake { link: u64, side: usize },
     /// One side notices that the other is gone.
     Lost { link: u64, side: usize },
+    /// An older disk is put back.
+    Restore(usize, MemoryDisk),
+    /// A copy of a machine is switched off.
+    SwitchOff(usize),
+    /// A place with damage reads what it has stored.
+    Scrub(usize),
     /// A way is open again.
     WayOpen { from: usize, to: usize },
     /// Nothing goes wrong any more.
@@ -172,6 +180,9 @@ impl World {
             Event::Mend { link, side, mend } => self.mend(link, side, mend),
             Event::Wake { link, side } => self.wake(link, side),
             Event::Lost { link, side } => self.lost(link, side),
+            Event::Restore(place, disk) => self.restore(place, &disk),
+            Event::SwitchOff(place) => self.switch_off(place),
+            Event::Scrub(place) => self.scrub(place),
             Event::WayOpen { from, to } => self.open_way(from, to),
             Event::Calm => self.calm_down(),
             Event::Look => self.look(),
@@ -220,9 +231,14 @@ impl World {
         self.open_all_ways();
         self.lose_bent_links();
         for place in 0..self.places.len() {
+            if self.places[place].twin_of.is_some() {
+                self.switch_off(place);
+                continue;
+            }
             let one = &mut self.places[place];
             one.machine.disk.set_free(None);
             one.bend = None;
+            one.off_until_ms = 0;
             one.slow_ms = one.slow_ms.min(40);
             let ill = one
                 .node
@@ -247,6 +263,16 @@ impl World {
             None => {
                 self.note(&[2], || "settled".to_owned());
                 self.check_whole();
+                self.events.clear();
+            }
+            Some(_) if rested_ms > SETTLING_MAX_MS / 2 && self.is_lost_for_good() => {
+                self.tally
+                    .count("records lost for good: no peer holds them any more");
+                self.events.clear();
+            }
+            Some(_) if rested_ms > SETTLING_MAX_MS / 2 && self.is_cut_off() => {
+                self.tally
+                    .count("logs that wait for what a revocation cut off");
                 self.events.clear();
             }
             Some(seen) if rested_ms > SETTLING_MAX_MS => {

@@ -554,16 +554,15 @@ fn about_logs(
             tailing.settle(ours, out);
         }
         Message::Proof(theirs) => {
-            let told = tailing.receiving.told(ours);
-            tailing.comparison.told(&theirs, told, out);
+            if !tailing.receiving.lags() {
+                let told = tailing.receiving.told(ours);
+                tailing.comparison.told(&theirs, told, out);
+            }
         }
         Message::Resume(cursors) => tailing.sending.resume(&cursors, ours, out)?,
         Message::Stopped(stopped) => tailing.sending.stopped(stopped, out)?,
         Message::Evidence(signed) => tailing.evidence(signed, ours, out)?,
-        Message::Withdrawn(logs) => {
-            tailing.receiving.withdrawn(logs, out);
-            tailing.settle_again(ours, out);
-        }
+        Message::Withdrawn(logs) => tailing.receiving.withdrawn(logs, out),
         Message::Seen(items) => tailing.seen.heard(items, out)?,
         Message::SeenKept(count) => tailing.seen.kept(count, out)?,
         // The session itself takes these.

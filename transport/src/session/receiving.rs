@@ -35,8 +35,10 @@ pub(super) struct Receiving {
     pub(super) ack_at_ms: Option<u64>,
     in_work: usize,
     evidence: usize,
-    /// What we hold and the peer does not offer.
+    /// What we hold and the peer does not offer, as it said last.
     withdrawn: BTreeSet<LogId>,
+    /// The same as far as our host's positions know it.
+    left_out: BTreeSet<LogId>,
 }
 
 impl Receiving {
@@ -61,6 +63,7 @@ impl Receiving {
             in_work: 0,
             evidence: 0,
             withdrawn: BTreeSet::new(),
+            left_out: BTreeSet::new(),
         };
         let relayed: Vec<Cursor> = ends
             .relayed_of(ours.held.iter().copied())
@@ -202,10 +205,24 @@ impl Receiving {
         self.in_work == 0
     }
 
+    /// The host's positions are of a moment at which it knew what the peer withdrew. Says whether that is
+    /// news: a digest of before would be over more than what is left.
+    pub(super) fn leave_out(&mut self) -> bool {
+        let news = self.left_out != self.withdrawn;
+        self.left_out.clone_from(&self.withdrawn);
+        news
+    }
+
+    /// Whether the host's positions still hold what the peer withdrew.
+    pub(super) fn lags(&self) -> bool {
+        self.left_out != self.withdrawn
+    }
+
     /// Whether all that the peer is known to offer is durable here.
     pub(super) fn all_held(&self, ours: &Positions) -> bool {
         let held: BTreeMap<LogId, u64> = ours.held.iter().map(|c| (c.log, c.seq)).collect();
         self.recovering.is_empty()
+            && !self.lags()
             && self.logs.iter().all(|(log, incoming)| {
                 let held = held.get(log).copied().unwrap_or(0);
                 // A peer that offers less of its own log than is held has lost the rest.
@@ -218,9 +235,9 @@ impl Receiving {
     /// Our positions as the peer is told them: without what it does not offer.
     pub(super) fn told(&self, ours: &Positions) -> Told {
         let mut told = Told::of(ours, self.ends.own, self.ends.peer);
-        if !self.withdrawn.is_empty() {
+        if !self.left_out.is_empty() {
             let offered = ours.held.iter().copied();
-            let offered = offered.filter(|held| !self.withdrawn.contains(&held.log));
+            let offered = offered.filter(|held| !self.left_out.contains(&held.log));
             told.relayed_held = Summary::of(self.ends.relayed_of(offered));
         }
         told

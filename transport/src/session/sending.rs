@@ -366,11 +366,16 @@ impl Sending {
             }
         }
         // The entry after what the peer holds names its predecessor: if the peer holds another one,
-        // this log is not the one it was fed from.
+        // this log is not the one it was fed from. What was only sent says nothing about the peer.
         if first.header.prev == sent.hash {
             self.ready = entries.into();
-        } else {
+        } else if sent.seq <= outgoing.acked.seq {
             self.contradict(log, sent, out);
+        } else {
+            return Err(store_failed(format!(
+                "entry {} of log {log} does not follow the one that was read and sent before it",
+                first.header.seq
+            )));
         }
         Ok(())
     }

@@ -96,6 +96,9 @@ impl Tailing {
     pub(super) fn moved(&mut self, now_ms: u64, ours: &Positions, out: &mut Vec<Output>) {
         self.sending.offer(ours, out);
         self.receiving.held(now_ms, ours, &self.sending, out);
+        if self.receiving.leave_out() {
+            self.settle_again(ours, out);
+        }
         self.settle(ours, out);
     }
 

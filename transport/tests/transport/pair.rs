@@ -11,7 +11,7 @@ use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, FrameBuffer};
 use raccordo_transport::wire::parcel::pack;
 use raccordo_transport::wire::{decode_refusal, encode_refusal, refusal_code};
 use raccordo_transport::{
-    AuthenticatedPeer, BadEntry, CloseReason, EntryFault, LogId, Rollback, Versions, verify,
+    AuthenticatedPeer, BadEntry, CloseReason, EntryFault, LogId, Rollback, Side, Versions, verify,
 };
 
 use crate::support::Memory;
@@ -61,6 +61,8 @@ enum Travelling {
     Data(bytes::Bytes),
     Backfill(bytes::Bytes),
     Close(u64, Vec<u8>),
+    /// Nothing: the receiver's own host has news.
+    Tick,
 }
 
 /// The wire and both ends.
@@ -277,6 +279,7 @@ impl Pair {
                         self.step(side, Input::Control(frame));
                     }
                 }
+                Travelling::Tick => self.tick(side),
                 Travelling::Data(bytes) => self.arrived[side].push_back(bytes),
                 Travelling::Backfill(bytes) => {
                     for frame in frames(&bytes) {
@@ -434,7 +437,10 @@ impl Pair {
                     self.connected_after_ms = Some(now_ms - self.dialled_ms);
                 }
             }
-            Output::Report(report) => self.ends[side].reports.push(report),
+            Output::Report(report) => {
+                self.ends[side].reports.push(report.clone());
+                self.hear(side, report);
+            }
             Output::WakeAt { deadline_ms, .. } => {
                 let wake = &mut self.ends[side].wake_ms;
                 *wake = Some(wake.map_or(deadline_ms, |at_ms| at_ms.min(deadline_ms)));
@@ -448,6 +454,18 @@ impl Pair {
                 end.session = None;
                 end.wake_ms = None;
             }
+        }
+    }
+
+    /// A host that hears of a withdrawal has other positions from then on; the session hears of it later.
+    fn hear(&mut self, side: usize, report: Report) {
+        if let Report::Scope {
+            by: Side::Theirs,
+            withdrawn,
+        } = report
+        {
+            self.ends[side].node.withdrawn = withdrawn.into_iter().collect();
+            self.post(side, 1, Travelling::Tick);
         }
     }
 

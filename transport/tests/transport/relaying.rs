@@ -205,6 +205,25 @@ fn what_the_peer_does_not_offer_keeps_nobody_from_comparing_the_rest() {
 }
 
 #[test]
+fn what_is_being_withdrawn_is_compared_by_both_sides_or_by_none() {
+    let (mut pair, authors) = relaying();
+    let log = authors[0].log;
+    pair.ends[0].node.hold(&authors[0], 10);
+    pair.ends[0].node.hold(&authors[1], 10);
+    pair.ends[1].node.narrowed.insert(log);
+    pair.connect();
+    pair.run(2_000);
+    assert_eq!(pair.ends[1].node.log(log).len(), 10);
+    pair.ends[0].node.narrowed.insert(log);
+    pair.tick(0);
+    pair.run(2_000);
+    for end in &pair.ends {
+        assert!(end.compared().len() > 1, "compared without it");
+        assert!(end.compared().iter().all(|equal| *equal));
+    }
+}
+
+#[test]
 fn a_log_whose_author_the_peer_does_not_know_waits_and_the_others_go_on() {
     let (mut pair, authors) = relaying();
     pair.ends[1].node.keys.remove(&authors[0].log.origin);

@@ -103,6 +103,8 @@ pub(crate) struct Memory {
     pub(crate) relays: bool,
     /// Logs that it does not offer.
     pub(crate) narrowed: BTreeSet<LogId>,
+    /// What the peer said that it does not offer any more.
+    pub(crate) withdrawn: BTreeSet<LogId>,
     /// What must be held before a log.
     pub(crate) after: BTreeMap<LogId, (LogId, u64)>,
     pub(crate) stopped: Vec<Stopped>,
@@ -137,6 +139,7 @@ impl Memory {
             read_entries_max: usize::MAX,
             relays: false,
             narrowed: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
             after: BTreeMap::new(),
             stopped: Vec::new(),
             recover: Vec::new(),
@@ -206,6 +209,7 @@ impl Memory {
                 shared.push(*log);
             }
         }
+        shared.retain(|log| !self.narrowed.contains(log) || !self.withdrawn.contains(log));
         let mut digest = [0; 32];
         for entry in shared.iter().flat_map(|log| self.log(*log)) {
             for (sum, byte) in digest.iter_mut().zip(entry.entry_hash()) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_config::Role;
 use raccordo_crdt_model::{DocumentId, Heads, Kind};
-use raccordo_transport::{Cursor, LogId, PeerId, SignedEntry};
+use raccordo_transport::{Cursor, LogId, PeerId, SignedEntry, StopCode};
 
 use crate::store::{Condition, Table};
 
@@ -79,6 +79,11 @@ pub struct Sizes {
 }
 
 impl SimulatedMachine {
+    /// Flips a bit of a stored change of a record; false if there is none.
+    pub fn damage(&self, id: DocumentId, bit: usize) -> bool {
+        self.disk.damage(Table::Changes, id.as_bytes(), bit)
+    }
+
     /// The ends of all logs as they would be found after a power cut.
     pub fn durable_ends(&self) -> Result<Vec<Cursor>, ReadFailed> {
         let mut ends = Vec::new();
@@ -227,12 +232,32 @@ impl SimulatedNode {
     }
 
     /// Logs that stopped here, and why.
-    pub fn stopped(&self) -> BTreeMap<LogId, String> {
+    pub fn stopped(&self) -> BTreeMap<LogId, StopCode> {
         let ledger = self.engine.core.ledger();
         let stopped = ledger.stopped.iter();
-        stopped
-            .map(|(log, stop)| (*log, stop.detail.clone()))
-            .collect()
+        stopped.map(|(log, stop)| (*log, stop.code)).collect()
+    }
+
+    /// Logs of which the next entry waits for something.
+    pub fn waiting(&self) -> Vec<LogId> {
+        let waiting = self.host.inbox.waiting().into_iter();
+        waiting.map(|(log, _)| log).collect()
+    }
+
+    /// Whether it takes no writes since it has lost some.
+    pub fn is_recovering(&self) -> bool {
+        !self.engine.core.ledger().recovery.is_empty()
+    }
+
+    /// Documents known to be damaged here.
+    pub fn damaged(&self) -> BTreeSet<DocumentId> {
+        self.engine.core.ledger().damaged.keys().copied().collect()
+    }
+
+    /// Starts of a member's node between which a person has to choose; none if nobody has to.
+    pub fn rivals(&self, key: &PeerId) -> Vec<[u8; 8]> {
+        let starts = self.engine.core.clones.of(key);
+        starts.rivals().map(|start| start.incarnation).collect()
     }
 
     /// Records erased for good.

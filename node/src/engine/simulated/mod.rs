@@ -29,9 +29,10 @@ use super::import_file::ImportSession;
 use super::inbox::{Inbox, Limits};
 use super::node::{self, StartFailed};
 use super::peers::PeerCommand;
+use super::repair::RepairCommand;
 use super::task::{Command, Done, Signal, Writer};
 use super::view::{CommandFailed, ImportReport, ImportText, MemberState};
-use super::{Engine, Hand, dial, found, roster};
+use super::{Engine, Hand, dial, found, roster, scrub};
 
 pub use look::{DocumentFacts, MemberFacts, Sizes, TerritoryFacts};
 
@@ -259,6 +260,28 @@ impl SimulatedNode {
     pub fn move_member(&self, key: PeerId, to: MemberState) -> Ticket {
         let reason = None;
         self.submit(Command::Peer(PeerCommand::Move { key, to, reason }))
+    }
+
+    /// Of several nodes with a member's key, lets the one in that began with this incarnation.
+    pub fn choose(&self, key: PeerId, incarnation: [u8; 8]) -> Ticket {
+        let incarnation = data_encoding::HEXLOWER.encode(&incarnation);
+        self.submit(Command::Peer(PeerCommand::Choose { key, incarnation }))
+    }
+
+    /// Reads all stored documents, as is done a few at a time; what does not hold is reported. None if
+    /// all hold, or are known not to.
+    pub fn scrub(&self) -> Option<Ticket> {
+        let (mut next, mut found) = (None, Vec::new());
+        loop {
+            let step = scrub::step(&self.engine.core, next, u32::MAX);
+            found.extend(step.damaged);
+            next = step.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        let report = Command::Repair(RepairCommand::Damaged(found.clone()));
+        (!found.is_empty()).then(|| self.submit(report))
     }
 
     /// What to ask the inviting node for; none if the invitation cannot be read.

@@ -156,6 +156,25 @@ async fn entries_of_a_damaged_document_wait_until_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_damaged_document_is_given_back_by_who_already_holds_more_of_it() {
+    let (mut a, mut document, one, other) = two_holders().await;
+    let whole = items(&one, &a);
+    change_store(&one, Table::Changes, change_key(id(), 0), Some(b"rot"));
+    scrub_all(&one);
+    a.edit(&mut document, "/state", &json!("active"));
+    one.take(&a).await;
+    other.take(&a).await;
+    install(&one, &a, parcels(&other, &a));
+    assert!(!is_damaged(&one));
+    assert_eq!(items(&one, &a), whole, "only what its own entries signed");
+    one.inbox.wake(|_| true);
+    one.settle();
+    assert_eq!(one.held(&a), 5);
+    assert_eq!(items(&one, &a), items(&other, &a));
+    assert!(scrub_all(&one).is_empty());
+}
+
+#[tokio::test]
 async fn a_document_whose_rows_are_gone_without_a_word_comes_back_and_counts_once() {
     let (a, document, one, other) = two_holders().await;
     let before = one.core.ledger();

@@ -1,0 +1,163 @@
+//! What authors have on disk is taken for the truth; what an older disk brought back is sorted out.
+//!
+//! A node whose disk is older than what others hold of its logs is behind: until it has fetched that
+//! back, what it holds of them says nothing. What nobody else holds is lost with the newer disk.
+
+use std::collections::BTreeSet;
+
+use raccordo_crdt_model::DocumentId;
+use raccordo_transport::{LogId, SignedEntry, StopCode};
+
+use super::promises::{Broken, ERASED, FORWARD, SOUND, UNIQUE};
+use super::tally;
+use super::truth::TrueLog;
+use super::world::World;
+
+impl World {
+    /// Takes what the place's author put on disk for the truth.
+    pub(super) fn publish_own(&mut self, place: usize) -> Result<(), Broken> {
+        let id = self.places[place].id;
+        let was_behind = std::mem::take(&mut self.places[place].behind);
+        for lane in 0..=2 {
+            let log = LogId::new(id.origin(), lane);
+            if self.places[place].restored {
+                self.match_own(place, log)?;
+            } else {
+                self.publish_next(place, log)?;
+            }
+        }
+        if was_behind && !self.places[place].behind {
+            self.tally.count(tally::RECOVERED);
+        }
+        Ok(())
+    }
+
+    fn publish_next(&mut self, place: usize, log: LogId) -> Result<(), Broken> {
+        let known = self.truth.log(log).map_or(0, TrueLog::len);
+        let end = self.node(place).end(log);
+        if end.seq < known {
+            let seen = format!("its own {log} ends at {}, and had {known}", end.seq);
+            return Err((FORWARD, seen));
+        }
+        let new = self.node(place).entries(log, known, usize::MAX);
+        if new.is_err() && self.places[place].damaged {
+            // What cannot be read here cannot be sent either: it is published once it is mended.
+            return self.publish_readable(place, log, known);
+        }
+        let new = new.map_err(|failed| (SOUND, format!("{log} cannot be read: {failed:?}")))?;
+        self.publish_all(&new)?;
+        let published = self.truth.log(log);
+        if published.is_some_and(|log| log.hash_at(end.seq) != Some(end.hash)) {
+            let seen = format!("entry {} of its own {log} is another than before", end.seq);
+            return Err((UNIQUE, seen));
+        }
+        Ok(())
+    }
+
+    fn publish_readable(&mut self, place: usize, log: LogId, known: u64) -> Result<(), Broken> {
+        let mut known = known;
+        while let Ok(next) = self.node(place).entries(log, known, 1)
+            && !next.is_empty()
+        {
+            known += 1;
+            self.publish_all(&next)?;
+        }
+        Ok(())
+    }
+
+    fn publish_all(&mut self, entries: &[SignedEntry]) -> Result<(), Broken> {
+        for entry in entries {
+            self.truth.publish(entry).map_err(|seen| (UNIQUE, seen))?;
+        }
+        Ok(())
+    }
+
+    /// A log of a place with an older disk, against what was published before.
+    fn match_own(&mut self, place: usize, log: LogId) -> Result<(), Broken> {
+        let own = self.node(place).entries(log, 0, usize::MAX);
+        if own.is_err() && self.places[place].damaged {
+            self.places[place].behind = true;
+            return Ok(());
+        }
+        let own = own.map_err(|failed| (SOUND, format!("{log} cannot be read: {failed:?}")))?;
+        let published = self.truth.log(log);
+        let same = own.iter().take_while(|entry| {
+            published.and_then(|log| log.hash_at(entry.header.seq)) == Some(entry.entry_hash())
+        });
+        let same = same.count();
+        let known = published.map_or(0, TrueLog::len);
+        let common = u64::try_from(same).unwrap_or(0);
+        if common < known {
+            if self.held_elsewhere(place, log) > common {
+                self.places[place].behind = true;
+                return Ok(());
+            }
+            self.lose(log, common);
+        }
+        self.publish_all(&own[same..])
+    }
+
+    /// How far any other place holds a log.
+    fn held_elsewhere(&self, place: usize, log: LogId) -> u64 {
+        let held = self.promises.held.iter();
+        let held = held.filter(|((at, of), _)| *at != place && *of == log);
+        let own_programs = self.places.iter().filter_map(|one| one.scripted.as_ref());
+        let held = held.map(|(_, end)| end.seq);
+        held.chain(own_programs.map(|one| one.held(log)))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The end of a log went with its author's disk, and nobody else had it: so did what it was about.
+    fn lose(&mut self, log: LogId, from: u64) {
+        let named = self.truth.named_after(log, from);
+        let operators = |world: &mut Self| -> BTreeSet<String> {
+            let all = named.iter();
+            all.flat_map(|id| world.truth.operators(*id)).collect()
+        };
+        let before = operators(self);
+        self.truth.lose_after(log, from);
+        let after = operators(self);
+        let lost: BTreeSet<&String> = before.difference(&after).collect();
+        self.promises
+            .acknowledged
+            .retain(|(_, operator, _)| !lost.contains(operator));
+        self.tally.count("logs of which nobody held the end");
+    }
+
+    /// Whether one end of a connection is at a place with an older disk.
+    pub(super) fn has_restored(&self, link: u64) -> bool {
+        let link = self.links.get(&link);
+        link.is_some_and(|link| {
+            link.ends.iter().any(|end| {
+                let place = &self.places[end.place];
+                place.restored || place.twin_of.is_some()
+            })
+        })
+    }
+
+    /// What was erased here stays so; what stopped here is counted.
+    pub(super) fn erasures_hold(&mut self, place: usize) -> Result<(), Broken> {
+        let erased = self.node(place).erased();
+        let gone = |id: &DocumentId| self.promises.erased.contains(&(place, *id));
+        let known = self.promises.erased.iter();
+        let known = known.filter(|(at, _)| *at == place);
+        if let Some((_, id)) = known.clone().find(|(_, id)| !erased.contains(id)) {
+            return Err((ERASED, format!("{id} was erased here, and is not any more")));
+        }
+        let news: Vec<DocumentId> = erased.iter().filter(|id| !gone(id)).copied().collect();
+        for id in news {
+            self.promises.erased.insert((place, id));
+            self.tally.count("erasures known to a node");
+        }
+        for (log, code) in self.node(place).stopped() {
+            if self.promises.stopped.insert((place, log)) {
+                self.tally.count(match code {
+                    StopCode::Equivocation => "stops raised: an author contradicts itself",
+                    _ => "stops raised: an entry was refused",
+                });
+            }
+        }
+        Ok(())
+    }
+}
