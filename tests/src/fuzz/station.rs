@@ -124,9 +124,9 @@ pub(crate) fn start(machine: &SimulatedMachine) -> SimulatedNode {
 
 /// Records, edits and an erasure; twice, so that some are known and some are news.
 fn work(office: &mut SimulatedNode, round: u8) {
-    let record = made(office, |node| {
-        node.create(Kind::Project, fields(Kind::Project), "op-2")
-    });
+    let mut project = fields(Kind::Project);
+    project["ref"] = json!(format!("FR-A-{round}"));
+    let record = made(office, |node| node.create(Kind::Project, project, "op-2"));
     let mut id: Option<DocumentId> = record;
     for patch in [
         json!([{"op":"replace","path":"/state","value":"review"}]),

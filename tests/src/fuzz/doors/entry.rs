@@ -66,7 +66,10 @@ impl Target for Entries {
             for lane in 0..3 {
                 let next = self.next(stage, lane);
                 for count in 1..=next.len() {
-                    let entries = next[..count].iter().map(|entry| (0, entry.clone()));
+                    let entries = next[..count].iter().map(|entry| {
+                        let withheld = if entry.body.is_some() { 0 } else { WITHHELD };
+                        (withheld, entry.clone())
+                    });
                     seeds.push(written(stage, entries));
                 }
             }
@@ -90,7 +93,12 @@ impl Target for Entries {
         let bent = chance.index(next.len());
         let mut entries = Vec::new();
         for (place, mut entry) in next.into_iter().enumerate() {
-            let mut made_true = HASHED | CHAINED | SIGNED;
+            let mut made_true = CHAINED | SIGNED;
+            made_true |= if entry.body.is_some() {
+                HASHED
+            } else {
+                WITHHELD
+            };
             if place == bent {
                 for _ in 0..=chance.index(2) {
                     self.bend(chance, &mut entry);
@@ -198,7 +206,7 @@ impl Target for Entries {
 
 impl Entries {
     fn bend(&self, chance: &mut Chance, entry: &mut SignedEntry) {
-        if chance.percent(45) {
+        if entry.body.is_some() && chance.percent(45) {
             let body = entry.bytes().to_vec();
             let mut body = match entry.header.kind {
                 EntryKind::Change => mutated(chance, &body, &self.donors),
