@@ -172,7 +172,7 @@ fn answered(node: &mut SimulatedNode, ask: impl FnOnce(&SimulatedNode) -> Ticket
         }
         node.pump();
     }
-    panic!("a command is answered once the writer had its turn");
+    unreachable!("a command is answered once the writer had its turn");
 }
 
 fn join(coordination: &mut SimulatedNode, office: &mut SimulatedNode) {
@@ -181,7 +181,7 @@ fn join(coordination: &mut SimulatedNode, office: &mut SimulatedNode) {
         node.invite(territory, Role::District, true)
     });
     let Answered::Invited(invitation) = invited else {
-        panic!("an invitation was asked for");
+        unreachable!("an invitation was asked for");
     };
     let asking = office.asking(&invitation).expect("it can be read");
     let host = coordination.host();
@@ -199,7 +199,7 @@ pub(crate) fn drive<T>(node: &mut SimulatedNode, work: impl Future<Output = T>) 
         }
         node.pump();
     }
-    panic!("a host answers once the writer had its turn");
+    unreachable!("a host answers once the writer had its turn");
 }
 
 /// All of a node's own logs that it offers to others.

@@ -9,9 +9,9 @@ use raccordo_tests::chance::Chance;
 use raccordo_transport::reconcile::{Answer, Message as Recon};
 use raccordo_transport::wire::parcel::DocumentParcel;
 use raccordo_transport::wire::{AckedLog, Hello, LaneEnd, LogReference, Message, Ping, Summary};
-use raccordo_transport::wire::{Told, repair::Word};
+use raccordo_transport::wire::{SEEN_ITEMS_MAX, Told, repair::Word};
 use raccordo_transport::{
-    Cursor, EntryHeader, EntryKind, LocalHello, LogId, NodeKey, SignedEntry, SignedHeader,
+    Cursor, EntryHeader, EntryKind, LocalHello, LogId, NodeKey, Seen, SignedEntry, SignedHeader,
     Standing, StopCode, Stopped, Versions, body_hash, sign,
 };
 
@@ -126,7 +126,18 @@ pub(crate) fn hello(chance: &mut Chance) -> Hello {
 
 /// A message of the control stream, but no greeting.
 pub(crate) fn message(chance: &mut Chance) -> Message {
-    match chance.index(11) {
+    match chance.index(13) {
+        11 => {
+            let mut seen = some(chance, SEEN_ITEMS_MAX, |chance| Seen {
+                document: bytes(chance),
+                seq: place(chance),
+                at_ms: number(chance, 1_772_000_000_000),
+            });
+            seen.sort_by_key(|seen| seen.document);
+            seen.dedup_by_key(|seen| seen.document);
+            Message::Seen(seen)
+        }
+        12 => Message::SeenKept(chance.index(70)),
         0 => Message::Standing {
             standing: standing(chance),
             positions: told(chance),

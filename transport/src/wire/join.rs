@@ -136,6 +136,9 @@ pub mod redemption {
     use crate::host::{JoinAccepted, JoinRefused, JoinRequest};
     use crate::identity::NodeKey;
 
+    /// What is asked for, if the proof holds, and the bytes of its frame.
+    pub type Question = (Result<JoinRequest, JoinRefused>, Vec<u8>);
+
     /// The frame in which a node asks, on the connection with this exported keying material.
     pub fn request(
         real: &NodeKey,
@@ -154,10 +157,7 @@ pub mod redemption {
 
     /// What a node is asked for on that connection, and the bytes of the question's frame; none
     /// while the frame is not whole.
-    pub fn read_request(
-        bytes: &[u8],
-        on: &[u8; 32],
-    ) -> Result<Option<(Result<JoinRequest, JoinRefused>, Vec<u8>)>, Malformed> {
+    pub fn read_request(bytes: &[u8], on: &[u8; 32]) -> Result<Option<Question>, Malformed> {
         let Some(frame) = frame(bytes)? else {
             return Ok(None);
         };

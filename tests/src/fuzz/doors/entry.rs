@@ -8,12 +8,12 @@ use raccordo_tests::chance::Chance;
 use raccordo_transport::wire::data::{DataDecoder, DataEncoder};
 use raccordo_transport::wire::frame::{DATA_FRAME_BYTES_MAX, FrameBuffer};
 use raccordo_transport::{
-    EntryHeader, EntryKind, HEADER_BYTES, LinkEvent, SignedEntry, VerifiedEntry, body_hash, sign,
-    verify,
+    EntryHeader, EntryKind, HEADER_BYTES, LinkEvent, PeerId, SignedEntry, VerifiedEntry, body_hash,
+    sign, verify,
 };
 
 use crate::mutate::{mutated, number, scramble};
-use crate::station::{Station, drive, start};
+use crate::station::{Stage, Station, drive, start};
 use crate::target::{Answer, Target};
 
 /// The body's hash is the header's.
@@ -129,51 +129,25 @@ impl Target for Entries {
         let Some(read) = self.read(rest) else {
             return Answer::Refused("no header of this version".to_owned());
         };
-        let mut before: Option<SignedEntry> = None;
         let machine = stage.machine.copy();
         let mut node = start(&machine);
         let (district, host) = (self.station.district.public(), node.host());
         let mut admitted = Vec::new();
-        for (made_true, mut entry) in read {
-            let log = entry.header.log();
-            if made_true & CHAINED != 0 {
-                let last = before.as_ref().filter(|last| last.header.log() == log);
-                let end = stage.end(log);
-                let (seq, prev) = last.map_or((end.seq, end.hash), |last| {
-                    (last.header.seq, last.entry_hash())
-                });
-                entry.header.seq = seq.saturating_add(1);
-                entry.header.prev = prev;
-                if entry.header.group_count == 1 {
-                    entry.header.group_first = entry.header.seq;
-                }
-            }
-            if made_true & SIGNED != 0 {
-                entry.signature = sign(entry.header.clone(), &self.station.district).signature;
-            }
-            before = Some(entry.clone());
+        for (made_true, entry) in self.made_true(stage, read) {
             if made_true & EVIDENCE != 0 {
                 let signed = Box::new(entry.signed_header());
                 host.event(&district, LinkEvent::Evidence { signed });
                 node.pump();
                 continue;
             }
-            let carried = match carried(&entry) {
-                Ok(carried) => carried,
-                Err(why) => return Answer::Refused(why),
-            };
-            let Some(author) = host.author_key(&log.origin) else {
-                return Answer::Refused("nobody known signs that log".to_owned());
-            };
-            match verify(carried, &author) {
+            match verified(&entry, host.author_key(&entry.header.origin)) {
                 Ok(entry) => admitted.push(entry),
-                Err(bad) => return Answer::Refused(bad.fault.to_string()),
+                Err(why) => return Answer::Refused(why),
             }
         }
         let logs: Vec<_> = admitted.iter().map(|entry| entry.header.log()).collect();
         for run in admitted.chunk_by(|one, other| one.header.log() == other.header.log()) {
-            let run: Vec<VerifiedEntry> = run.to_vec();
-            if let Err(failed) = drive(&mut node, host.deliver(district, run)) {
+            if let Err(failed) = drive(&mut node, host.deliver(district, run.to_vec())) {
                 return Answer::Refused(failed.to_string());
             }
         }
@@ -204,7 +178,40 @@ impl Target for Entries {
     }
 }
 
+/// An entry out of a data stream, proven.
+fn verified(entry: &SignedEntry, author: Option<PeerId>) -> Result<VerifiedEntry, String> {
+    let carried = carried(entry)?;
+    let author = author.ok_or("nobody known signs that log")?;
+    verify(carried, &author).map_err(|bad| bad.fault.to_string())
+}
+
 impl Entries {
+    /// The entries, each linked to the one before and signed where that is made true.
+    fn made_true(&self, stage: &Stage, read: Vec<(u8, SignedEntry)>) -> Vec<(u8, SignedEntry)> {
+        let mut entries: Vec<(u8, SignedEntry)> = Vec::new();
+        for (made_true, mut entry) in read {
+            let log = entry.header.log();
+            if made_true & CHAINED != 0 {
+                let last = entries.last().map(|(_, last)| last);
+                let last = last.filter(|last| last.header.log() == log);
+                let end = stage.end(log);
+                let (seq, prev) = last.map_or((end.seq, end.hash), |last| {
+                    (last.header.seq, last.entry_hash())
+                });
+                entry.header.seq = seq.saturating_add(1);
+                entry.header.prev = prev;
+                if entry.header.group_count == 1 {
+                    entry.header.group_first = entry.header.seq;
+                }
+            }
+            if made_true & SIGNED != 0 {
+                entry.signature = sign(entry.header.clone(), &self.station.district).signature;
+            }
+            entries.push((made_true, entry));
+        }
+        entries
+    }
+
     fn bend(&self, chance: &mut Chance, entry: &mut SignedEntry) {
         if entry.body.is_some() && chance.percent(45) {
             let body = entry.bytes().to_vec();

@@ -278,6 +278,9 @@ fn backfill(bytes: &[u8], pieces: u8) -> Heard {
 fn close(bytes: &[u8]) -> Heard {
     let code = u64::from(bytes.first().copied().unwrap_or_default());
     let heard = decode_refusal(code, bytes, Versions::CURRENT);
+    if let CloseReason::Unreachable { detail } = &heard {
+        return Err(detail.clone());
+    }
     Ok(Box::new(move || {
         let turned = |reason: &CloseReason| {
             let bytes = encode_refusal(reason);

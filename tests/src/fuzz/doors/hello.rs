@@ -14,7 +14,7 @@ use raccordo_transport::wire::repair::{encode_recon, encode_want, parse_recon, p
 use raccordo_transport::wire::{Message, encode_refusal, kind, redemption};
 use raccordo_transport::{
     AuthenticatedPeer, Cursor, HostFailed, JoinAccepted, JoinRefused, LocalHello, LogId, Offer,
-    Positions, SignedEntry, Standing, Versions, body_hash, sign, verify,
+    Positions, Seen, SignedEntry, Standing, Versions, body_hash, sign, verify,
 };
 
 use crate::mutate::scramble;
@@ -361,6 +361,7 @@ impl<'a> Conversation<'a> {
                 let frames = frames.into_iter().map(Bytes::from).collect();
                 Input::Repair(RepairInput::Parcels(Ok(frames)))
             }
+            Output::TakeSeen(_) => Input::SeenTaken(Ok(())),
             Output::Install(_) => Input::Repair(RepairInput::Installed(Ok(()))),
             Output::Connected(_) => {
                 self.connected = true;
@@ -406,6 +407,7 @@ fn opening(own: &[SignedEntry], how: u8) -> Opening {
         positions.offers = vec![Offer { head, after: None }];
         positions.held = vec![held(0, 2, 1), held(1, 0, 1), held(0, 1, 2), held(2, 0, 2)];
         positions.wanted = vec![[1; 16], [2; 16]];
+        positions.seen = [1, 2].map(seen_here).to_vec();
     } else {
         positions.held = vec![held(0, 0, 1)];
     }
@@ -428,6 +430,14 @@ fn opening(own: &[SignedEntry], how: u8) -> Opening {
         },
         positions,
         proof_interval_ms: 60_000,
+    }
+}
+
+fn seen_here(number: u8) -> Seen {
+    Seen {
+        document: [number; 16],
+        seq: 2,
+        at_ms: 1_772_000_000_000,
     }
 }
 
