@@ -13,10 +13,10 @@
 
 mod common;
 
-use automerge::transaction::Transactable as _;
+use automerge::transaction::{CommitOptions, Transactable as _};
 use common::{Numbers, checked, create, full, id, set, set_at, stamp};
 use expect_test::expect;
-use raccordo_crdt_model::{Change, ChangeHash, Document, gate};
+use raccordo_crdt_model::{ActorId, Change, ChangeHash, Document, gate};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -227,7 +227,7 @@ fn a_change_must_fit_the_document() {
 
 /// A first change as a node with other code might make it.
 fn foreign(fill: impl FnOnce(&mut automerge::transaction::Transaction<'_>)) -> Document {
-    let actor = raccordo_crdt_model::ActorId::new([3; 8], [0xee; 8], 0);
+    let actor = ActorId::new([3; 8], [0xee; 8], 0);
     let mut automerge =
         automerge::Automerge::new().with_actor(automerge::ActorId::from(actor.as_bytes()));
     let mut transaction = automerge.transaction();
@@ -350,7 +350,7 @@ fn a_foreign_record_of_any_shape_is_shown_flagged_and_edited() {
 
 #[test]
 fn a_first_change_without_home_kind_or_version_founds_nothing() {
-    let actor = raccordo_crdt_model::ActorId::new([3; 8], [0xee; 8], 0);
+    let actor = ActorId::new([3; 8], [0xee; 8], 0);
     let mut automerge =
         automerge::Automerge::new().with_actor(automerge::ActorId::from(actor.as_bytes()));
     let mut transaction = automerge.transaction();
@@ -374,4 +374,28 @@ fn a_first_change_without_home_kind_or_version_founds_nothing() {
     );
     assert_eq!(result, Err(raccordo_crdt_model::Rejected::UnknownVersion));
     assert_eq!(empty.record().fields, json!({}));
+}
+
+#[test]
+fn a_change_made_at_a_time_without_end_is_refused() {
+    for (at, is_let_in) in [
+        (i64::MIN, false),
+        (i64::MAX, false),
+        (-(1 << 53) - 1, false),
+        (1 << 53, true),
+        (-(1 << 53), true),
+    ] {
+        let actor = ActorId::new([3; 8], [0xee; 8], 0);
+        let mut automerge =
+            automerge::Automerge::new().with_actor(automerge::ActorId::from(actor.as_bytes()));
+        let mut transaction = automerge.transaction();
+        transaction
+            .put(automerge::ROOT, "_kind", "project")
+            .expect("a root key");
+        transaction.commit_with(CommitOptions::default().with_time(at));
+        let change = automerge.get_last_local_change().expect("committed");
+        let hash = ChangeHash::from_bytes(change.hash().0);
+        let checked = gate::check(change.raw_bytes().to_vec(), &hash, [3; 8], [0xee; 8]);
+        assert_eq!(checked.is_ok(), is_let_in, "{at}: {checked:?}");
+    }
 }

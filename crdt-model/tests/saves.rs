@@ -404,3 +404,17 @@ fn a_save_whose_operations_stand_elsewhere_than_their_changes_put_them_is_refuse
     }
     assert!(read(forged).is_err());
 }
+
+#[test]
+fn a_save_with_a_deletion_among_its_operations_is_refused() {
+    const ACTION: usize = 0x42;
+    let (document, _) = create_of(Kind::Project, &full_of(Kind::Project)).expect("valid");
+    let deleting = with_column(&document.to_save(), ACTION, |actions| {
+        let mut actions = actions.to_vec();
+        let last = actions.last_mut().expect("a record has operations");
+        *last = 3;
+        actions
+    });
+    let refused = gate::check_save(deleting, &SaveLimits::default()).unwrap_err();
+    expect!["a deletion among the operations, where a save has none"].assert_eq(&refused.reason());
+}

@@ -24,6 +24,10 @@ pub const OPERATIONS_MAX: u64 = 50_000;
 /// Most bytes of keys in one change, each as often as it is repeated.
 pub const KEYS_BYTES_MAX: u64 = 8 << 20;
 
+/// Furthest that a change's time may lie from 1970, in milliseconds. Saves write times as differences,
+/// and the library fails on one that no signed number holds.
+pub const TIME_MS_MAX: u64 = 1 << 53;
+
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 pub(super) const DOCUMENT_CHUNK: u8 = 0;
 pub(super) const CHANGE_CHUNK: u8 = 1;
@@ -82,6 +86,8 @@ pub(super) enum BadChunk {
     Column { seen: u64 },
     #[error("an operation of kind {seen}, which no record has")]
     Action { seen: u64 },
+    #[error("a deletion among the operations, where a save has none")]
+    Deletion,
     #[error("the columns do not describe the same number of operations")]
     Uneven,
 }
@@ -154,7 +160,9 @@ fn body(input: &mut Input<'_>) -> Result<ActorId, BadChunk> {
             what: "the first operation",
         });
     }
-    input.signed("the time")?;
+    if input.signed("the time")?.unsigned_abs() > TIME_MS_MAX {
+        return Err(BadChunk::Number { what: "the time" });
+    }
     let message = input.count("bytes of message", MESSAGE_BYTES_MAX)?;
     std::str::from_utf8(input.take(message, "the message")?).map_err(|_| BadChunk::Message)?;
     let others = input.count("actors", ACTORS_MAX)?;
@@ -195,7 +203,7 @@ const BEFORE_ACTOR: u64 = 0x71;
 const BEFORE_COUNTER: u64 = 0x73;
 
 /// Highest action of a record's change: make a map, put, make a list, delete.
-pub(super) const ACTION_MAX: u64 = 3;
+pub(super) const DELETE: u64 = 3;
 
 fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
     let mut operations = 0;
@@ -213,7 +221,7 @@ fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
             OBJECT_COUNTER | VALUE_TYPE | BEFORE_COUNT => {
                 data.runs(Written::Numbers { below: u64::MAX }, allowed)
             }
-            ACTION => data.runs(ACTIONS, allowed),
+            ACTION => data.runs(Written::Actions { saved: false }, allowed),
             KEY_COUNTER | BEFORE_COUNTER => data.runs(Written::Differences, allowed),
             KEY_TEXT => data.runs(Written::Texts, allowed),
             INSERT => data.truths(allowed),
@@ -230,11 +238,6 @@ fn columns(input: &mut Input<'_>, actors: u64) -> Result<(), BadChunk> {
 
 /// What each column counts.
 pub(super) type Measures = std::collections::BTreeMap<u64, Measure>;
-
-/// How actions are written.
-pub(super) const ACTIONS: Written = Written::Numbers {
-    below: ACTION_MAX + 1,
-};
 
 /// The columns that follow and how long they are.
 pub(super) fn layout(input: &mut Input<'_>) -> Result<Vec<(u64, usize)>, BadChunk> {

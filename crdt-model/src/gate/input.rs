@@ -3,7 +3,7 @@
 //! Guarantees: time linear in the bytes, no allocation, arithmetic that no length can wrap.
 //! Knows LEB128 and run lengths. Does not know what the columns mean.
 
-use super::chunk::{ACTION_MAX, BadChunk};
+use super::chunk::{BadChunk, DELETE};
 use crate::value::ActorId;
 
 /// How the values of a column are written.
@@ -11,6 +11,8 @@ use crate::value::ActorId;
 pub(super) enum Written {
     /// Runs of numbers, each below this bound.
     Numbers { below: u64 },
+    /// Runs of the actions of operations; a save has no deletions among them.
+    Actions { saved: bool },
     /// Runs of differences.
     Differences,
     /// Runs of texts.
@@ -182,16 +184,17 @@ impl<'a> Input<'a> {
             Written::Numbers { below } => {
                 let value = self.number("a value")?;
                 if value >= below {
-                    return Err(if below == ACTION_MAX + 1 {
-                        BadChunk::Action { seen: value }
-                    } else {
-                        BadChunk::Number {
-                            what: "an actor's place",
-                        }
+                    return Err(BadChunk::Number {
+                        what: "an actor's place",
                     });
                 }
                 Ok(Item::Number(value))
             }
+            Written::Actions { saved } => match self.number("a value")? {
+                DELETE if saved => Err(BadChunk::Deletion),
+                seen if seen > DELETE => Err(BadChunk::Action { seen }),
+                action => Ok(Item::Number(action)),
+            },
             Written::Differences => self.signed("a difference").map(Item::Difference),
             Written::Texts => {
                 let length = self.number("the length of a text")?;

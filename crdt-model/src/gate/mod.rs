@@ -16,7 +16,7 @@ use crate::value::{ActorId, ChangeHash};
 
 pub use chunk::{
     ACTORS_MAX, CHANGE_BYTES_MAX, DEPENDENCIES_MAX, KEYS_BYTES_MAX, MESSAGE_BYTES_MAX,
-    OPERATIONS_MAX, put_preamble,
+    OPERATIONS_MAX, TIME_MS_MAX, put_preamble,
 };
 pub use save::SaveLimits;
 

@@ -7,9 +7,9 @@
 //! Source: <https://automerge.org/automerge-binary-format-spec>.
 
 use super::chunk::{
-    ACTION, ACTIONS, BadChunk, DEPENDENCIES_MAX, DOCUMENT_CHUNK, INSERT, KEY_ACTOR, KEY_COUNTER,
-    KEY_TEXT, Measures, OBJECT_ACTOR, OBJECT_COUNTER, OPERATIONS_MAX, VALUE, VALUE_TYPE, ascending,
-    chunk, layout, raw, split,
+    ACTION, BadChunk, DEPENDENCIES_MAX, DOCUMENT_CHUNK, INSERT, KEY_ACTOR, KEY_COUNTER, KEY_TEXT,
+    Measures, OBJECT_ACTOR, OBJECT_COUNTER, OPERATIONS_MAX, VALUE, VALUE_TYPE, ascending, chunk,
+    layout, raw, split,
 };
 use super::input::{Allowed, Input, Item, Written};
 use super::order;
@@ -307,7 +307,7 @@ fn operations(columns: &[(u64, Input<'_>)], room: Room) -> Result<(u64, u64), Ba
                 data.runs(numbers(room.actors), allowed)
             }
             OBJECT_COUNTER | VALUE_TYPE | AFTER_COUNT => data.runs(numbers(u64::MAX), allowed),
-            ACTION => data.runs(ACTIONS, allowed),
+            ACTION => data.runs(Written::Actions { saved: true }, allowed),
             KEY_COUNTER | ID_COUNTER | AFTER_COUNTER => data.runs(Written::Differences, allowed),
             KEY_TEXT => data.runs(Written::Texts, allowed),
             INSERT => data.truths(allowed),

@@ -11,10 +11,12 @@ mod doors;
 mod heavy;
 mod json;
 mod mutate;
+mod station;
 mod supervise;
 mod table;
 mod target;
 mod trial;
+mod wire;
 mod world;
 
 use std::process::ExitCode;

@@ -96,7 +96,7 @@ fn byte(chance: &mut Chance) -> u8 {
 }
 
 /// A number near another, or one at which things break.
-fn number(chance: &mut Chance, near: u64) -> u64 {
+pub(crate) fn number(chance: &mut Chance, near: u64) -> u64 {
     match chance.index(6) {
         0 => near.wrapping_add(1),
         1 => near.wrapping_sub(1),

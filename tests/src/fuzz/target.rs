@@ -4,7 +4,9 @@
 
 use raccordo_tests::chance::Chance;
 
-use crate::doors::{change, import_line, patch, snapshot};
+use crate::doors::{
+    change, config, entry, frame, hello, import_line, parcel, patch, reconcile, roster, snapshot,
+};
 
 /// What a door says of an input.
 pub(crate) enum Answer<'a> {
@@ -40,9 +42,16 @@ pub(crate) trait Target {
 /// All doors.
 pub(crate) fn all() -> Vec<Box<dyn Target>> {
     vec![
+        Box::new(frame::Frames),
+        Box::new(hello::Hellos::new()),
+        Box::new(entry::Entries::new()),
         Box::new(change::Changes::new()),
         Box::new(snapshot::Snapshots::new()),
+        Box::new(parcel::Parcels::new()),
+        Box::new(reconcile::Runs),
+        Box::new(roster::Facts),
         Box::new(import_line::Lines::new()),
         Box::new(patch::Patches::new()),
+        Box::new(config::Texts),
     ]
 }

@@ -22,6 +22,10 @@ const VERSIONS_KEPT: usize = 4;
 
 /// One place.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "what befell a place, each by itself"
+)]
 pub(super) struct Place {
     /// Its territory.
     pub territory: Territory,

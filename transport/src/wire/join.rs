@@ -128,6 +128,61 @@ fn signed_bytes(request: &JoinRequest, exporter: &[u8; 32]) -> Vec<u8> {
     [JOIN_LABEL, exporter, &request_bytes(request)].concat()
 }
 
+/// The frames of an invitation's redemption as both sides read them, for tests from outside.
+#[cfg(any(test, feature = "testing"))]
+pub mod redemption {
+    use super::super::frame::{Frame, FrameBuffer, Malformed};
+    use super::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
+    use crate::host::{JoinAccepted, JoinRefused, JoinRequest};
+    use crate::identity::NodeKey;
+
+    /// What is asked for, if the proof holds, and the bytes of its frame.
+    pub type Question = (Result<JoinRequest, JoinRefused>, Vec<u8>);
+
+    /// The frame in which a node asks, on the connection with this exported keying material.
+    pub fn request(
+        real: &NodeKey,
+        name: &str,
+        territory: &str,
+        role: u8,
+        on: &[u8; 32],
+    ) -> Vec<u8> {
+        JoinProof::sign(real, name, territory, role, on).encode()
+    }
+
+    /// The frame that answers.
+    pub fn answer(answer: Result<JoinAccepted, JoinRefused>) -> Vec<u8> {
+        JoinAnswer(answer).encode()
+    }
+
+    /// What a node is asked for on that connection, and the bytes of the question's frame; none
+    /// while the frame is not whole.
+    pub fn read_request(bytes: &[u8], on: &[u8; 32]) -> Result<Option<Question>, Malformed> {
+        let Some(frame) = frame(bytes)? else {
+            return Ok(None);
+        };
+        let proof = JoinProof::parse(&frame)?;
+        let bytes = proof.encode();
+        Ok(Some((proof.verified(on), bytes)))
+    }
+
+    /// What was answered; none while the frame is not whole.
+    pub fn read_answer(
+        bytes: &[u8],
+    ) -> Result<Option<Result<JoinAccepted, JoinRefused>>, Malformed> {
+        let Some(frame) = frame(bytes)? else {
+            return Ok(None);
+        };
+        JoinAnswer::parse(&frame).map(|answer| Some(answer.0))
+    }
+
+    fn frame(bytes: &[u8]) -> Result<Option<Frame>, Malformed> {
+        let mut buffer = FrameBuffer::new(JOIN_FRAME_BYTES_MAX);
+        buffer.push(bytes);
+        buffer.next_frame()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};

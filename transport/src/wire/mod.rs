@@ -17,6 +17,8 @@ mod refusal;
 pub mod repair;
 mod seen;
 
+#[cfg(any(test, feature = "testing"))]
+pub use join::redemption;
 pub(crate) use join::{JOIN_FRAME_BYTES_MAX, JoinAnswer, JoinProof};
 pub use message::{AckedLog, Hello, LogReference, Message, Ping, SUPPORTED_FEATURES};
 pub use positions::{LANES_MAX, LaneEnd, Summary, Told};

@@ -445,16 +445,18 @@ impl Pair {
                 let wake = &mut self.ends[side].wake_ms;
                 *wake = Some(wake.map_or(deadline_ms, |at_ms| at_ms.min(deadline_ms)));
             }
-            Output::Close(reason) => {
-                let refusal = encode_refusal(&reason);
-                let code = u64::from(refusal_code(&reason));
-                self.post(1 - side, LATENCY_MS, Travelling::Close(code, refusal));
-                let end = &mut self.ends[side];
-                end.closed = Some(reason);
-                end.session = None;
-                end.wake_ms = None;
-            }
+            Output::Close(reason) => self.close(side, reason),
         }
+    }
+
+    fn close(&mut self, side: usize, reason: CloseReason) {
+        let refusal = encode_refusal(&reason);
+        let code = u64::from(refusal_code(&reason));
+        self.post(1 - side, LATENCY_MS, Travelling::Close(code, refusal));
+        let end = &mut self.ends[side];
+        end.closed = Some(reason);
+        end.session = None;
+        end.wake_ms = None;
     }
 
     /// A host that hears of a withdrawal has other positions from then on; the session hears of it later.

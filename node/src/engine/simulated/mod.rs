@@ -5,6 +5,7 @@
 //! [`SimulatedNode::pump`] lets the writer do what is there, and only [`Ticket::poll`] tells how it went.
 //! Same disk, clock, entropy and calls: same bytes. Exists only with the feature `testing`.
 
+mod facts;
 mod look;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use super::task::{Command, Done, Signal, Writer};
 use super::view::{CommandFailed, ImportReport, ImportText, MemberState};
 use super::{Engine, Hand, dial, found, roster, scrub};
 
+pub use facts::{SignedFact, Stands, fact_body, rewritten, standings};
 pub use look::{DocumentFacts, MemberFacts, Sizes, TerritoryFacts};
 
 /// What outlives a process. A clone shares the disk; [`SimulatedMachine::copy`] does not.
