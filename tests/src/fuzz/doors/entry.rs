@@ -158,7 +158,7 @@ impl Target for Entries {
             .any(|log| node.end(*log).seq > stage.end(*log).seq);
         match stopped {
             Some(why) if !moved => match holds(&node) {
-                Ok(()) => Answer::Refused(why),
+                Ok(()) => Answer::Refused(format!("the log stopped: {why:?}")),
                 Err(what) => Answer::is_in(move || Err(what)),
             },
             None if !moved => Answer::Refused("nothing came of it, or it waits".to_owned()),

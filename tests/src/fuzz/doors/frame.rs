@@ -122,6 +122,7 @@ fn reason(chance: &mut Chance) -> CloseReason {
         1 => CloseReason::RolledBack(Rollback {
             log: wire::log(chance),
             held_seq: wire::place(chance),
+            held_hash: None,
             head_seq: wire::place(chance),
             whose: side,
         }),
