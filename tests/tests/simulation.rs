@@ -3,14 +3,21 @@
 //! A few hundred worlds of fixed seeds; `simulate` runs many more.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use raccordo_config::{InitialSettings, Role, StoreEngine, Territory};
+use raccordo_crdt_model::Kind;
+use raccordo_node::clock::{SystemClock, SystemEntropy};
+use raccordo_node::engine::CommandFailed;
+use raccordo_node::engine::simulated::{Answered, SimulatedMachine, SimulatedNode, Ticket};
 use raccordo_node::planted::Planted;
 use raccordo_tests::simulation::plan::Act;
 use raccordo_tests::simulation::report::Outcome;
 use raccordo_tests::simulation::tally::{EFFECTS, Tally};
 use raccordo_tests::simulation::{self, Options};
+use serde_json::json;
 
 /// Worlds that hold, and in which everything happens.
 const WORLDS: u64 = 300;
@@ -34,7 +41,9 @@ fn on_all_cores<T: Send>(jobs: u64, job: impl Fn(u64) -> T + Sync) -> Vec<T> {
             }
         };
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(|worker| worker.join().unwrap());
+        let joined = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("no world panics unseen"));
         joined.flatten().collect()
     });
     done.sort_by_key(|(number, _)| *number);
@@ -73,8 +82,7 @@ fn every_planted_fault_is_found() {
     let each = Planted::ALL.len() as u64;
     let found = on_all_cores(each, |number| {
         let fault = Planted::ALL[usize::try_from(number).unwrap()];
-        let seeds = 1..=WORLDS_WITH_A_FAULT;
-        let first = seeds.clone().find_map(|seed| {
+        let first = (1..=WORLDS_WITH_A_FAULT).find_map(|seed| {
             let violation = run(seed, Some(fault)).violation;
             violation.map(|violation| (seed, violation.invariant))
         });
@@ -96,5 +104,48 @@ fn the_same_seed_gives_the_same_world() {
         let (one, other) = (run(seed, None), run(seed, None));
         assert_eq!((one.hash, one.steps), (other.hash, other.steps));
         assert_eq!(one.tally, other.tally);
+    }
+}
+
+#[test]
+fn a_command_that_meets_a_damaged_row_leaves_nothing_of_itself_behind() {
+    let nowhere = "127.0.0.1:0".parse().expect("an address");
+    let settings = InitialSettings {
+        territory: Territory::parse("frosinone/anagni").expect("a path"),
+        role: Role::District,
+        name: "Anagni".to_owned(),
+        listen: nowhere,
+        http: nowhere,
+        advertise: None,
+        engine: StoreEngine::Sled,
+    };
+    let config = raccordo_config::check(&raccordo_config::template(&settings));
+    let machine = SimulatedMachine::found(config.expect("a new node's"), &SystemEntropy, 1 << 20);
+    let machine = machine.expect("an empty disk");
+    let clock = Arc::new(SystemClock::start());
+    let node = machine.start(clock, Arc::new(SystemEntropy));
+    let mut node = node.expect("a sound disk");
+    let fields = json!({
+        "subject": {"kind": "person", "token": "t-1"},
+        "need_area": "FAM", "opened_on": "2026-03-04", "state": "reported",
+    });
+    let create = node.create(Kind::Project, fields, "anna");
+    let Ok(Answered::Record(id)) = answer(&mut node, create) else {
+        panic!("the record is created");
+    };
+    let (ends, digests) = (node.ends(), node.home_digests());
+    assert!(machine.damage(id, 777));
+    let erase = node.erase(Kind::Project, id, "anna");
+    assert!(answer(&mut node, erase).is_err());
+    assert_eq!((node.ends(), node.home_digests()), (ends, digests));
+    assert!(node.erased().is_empty());
+}
+
+fn answer(node: &mut SimulatedNode, mut ticket: Ticket) -> Result<Answered, CommandFailed> {
+    loop {
+        if let Some(answer) = ticket.poll() {
+            return answer;
+        }
+        node.pump();
     }
 }

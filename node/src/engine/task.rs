@@ -357,13 +357,22 @@ impl Writer {
         // A fault in one document must not take the writer with it: the draft is dropped whole.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut draft = Draft::new(core);
+            let mut unread = None;
             let outcomes: Vec<_> = commands
                 .into_iter()
                 .map(|command| {
                     may_write(core, &draft, &command)?;
-                    execute(&mut draft, command)
+                    let outcome = execute(&mut draft, command);
+                    if let Err(CommandFailed::StoreCannotWrite { reason }) = &outcome {
+                        unread.get_or_insert_with(|| reason.clone());
+                    }
+                    outcome
                 })
                 .collect();
+            // What could not be read may have left a command half done.
+            if let Some(reason) = unread {
+                return (Err(NotStored { reason }), outcomes);
+            }
             commit::notes(&mut draft, notes.values());
             observed.note(&mut draft);
             (commit::commit(draft), outcomes)

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use raccordo_crdt_model::DocumentId;
 use raccordo_transport::{LogId, SignedEntry, StopCode};
 
+use super::place::Past;
 use super::promises::{Broken, ERASED, FORWARD, SOUND, UNIQUE};
 use super::tally;
 use super::truth::TrueLog;
@@ -17,16 +18,19 @@ impl World {
     /// Takes what the place's author put on disk for the truth.
     pub(super) fn publish_own(&mut self, place: usize) -> Result<(), Broken> {
         let id = self.places[place].id;
-        let was_behind = std::mem::take(&mut self.places[place].behind);
+        let was_behind = self.places[place].is_behind();
+        if was_behind {
+            self.places[place].past = Past::Older;
+        }
         for lane in 0..=2 {
             let log = LogId::new(id.origin(), lane);
-            if self.places[place].restored {
+            if self.places[place].is_restored() {
                 self.match_own(place, log)?;
             } else {
                 self.publish_next(place, log)?;
             }
         }
-        if was_behind && !self.places[place].behind {
+        if was_behind && !self.places[place].is_behind() {
             self.tally.count(tally::RECOVERED);
         }
         Ok(())
@@ -40,7 +44,7 @@ impl World {
             return Err((FORWARD, seen));
         }
         let new = self.node(place).entries(log, known, usize::MAX);
-        if new.is_err() && self.places[place].damaged {
+        if new.is_err() && self.places[place].damaged.is_some() {
             // What cannot be read here cannot be sent either: it is published once it is mended.
             return self.publish_readable(place, log, known);
         }
@@ -75,8 +79,8 @@ impl World {
     /// A log of a place with an older disk, against what was published before.
     fn match_own(&mut self, place: usize, log: LogId) -> Result<(), Broken> {
         let own = self.node(place).entries(log, 0, usize::MAX);
-        if own.is_err() && self.places[place].damaged {
-            self.places[place].behind = true;
+        if own.is_err() && self.places[place].damaged.is_some() {
+            self.places[place].past = Past::Behind;
             return Ok(());
         }
         let own = own.map_err(|failed| (SOUND, format!("{log} cannot be read: {failed:?}")))?;
@@ -89,7 +93,7 @@ impl World {
         let common = u64::try_from(same).unwrap_or(0);
         if common < known {
             if self.held_elsewhere(place, log) > common {
-                self.places[place].behind = true;
+                self.places[place].past = Past::Behind;
                 return Ok(());
             }
             self.lose(log, common);
@@ -131,7 +135,7 @@ impl World {
         link.is_some_and(|link| {
             link.ends.iter().any(|end| {
                 let place = &self.places[end.place];
-                place.restored || place.twin_of.is_some()
+                place.is_restored() || place.twin_of.is_some()
             })
         })
     }

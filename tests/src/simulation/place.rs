@@ -55,16 +55,12 @@ pub(super) struct Place {
     pub hostile: bool,
     /// The place of which it is a copy.
     pub twin_of: Option<usize>,
-    /// Whether an older disk was put back here.
-    pub restored: bool,
-    /// Whether its own logs are not what was published, until it has fetched that back.
-    pub behind: bool,
-    /// Whether a record on its disk was damaged and is not known to be whole again.
-    pub damaged: bool,
-    /// Whether one ever was.
-    pub rotten: bool,
-    /// Which record that was.
-    pub rotten_record: Option<DocumentId>,
+    /// Whether its disk is the one that it always had.
+    pub past: Past,
+    /// A record that was damaged on its disk and is not known to be whole again.
+    pub damaged: Option<DocumentId>,
+    /// The last that ever was.
+    pub rotten: Option<DocumentId>,
     /// It stays off until then.
     pub off_until_ms: u64,
     /// Commands that wait for their answer.
@@ -85,6 +81,17 @@ pub(super) struct Place {
     pub screens: BTreeMap<DocumentId, VecDeque<Heads>>,
     /// Randomness of its next start.
     chance: Chance,
+}
+
+/// What became of a place's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    /// It is the one that the place always had.
+    Own,
+    /// An older one was put back.
+    Older,
+    /// The same, and what is on it of its own logs is not what was published: it has to fetch that back.
+    Behind,
 }
 
 /// Somebody waits for an answer.
@@ -160,11 +167,9 @@ impl Place {
             bend: None,
             hostile: false,
             twin_of: None,
-            restored: false,
-            behind: false,
-            damaged: false,
-            rotten: false,
-            rotten_record: None,
+            past: Past::Own,
+            damaged: None,
+            rotten: None,
             off_until_ms: 0,
             waiting: Vec::new(),
             pinned: false,
@@ -197,11 +202,9 @@ impl Place {
             bend: None,
             hostile: false,
             twin_of: Some(of),
-            restored: false,
-            behind: false,
-            damaged: false,
-            rotten: false,
-            rotten_record: None,
+            past: Past::Own,
+            damaged: None,
+            rotten: None,
             off_until_ms: 0,
             waiting: Vec::new(),
             pinned: true,
@@ -213,6 +216,16 @@ impl Place {
             screens: BTreeMap::new(),
             chance: Chance::new(chance.number()),
         }
+    }
+
+    /// Whether an older disk was put back here.
+    pub(super) fn is_restored(&self) -> bool {
+        self.past != Past::Own
+    }
+
+    /// Whether it still has to fetch back what it lost of its own.
+    pub(super) fn is_behind(&self) -> bool {
+        self.past == Past::Behind
     }
 
     /// Whether something runs here.

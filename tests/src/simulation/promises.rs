@@ -66,7 +66,7 @@ impl World {
         self.tally.count(tally::ACKNOWLEDGED);
         if let Some(id) = id {
             let published = self.truth.operators(id).contains(&operator);
-            if !self.places[place].behind && !self.truth.is_erased(id) && !published {
+            if !self.places[place].is_behind() && !self.truth.is_erased(id) && !published {
                 let seen = format!(
                     "{place} answered {operator} about {id}, and no entry of it is on its disk"
                 );
@@ -84,7 +84,7 @@ impl World {
 
     /// An erasure was answered as done.
     pub(super) fn check_erasure(&mut self, place: usize, id: DocumentId) {
-        if !self.places[place].behind && !self.truth.is_erased(id) {
+        if !self.places[place].is_behind() && !self.truth.is_erased(id) {
             let seen =
                 format!("{place} answered the erasure of {id}, and no tombstone is on its disk");
             self.fail(ACKNOWLEDGED, seen);
@@ -169,11 +169,11 @@ impl World {
         for end in ends {
             let Cursor { log, seq, hash } = end;
             let own = log.origin == self.places[place].id.origin();
-            if own && self.places[place].behind {
+            if own && self.places[place].is_behind() {
                 continue;
             }
             let former = self.promises.held.insert((place, log), end);
-            if (!own || !self.places[place].restored)
+            if (!own || !self.places[place].is_restored())
                 && former.is_some_and(|former| former.seq > seq)
             {
                 return Err((
@@ -283,7 +283,7 @@ impl World {
 
     /// Counts and digests, in memory and on disk, are those of the entries held.
     fn overview_holds(&mut self, place: usize) -> Result<(), Broken> {
-        if self.places[place].behind || self.places[place].damaged {
+        if self.places[place].is_behind() || self.places[place].damaged.is_some() {
             return Ok(());
         }
         let ends = self.ends(place);
@@ -379,7 +379,7 @@ impl World {
         for ((at, log), held) in &self.promises.held {
             let end = node.end(*log);
             let own = log.origin == self.places[place].id.origin();
-            let told = own && self.places[place].restored;
+            let told = own && self.places[place].is_restored();
             if *at == place && end.seq < held.seq && !told {
                 let name = if own { ACKNOWLEDGED } else { FORWARD };
                 return Err((
@@ -414,7 +414,11 @@ impl World {
     pub(super) fn check_whole(&mut self) {
         for place in 0..self.places.len() {
             let one = &self.places[place];
-            if one.node.is_none() || one.twin_of.is_some() || one.damaged || one.behind {
+            if one.node.is_none()
+                || one.twin_of.is_some()
+                || one.damaged.is_some()
+                || one.is_behind()
+            {
                 continue;
             }
             let checked = self
@@ -428,7 +432,7 @@ impl World {
         }
         for (place, operator, id) in std::mem::take(&mut self.promises.acknowledged) {
             // What a node wrote that never fetched back what it lost stays with it.
-            let known = self.places[place].behind
+            let known = self.places[place].is_behind()
                 || id.is_none_or(|id| {
                     self.truth.is_erased(id) || self.truth.operators(id).contains(&operator)
                 });

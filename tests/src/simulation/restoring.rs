@@ -8,7 +8,7 @@ use raccordo_node::engine::simulated::SimulatedNode;
 use raccordo_node::store::{MemoryDisk, Unsynced};
 use raccordo_transport::{CloseReason, LinkEvent, LogId};
 
-use super::place::{Asked, Place};
+use super::place::{Asked, Past, Place};
 use super::world::{Event, World};
 use crate::chance::Chance;
 
@@ -32,7 +32,7 @@ impl World {
     /// It is put back: what the place did since is known to others or to nobody.
     pub(super) fn restore(&mut self, place: usize, disk: &MemoryDisk) {
         let above = self.places[place].above;
-        let needed = above.is_some_and(|above| self.places[above].damaged);
+        let needed = above.is_some_and(|above| self.places[above].damaged.is_some());
         if self.calm || needed || self.places[place].node.is_none() {
             return;
         }
@@ -53,13 +53,11 @@ impl World {
         let one = &mut self.places[place];
         one.machine.disk = disk.copy();
         one.off_until_ms = now_ms + RESTORE_MS;
-        one.restored = true;
+        one.past = Past::Older;
         one.screens.clear();
-        if one.rotten {
-            // The older disk may have the damage that was mended since.
-            one.damaged = true;
-        }
-        let damaged = one.damaged;
+        // The older disk may have the damage that was mended since.
+        one.damaged = one.damaged.or(one.rotten);
+        let damaged = one.damaged.is_some();
         self.after(RESTORE_MS, Event::Start(place));
         if damaged {
             self.after(RESTORE_MS, Event::Scrub(place));
@@ -152,7 +150,7 @@ impl World {
     /// A bit flips in a record that a neighbour holds too.
     pub(super) fn damage(&mut self, place: usize, seed: u64) {
         let mut chance = Chance::new(seed);
-        if self.places[place].node.is_none() || self.places[place].damaged {
+        if self.places[place].node.is_none() || self.places[place].damaged.is_some() {
             return;
         }
         let shared = self.shared_records(place);
@@ -163,9 +161,8 @@ impl World {
         let bit = chance.index(1 << 16);
         if self.places[place].machine.damage(id, bit) {
             self.note(&[32], || format!("{id} is damaged on the disk of {place}"));
-            self.places[place].damaged = true;
-            self.places[place].rotten = true;
-            self.places[place].rotten_record = Some(id);
+            self.places[place].damaged = Some(id);
+            self.places[place].rotten = Some(id);
             self.after(SCRUB_EVERY_MS, Event::Scrub(place));
         }
     }
@@ -191,12 +188,7 @@ impl World {
     /// Whether a damaged record cannot come back: nobody is left who has it and is let in here.
     pub(super) fn is_lost_for_good(&self) -> bool {
         let damaged = self.places.iter().enumerate();
-        let mut records = damaged
-            .filter(|(_, place)| place.damaged)
-            .filter_map(|(at, place)| {
-                let id = place.rotten_record?;
-                Some((at, place, id))
-            });
+        let mut records = damaged.filter_map(|(at, place)| Some((at, place, place.damaged?)));
         records.any(|(at, place, id)| {
             let gives = |number: usize, other: &Place| {
                 let joined = other.above == Some(at) || place.above == Some(number);
@@ -238,7 +230,7 @@ impl World {
                 self.ask(place, Asked::Scrub, |_| ticket);
             }
             Some((None, true)) => {
-                self.places[place].damaged = false;
+                self.places[place].damaged = None;
                 return;
             }
             Some((None, false)) | None => {}
@@ -255,6 +247,6 @@ impl World {
             && one.scripted.is_none()
             && !leads
             && !copied
-            && !one.restored
+            && !one.is_restored()
     }
 }

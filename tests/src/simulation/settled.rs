@@ -27,7 +27,7 @@ impl World {
         let members = self.members();
         let unsettled = members.iter().find_map(|number| {
             let place = &self.places[*number];
-            let words = match (place.behind, place.damaged) {
+            let words = match (place.is_behind(), place.damaged.is_some()) {
                 (true, _) => "has lost entries of its own",
                 (_, true) => "has a damaged record",
                 _ => return None,

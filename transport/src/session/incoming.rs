@@ -16,6 +16,8 @@ pub(super) struct Incoming {
     pub(super) announced: u64,
     /// The last entry that arrived on this link, or where the peer begins.
     pub(super) received: Cursor,
+    /// The highest number that a frame of this link brought.
+    pub(super) came: u64,
     /// The last durable end told to the peer.
     pub(super) told: u64,
     /// Frames are dropped until one says itself what it follows: the peer was asked to begin again.
@@ -46,6 +48,7 @@ impl Incoming {
         Self {
             announced: held.seq,
             received: held,
+            came: 0,
             told: held.seq,
             awaited: false,
             stopped: None,

@@ -272,9 +272,8 @@ impl Receiving {
         let held = cursor_of(&ours.held, log);
         let incoming = self.log(log);
         let before = batch.first_seq.saturating_sub(1);
-        incoming.announced = incoming
-            .announced
-            .max(before.saturating_add(batch.len_u64()));
+        incoming.came = incoming.came.max(before.saturating_add(batch.len_u64()));
+        incoming.announced = incoming.announced.max(incoming.came);
         let follows = match batch.jump {
             None => !incoming.awaited && before == incoming.received.seq,
             Some(_) => before <= incoming.received.seq.max(held.seq),
@@ -338,8 +337,11 @@ impl Receiving {
         } else if held.seq > head.seq {
             let reported = Some((held.seq, head.seq));
             let incoming = self.log(head.log);
-            // A ping may be older than what came on the data stream since.
-            if incoming.received.seq <= held.seq && incoming.announced <= held.seq {
+            // A ping may be older than what came on the data stream since, and is durable by now.
+            if incoming.received.seq <= held.seq
+                && incoming.announced <= held.seq
+                && incoming.came <= head.seq
+            {
                 incoming.announced = head.seq;
                 if incoming.reported != reported {
                     self.rolled_back(held, out);

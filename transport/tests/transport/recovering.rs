@@ -1,5 +1,6 @@
 //! A node that lost the end of its own log, or wrote another one: it is told, and gets it back.
 
+use raccordo_transport::wire::{Message, Ping};
 use raccordo_transport::{Cursor, Rollback, Side};
 
 use crate::pair::{Durability, Pair};
@@ -172,5 +173,21 @@ fn a_request_for_a_log_that_nobody_here_has_is_passed_over() {
     pair.tick(0);
     pair.run(1_000);
     assert!(pair.ends[1].node.holds(&pair.ends[0].node.author));
+    assert_eq!(pair.ends[1].closed, None);
+}
+
+#[test]
+fn a_ping_that_the_newest_entries_overtook_is_no_sign_of_loss() {
+    let mut pair = replicated();
+    let author = &pair.ends[0].node.author;
+    let ping = Ping {
+        clock_ms: 0,
+        echo_ms: 0,
+        since_ms: 0,
+        heads: vec![cursor_at(author.log, &author.entries[..9])],
+    };
+    pair.forge_control(1, Message::Ping(ping).encode());
+    pair.run(1_000);
+    assert_eq!(pair.ends[1].rollbacks(), []);
     assert_eq!(pair.ends[1].closed, None);
 }
