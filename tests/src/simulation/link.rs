@@ -28,8 +28,8 @@ pub(super) const WIRE_FRAMES_MAX: usize = 2;
 /// One connection; the dialler is side 0.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Whether one side has sent what its program would not: then neither knows where it stands.
-    pub bent: bool,
+    /// The place that has sent what its program would not: then neither side knows where it stands.
+    pub bent: Option<usize>,
     /// Both ends.
     pub ends: [End; 2],
 }

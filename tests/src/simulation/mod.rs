@@ -7,6 +7,7 @@
 
 mod bend;
 mod clock;
+mod joining;
 mod link;
 mod mending;
 mod naming;
@@ -21,6 +22,7 @@ mod restoring;
 mod scripted;
 mod settled;
 pub mod tally;
+mod telling;
 mod truth;
 mod ways;
 mod work;

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccordo_transport::session::{DeliveryFault, Input, Opening, Output, Report, Session};
+use raccordo_transport::session::{DeliveryFault, Input, Opening, Output, Session};
 use raccordo_transport::wire::data::DATA_BODIES_BYTES;
 use raccordo_transport::wire::frame::{Frame, FrameBuffer, Malformed};
 use raccordo_transport::wire::{decode_refusal, encode_refusal, kind, refusal_code};
 use raccordo_transport::{
-    AuthenticatedPeer, CloseReason, LinkEvent, LinkStatistics, LogId, PeerId, Versions, backoff,
+    AuthenticatedPeer, CloseReason, LinkEvent, LogId, PeerId, Versions, backoff,
 };
 
 use super::bend;
@@ -118,7 +118,7 @@ impl World {
             End::new(place, self.places[other].id, host)
         };
         let ends = [end(dialler, acceptor.0), end(acceptor, dialler.0)];
-        self.links.insert(id, Link { bent: false, ends });
+        self.links.insert(id, Link { bent: None, ends });
         for side in 0..2 {
             self.open(id, side);
         }
@@ -257,62 +257,7 @@ impl World {
         self.post(id, side, CONTROL, frame);
     }
 
-    fn report(&mut self, id: u64, side: usize, report: Report) {
-        let event = match report {
-            Report::Answered(_) | Report::SeenTold(_) => return,
-            Report::Contact { clock_ms } => LinkEvent::Contact { clock_ms },
-            Report::Regarded(standing) => LinkEvent::Regarded { standing },
-            Report::Announced(heads) => LinkEvent::Announced { heads },
-            Report::Acked(cursors) => LinkEvent::Acked { cursors },
-            Report::Compared { equal } => {
-                self.tally.count(if equal {
-                    "comparisons, equal"
-                } else {
-                    "comparisons, different"
-                });
-                self.check_comparison(id, equal);
-                LinkEvent::Compared { equal }
-            }
-            Report::Stopped { by, stopped } => {
-                self.tally.count("stops told to a peer");
-                LinkEvent::Stopped { by, stopped }
-            }
-            Report::Resumed { by, log } => {
-                self.tally.count("stops ended");
-                LinkEvent::Resumed { by, log }
-            }
-            Report::RolledBack(rollback) => {
-                self.check_rollback(id, &rollback);
-                LinkEvent::RolledBack(rollback)
-            }
-            Report::Evidence(signed) => LinkEvent::Evidence { signed },
-            Report::Scope { by, withdrawn } => {
-                self.tally.count("logs withdrawn from a peer");
-                LinkEvent::Scope { by, withdrawn }
-            }
-            Report::Clock { offset_ms, rtt_us } => LinkEvent::Clock { offset_ms, rtt_us },
-            Report::Reconciled {
-                items,
-                differing,
-                messages,
-                bytes,
-            } => LinkEvent::Reconciled {
-                items,
-                differing,
-                rounds: messages.div_ceil(2),
-                bytes,
-            },
-            Report::Repaired { documents } => {
-                let times = u64::try_from(documents).unwrap_or(0);
-                self.tally.count_many("documents repaired", times);
-                LinkEvent::Repaired { documents }
-            }
-            Report::Pinged => LinkEvent::Stats(LinkStatistics::default()),
-        };
-        self.tell(id, side, event);
-    }
-
-    fn tell(&mut self, id: u64, side: usize, event: LinkEvent) {
+    pub(super) fn tell(&mut self, id: u64, side: usize, event: LinkEvent) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -490,37 +435,6 @@ impl World {
         }
     }
 
-    /// What a hostile program sends in the place of a frame.
-    fn bent_frame(&mut self, id: u64, place: usize, frame: Bytes) -> Vec<Bytes> {
-        self.tempt(place);
-        match self.places[place].bend {
-            Some(seed) if bend::is_of_frames(seed) => {
-                self.places[place].bend = None;
-                let (what, frames) = bend::frame(seed, frame);
-                self.bent(id, what);
-                self.note(&[7, seed], || format!("{place} bends a frame: {what}"));
-                frames
-            }
-            _ => vec![frame],
-        }
-    }
-
-    /// A hostile program bends what it sends now and then.
-    fn tempt(&mut self, place: usize) {
-        let one = &self.places[place];
-        if one.hostile && !self.calm && one.bend.is_none() && self.chance.percent(25) {
-            let seed = self.chance.number();
-            self.places[place].bend = Some(seed);
-        }
-    }
-
-    fn bent(&mut self, id: u64, what: &'static str) {
-        self.tally.count(what);
-        if let Some(link) = self.links.get_mut(&id) {
-            link.bent = true;
-        }
-    }
-
     /// Tells a session how its deliveries went, as far as that is known.
     pub(super) fn take_deliveries(&mut self, id: u64, side: usize) {
         self.take_installations(id, side);
@@ -605,7 +519,7 @@ impl World {
         {
             self.places[place].bend = None;
             let (what, how) = bend::entries(seed, entries);
-            self.bent(id, what);
+            self.bent(id, place, what);
             self.note(&[9, seed], || {
                 format!("{place} bends an entry of {log}: {how}")
             });

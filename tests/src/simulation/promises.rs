@@ -152,7 +152,7 @@ impl World {
     fn is_bent(&self, link: u64) -> bool {
         let of_own_program = |end: &End| self.places[end.place].scripted.is_some();
         let link = self.links.get(&link);
-        link.is_some_and(|link| link.bent || link.ends.iter().any(of_own_program))
+        link.is_some_and(|link| link.bent.is_some() || link.ends.iter().any(of_own_program))
     }
 
     pub(super) fn node(&self, place: usize) -> &SimulatedNode {

@@ -9,9 +9,9 @@ use raccordo_node::store::MemoryDisk;
 use raccordo_transport::{LogId, PeerId};
 
 use super::clock::Time;
+use super::joining::Joining;
 use super::link::{Link, Travelling};
 use super::mending::Mend;
-use super::people::Joining;
 use super::place::Place;
 use super::plan::{Act, Plan};
 use super::promises::Promises;

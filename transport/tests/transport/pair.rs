@@ -437,10 +437,7 @@ impl Pair {
                     self.connected_after_ms = Some(now_ms - self.dialled_ms);
                 }
             }
-            Output::Report(report) => {
-                self.ends[side].reports.push(report.clone());
-                self.hear(side, report);
-            }
+            Output::Report(report) => self.hear(side, report),
             Output::WakeAt { deadline_ms, .. } => {
                 let wake = &mut self.ends[side].wake_ms;
                 *wake = Some(wake.map_or(deadline_ms, |at_ms| at_ms.min(deadline_ms)));
@@ -464,11 +461,12 @@ impl Pair {
         if let Report::Scope {
             by: Side::Theirs,
             withdrawn,
-        } = report
+        } = &report
         {
-            self.ends[side].node.withdrawn = withdrawn.into_iter().collect();
+            self.ends[side].node.withdrawn = withdrawn.iter().copied().collect();
             self.post(side, 1, Travelling::Tick);
         }
+        self.ends[side].reports.push(report);
     }
 
     fn deliver(&mut self, side: usize, log: LogId, entries: Vec<raccordo_transport::SignedEntry>) {
