@@ -69,8 +69,8 @@ async fn a_refused_entry_is_shown_with_its_signature_and_discarded_on_request() 
     let signature = log[1].signature.map(|byte| format!("{byte:02x}")).concat();
     assert_eq!(shown["entries"][0]["signature"], signature.as_str());
     // What no signature covers, a constant and a check sum, stands as the signed hash wants it.
-    let sum = log[1].header.body_hash[..4].iter();
-    let sum: String = sum.map(|byte| format!("{byte:02x}")).collect();
+    let sum: [u8; 4] = log[1].header.body_hash[..4].try_into().expect("of 32");
+    let sum = sum.map(|byte| format!("{byte:02x}")).concat();
     let body = format!("856f4a83{sum}{}", "aa".repeat(192));
     assert_eq!(shown["entries"][0]["body"], body.as_str());
     let peer = federation.peer(0).await;
