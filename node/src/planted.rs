@@ -39,13 +39,11 @@ pub enum Planted {
     StaleOverview,
     /// A node that is told that it lost entries goes on writing.
     IgnoredRollback,
-    /// Entries of an erased record are applied.
-    LateWriteAfterErasure,
 }
 
 impl Planted {
     /// Every fault.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::SkippedFlush,
         Self::PublishedBeforeFlush,
         Self::AnsweredBeforeFlush,
@@ -61,7 +59,6 @@ impl Planted {
         Self::ForeignHomeAdmitted,
         Self::StaleOverview,
         Self::IgnoredRollback,
-        Self::LateWriteAfterErasure,
     ];
 
     /// The fault of that name, as printed.

@@ -23,7 +23,7 @@ use serde_json::json;
 const WORLDS: u64 = 300;
 
 /// Worlds in which each planted fault has to be found.
-const WORLDS_WITH_A_FAULT: u64 = 60;
+const WORLDS_WITH_A_FAULT: u64 = 200;
 
 /// Runs every job on all cores and gives what they gave, in order of the jobs.
 fn on_all_cores<T: Send>(jobs: u64, job: impl Fn(u64) -> T + Sync) -> Vec<T> {

@@ -138,8 +138,6 @@ fn is_kept(draft: &Draft<'_>, entry: &SignedEntry, without: &Without) -> bool {
     let header = &entry.header;
     let id = DocumentId::from_bytes(header.document);
     let erased = draft.ledger.erased.contains(&id);
-    #[cfg(feature = "testing")]
-    let erased = erased && !planted(Planted::LateWriteAfterErasure);
     header.kind == EntryKind::Change
         && body_of(entry).is_some()
         && !erased

@@ -456,7 +456,7 @@ impl World {
             if let Err(fault) = &result {
                 self.tally.count(match fault {
                     DeliveryFault::Entry(_) => "entries refused by signature or chain",
-                    DeliveryFault::Host(_) => "entries asked for again after some were dropped",
+                    DeliveryFault::Host(_) => "entries not taken: the store failed",
                 });
                 self.note(&[8, id], || {
                     format!("connection {id}: {place} does not take: {fault:?}")

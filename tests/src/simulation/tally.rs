@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a run led to, each at least once in some hundred worlds.
-pub const EFFECTS: [&str; 39] = [
+pub const EFFECTS: [&str; 37] = [
     ADMITTED,
     GROUPS,
     ACKNOWLEDGED,
@@ -24,8 +24,6 @@ pub const EFFECTS: [&str; 39] = [
     "entries moved to another document",
     "entries given another place",
     "entries refused by signature or chain",
-    "entries asked for again after some were dropped",
-    "streams refused as malformed",
     "stops raised: an entry was refused",
     "stops told to a peer",
     "stops ended",
