@@ -200,7 +200,7 @@ impl Place {
     }
 }
 
-/// Rights by seat, in the order of [`Seat::ALL`].
+/// Rights by seat, in the order of `Seat::ALL`.
 type Rights = [&'static str; 19];
 
 /// A row of the table.
