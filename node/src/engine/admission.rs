@@ -86,6 +86,8 @@ pub(crate) fn admit(
         (_, Some(_)) if planted(Planted::RevokedAuthorAdmitted) => {}
         (_, Some(end)) => return Err(NotAdmitted::AfterTheEnd { end }),
         (MemberState::Approved, None) => {}
+        // Whoever put it on hold may have built on these: waiting for them could be for ever.
+        (MemberState::Suspended, None) if header.seq <= author.known_to(lane) => {}
         #[cfg(feature = "testing")]
         (_, None) if planted(Planted::RevokedAuthorAdmitted) => {}
         (state, None) => return Err(NotAdmitted::NotApproved { state }),

@@ -402,8 +402,8 @@ fn move_member(
         });
     }
     let ends = match to {
-        MemberState::Revoked => ends_here(draft, &key),
-        _ => BTreeMap::new(),
+        MemberState::Suspended | MemberState::Revoked => ends_here(draft, &key),
+        MemberState::Pending | MemberState::Approved => BTreeMap::new(),
     };
     let moved = Member {
         state: to,

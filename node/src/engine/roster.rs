@@ -55,7 +55,8 @@ pub(crate) struct Member {
     pub(crate) reason: Option<String>,
     /// Address to dial, if it listens for us.
     pub(crate) address: Option<String>,
-    /// Of a revoked member: the last number of each of its lanes that is valid, by lane.
+    /// The last number of each of its lanes that the author of the fact had admitted, by lane: of a
+    /// revoked member what is valid, of one on hold what needs no waiting.
     pub(crate) ends: BTreeMap<u8, u64>,
 }
 
@@ -168,7 +169,13 @@ impl Member {
 
     /// The last number of a lane that is valid; none while there is no limit.
     pub(crate) fn end_of(&self, lane: u8) -> Option<u64> {
-        (self.state == MemberState::Revoked).then(|| self.ends.get(&lane).copied().unwrap_or(0))
+        (self.state == MemberState::Revoked).then(|| self.known_to(lane))
+    }
+
+    /// The number of a lane up to which whoever put the member on hold or revoked it had admitted
+    /// it; others have built on that.
+    pub(crate) fn known_to(&self, lane: u8) -> u64 {
+        self.ends.get(&lane).copied().unwrap_or(0)
     }
 }
 

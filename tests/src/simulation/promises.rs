@@ -523,7 +523,12 @@ impl World {
             return Ok(());
         }
         let known = self.node(place).members();
+        let own = self.places[place].id;
         for member in self.node(0).members() {
+            // Of the topmost nobody says anything but those below it.
+            if member.key == own {
+                continue;
+            }
             let same = known.iter().find(|other| other.key == member.key);
             if same.is_none_or(|same| same.state != member.state || same.ends != member.ends) {
                 return Err((

@@ -82,21 +82,20 @@ impl World {
         None
     }
 
-    /// Places that take part when all is healed: approved by whom they joined, and so up to the top.
+    /// Places that take part when all is healed: the coordination and those above it, as far as each
+    /// is approved by whom it joined, and who is approved up to one of these.
     pub(super) fn members(&self) -> BTreeSet<usize> {
-        let takes_part = |place: &usize| {
-            let mut at = *place;
-            while let Some(above) = self.places[at].above {
-                if !self.approves(above, at) {
-                    // A coordination without its region is still the top of its own.
-                    return at == 0;
-                }
-                at = above;
-            }
-            *place == 0 || at != *place
-        };
-        let seats = 0..self.plan.seats.len();
-        seats.filter(takes_part).collect()
+        let spine: BTreeSet<usize> = self.upwards(0).collect();
+        let takes_part = |place: &usize| self.upwards(*place).any(|at| spine.contains(&at));
+        (0..self.plan.seats.len()).filter(takes_part).collect()
+    }
+
+    /// A place, whom it joined and so on up, as far as each approves the one before.
+    fn upwards(&self, place: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(place), |at| {
+            let above = self.places[*at].above?;
+            self.approves(above, *at).then_some(above)
+        })
     }
 
     fn approves(&self, above: usize, place: usize) -> bool {

@@ -79,10 +79,15 @@ impl Bench {
 
     /// Puts a fact about a member in force.
     fn regard(&self, author: &Author, state: MemberState) {
+        self.hear_of(author.member(state));
+    }
+
+    /// Takes in what its province says of a member.
+    fn hear_of(&self, member: Member) {
         let mut draft = Draft::new(&self.core);
         let province = self.core.id.origin();
         let seq = self.facts.fetch_add(1, Ordering::Relaxed);
-        peers::keep_fact(&mut draft, author.member(state), province, seq);
+        peers::keep_fact(&mut draft, member, province, seq);
         peers::put_in_force(&mut draft);
         commit::commit(draft).unwrap();
     }

@@ -54,3 +54,24 @@ async fn what_a_suspended_member_signed_waits_until_it_is_resumed() {
     bench.settle();
     assert_eq!(bench.held(&a), 1);
 }
+
+#[tokio::test]
+async fn what_was_admitted_before_a_suspension_enters_everywhere_and_no_more() {
+    let mut a = Author::new(1, "frosinone/a");
+    a.create(1);
+    a.create(2);
+    let bench = Bench::coordination(&[&a]);
+    let on_hold = Member {
+        ends: BTreeMap::from([(0, 1)]),
+        ..a.member(MemberState::Suspended)
+    };
+    bench.hear_of(on_hold);
+    bench.take(&a).await;
+    assert_eq!(bench.held(&a), 1);
+    let waiting = bench.inbox.waiting();
+    assert_eq!(waiting[0].1.detail, "its author is suspended");
+    bench.regard(&a, MemberState::Approved);
+    bench.inbox.wake(|waits| waits.document.is_none());
+    bench.settle();
+    assert_eq!(bench.held(&a), 2);
+}
