@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use raccordo_crdt_model::DocumentId;
+use raccordo_transport::wire::frame::DATA_FRAME_BYTES_MAX;
 use raccordo_transport::{LogId, PeerId, SignedEntry};
 use tokio::sync::{Notify, Semaphore};
 
@@ -36,6 +37,13 @@ const TORN: &str = "entries could not be stored and are asked for again";
 const PERMIT_BYTES: usize = 64;
 /// What an entry costs beside its body.
 const HEADER_BYTES: usize = 256;
+/// No entry takes less of a frame: its signature alone.
+const ENTRY_BYTES_MIN: usize = 64;
+/// What comes in one frame has to fit, or it would wait for room for ever.
+const _: () = assert!(
+    QUEUE_BYTES_MAX / (ENTRY_BYTES_MIN + HEADER_BYTES + PERMIT_BYTES)
+        > DATA_FRAME_BYTES_MAX / ENTRY_BYTES_MIN
+);
 
 /// How much may wait, in bytes.
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,9 @@ use super::mending::Mend;
 use super::naming;
 use super::world::{Event, World};
 
+/// Bytes of a queue that an entry may take beside its body.
+const ENTRY_ROOM: usize = 320;
+
 impl World {
     /// A place's node looks whether it should dial a peer.
     pub(super) fn dial(&mut self, place: usize, life: u64, peer: PeerId) {
@@ -510,8 +513,11 @@ impl World {
             return;
         }
         let (place, peer, host) = (end.place, end.peer, Arc::clone(&end.host));
-        let bytes_max = DATA_BODIES_BYTES.min(self.plan.inbox_bytes / 4);
-        let mut read = host.read(&peer, log, after, self.plan.read_entries, bytes_max);
+        // As in earnest, where a frame never fills the other side's queue: it would wait for ever.
+        let share = self.plan.inbox_bytes / 4;
+        let bytes_max = DATA_BODIES_BYTES.min(share);
+        let entries_max = self.plan.read_entries.min(share / ENTRY_ROOM);
+        let mut read = host.read(&peer, log, after, entries_max, bytes_max);
         self.tempt(place);
         if let (Some(seed), Ok(entries)) = (self.places[place].bend, &mut read)
             && !bend::is_of_frames(seed)

@@ -413,12 +413,18 @@ impl Host for Scripted {
         log: LogId,
         after: u64,
         max_entries: usize,
-        _max_bytes: usize,
+        max_bytes: usize,
     ) -> Result<Vec<SignedEntry>, HostFailed> {
         let state = self.state();
         let entries = state.logs.get(&log.lane).map_or(&[][..], Vec::as_slice);
         let rest = entries.iter().filter(|entry| entry.header.seq > after);
-        Ok(rest.take(max_entries).cloned().collect())
+        let mut bytes = 0;
+        let fits = |entry: &&SignedEntry| {
+            let is_first = bytes == 0;
+            bytes += entry.bytes().len();
+            is_first || bytes <= max_bytes
+        };
+        Ok(rest.take(max_entries).take_while(fits).cloned().collect())
     }
 
     fn deliver(
