@@ -77,6 +77,9 @@ struct Table {
     audience: Audience,
     writer: Writer,
     fields: &'static [Field],
+    /// The section of a field of the root that the table does not know: a guarded one where the
+    /// kind has any.
+    unknown: Section,
     /// Pairs of dates of the root of which the second never comes before the first.
     order: &'static [(&'static str, &'static str)],
     opening: Option<Opening>,

@@ -1,7 +1,7 @@
 //! What a district's unit did: a meeting, a visit, a training; codes and counts, nobody's data.
 
 use super::codes::BODIES;
-use super::{Audience, Field, Lifecycle, Rule, Table, Writer, leaf};
+use super::{Audience, Field, Lifecycle, Rule, Section, Table, Writer, leaf};
 
 /// What the table says of activities.
 pub(super) const TABLE: Table = Table {
@@ -11,6 +11,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Home,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Frame,
     order: &[],
     opening: None,
     closed: None,

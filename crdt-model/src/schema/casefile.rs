@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Territory,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Diary,
     order: &[],
     opening: None,
     closed: None,

@@ -3,7 +3,7 @@
 //! Never leaves the territory; it may be anonymous, and may end without a project.
 
 use super::codes::NEED_AREAS;
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of contacts.
 pub(super) const TABLE: Table = Table {
@@ -13,6 +13,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Territory,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Frame,
     order: &[],
     opening: None,
     closed: Some("closed"),

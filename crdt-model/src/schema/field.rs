@@ -59,30 +59,48 @@ impl Privacy {
 /// The part of a record that access rules speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// What everybody sees who sees the record.
+    /// Codes, states, dates, team: what everybody sees who sees the record.
     Frame,
+    /// Who and where a person is.
+    Identity,
+    /// What the social service plans, spends and writes.
+    Social,
     /// Health plans and assessments.
     Health,
-    /// What the social service plans and spends.
-    Social,
     /// Work, training, and the extract for the employment centre.
     Work,
-    /// Codes, residence and contacts of a person.
-    Identity,
+    /// Placements and other instruments.
+    Instruments,
     /// Diary and attachments.
     Diary,
+    /// What the team does together: reviews, decisions, referrals.
+    Team,
 }
 
 impl Section {
+    /// Every section.
+    pub const ALL: [Self; 8] = [
+        Self::Frame,
+        Self::Identity,
+        Self::Social,
+        Self::Health,
+        Self::Work,
+        Self::Instruments,
+        Self::Diary,
+        Self::Team,
+    ];
+
     /// The word in the data dictionary and in access rules.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Frame => "frame",
-            Self::Health => "health",
-            Self::Social => "social",
-            Self::Work => "work",
             Self::Identity => "identity",
+            Self::Social => "social",
+            Self::Health => "health",
+            Self::Work => "work",
+            Self::Instruments => "instruments",
             Self::Diary => "diary",
+            Self::Team => "team",
         }
     }
 }
@@ -130,7 +148,7 @@ pub struct Field {
     /// [`Privacy::Coded`].
     pub privacy: Option<Privacy>,
     /// The part of the record that it belongs to; `None`: that of what it stands in, else
-    /// [`Section::Frame`].
+    /// [`Section::Frame`]. What stands in sub-entities sets none of its own.
     pub section: Option<Section>,
 }
 

@@ -4,7 +4,7 @@
 //! record of that territory's own.
 
 use super::codes::BODIES;
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of guidelines.
 pub(super) const TABLE: Table = Table {
@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Everyone,
     writer: Writer::Coordination,
     fields: FIELDS,
+    unknown: Section::Frame,
     order: &[("valid_from", "valid_until")],
     opening: None,
     closed: None,

@@ -1,6 +1,6 @@
 //! A household: who belongs to it, as what, from when; never leaves the territory.
 
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of households.
 pub(super) const TABLE: Table = Table {
@@ -10,6 +10,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Territory,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Identity,
     order: &[],
     opening: None,
     closed: None,
@@ -42,11 +43,17 @@ const MEMBER: Entity = Entity {
 };
 
 const FIELDS: &[Field] = &[
-    leaf("isee_class", Rule::Open(&[])).identity(),
-    keyed("members", &MEMBER).identity(),
+    leaf("isee_class", Rule::Open(&[]))
+        .identity()
+        .section(Section::Identity),
+    keyed("members", &MEMBER)
+        .identity()
+        .section(Section::Identity),
     leaf("minors", Rule::Whole(0, 50)).identity(),
     leaf("municipality", Rule::Municipality).identity(),
-    leaf("name", Rule::Text(128)).identity(),
+    leaf("name", Rule::Text(128))
+        .identity()
+        .section(Section::Identity),
     leaf("ref", Rule::Text(64)),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
 ];

@@ -3,7 +3,7 @@
 //! Office contacts only, never a person's. It is found first, then spoken to, then joins.
 
 use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS};
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, group, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, group, keyed, leaf};
 
 /// What the table says of organisations.
 pub(super) const TABLE: Table = Table {
@@ -13,6 +13,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Everyone,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Frame,
     order: &[("valid_from", "valid_until")],
     opening: None,
     closed: None,

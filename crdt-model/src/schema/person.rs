@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Territory,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Identity,
     order: &[],
     opening: None,
     closed: None,
@@ -57,20 +58,36 @@ const OTHER_CODE: &[Field] = &[
 ];
 
 const FIELDS: &[Field] = &[
-    leaf("birth_place", Rule::Text(128)).identity(),
-    leaf("born_on", Rule::Date).identity(),
-    leaf("citizenship", Rule::Open(&[])).identity(),
+    leaf("birth_place", Rule::Text(128))
+        .identity()
+        .section(Section::Identity),
+    leaf("born_on", Rule::Date)
+        .identity()
+        .section(Section::Identity),
+    leaf("citizenship", Rule::Open(&[]))
+        .identity()
+        .section(Section::Identity),
     group("contacts", CONTACTS)
         .identity()
         .section(Section::Identity),
-    leaf("family_name", Rule::Text(128)).required().identity(),
+    leaf("family_name", Rule::Text(128))
+        .required()
+        .identity()
+        .section(Section::Identity),
     leaf("fiscal_code", Rule::FiscalCode)
         .identity()
         .section(Section::Identity),
-    leaf("former_names", Rule::Codes(&[])).identity(),
-    leaf("given_name", Rule::Text(128)).required().identity(),
+    leaf("former_names", Rule::Codes(&[]))
+        .identity()
+        .section(Section::Identity),
+    leaf("given_name", Rule::Text(128))
+        .required()
+        .identity()
+        .section(Section::Identity),
     leaf("household", Rule::Text(64)).identity(),
-    leaf("language", Rule::Open(&[])).identity(),
+    leaf("language", Rule::Open(&[]))
+        .identity()
+        .section(Section::Identity),
     leaf("merged_into", Rule::Text(64)),
     group("other_code", OTHER_CODE)
         .identity()
@@ -80,6 +97,8 @@ const FIELDS: &[Field] = &[
     group("residence", RESIDENCE)
         .identity()
         .section(Section::Identity),
-    leaf("sex", Rule::Closed(SEXES)).identity(),
+    leaf("sex", Rule::Closed(SEXES))
+        .identity()
+        .section(Section::Identity),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
 ];

@@ -18,6 +18,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Home,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Social,
     order: &[],
     opening: Some(Opening {
         field: "opened_on",
@@ -262,8 +263,8 @@ const REVIEW: Entity = Entity {
 
 const FIELDS: &[Field] = &[
     leaf("case_manager", Rule::Text(64)),
-    keyed("decisions", &DECISION).lazy(),
-    keyed("instruments", &INSTRUMENT).section(Section::Work),
+    keyed("decisions", &DECISION).lazy().section(Section::Team),
+    keyed("instruments", &INSTRUMENT).section(Section::Instruments),
     group("links", LINKS).lazy(),
     leaf("need_area", Rule::Open(NEED_AREAS)).required(),
     leaf("next_review_on", Rule::Date).deciding(),
@@ -276,10 +277,12 @@ const FIELDS: &[Field] = &[
             group("social", PLAN).section(Section::Social),
             group("work", WORK_PLAN).section(Section::Work),
         ],
-    ),
+    )
+    // A plan that this version does not know is guarded most.
+    .section(Section::Health),
     leaf("ref", Rule::Text(64)),
-    keyed("referrals", &REFERRAL).lazy(),
-    keyed("reviews", &REVIEW),
+    keyed("referrals", &REFERRAL).lazy().section(Section::Team),
+    keyed("reviews", &REVIEW).section(Section::Team),
     leaf("sharing", Rule::Closed(&["shared", "local"])).fixed(),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
     leaf("sub_areas", Rule::Codes(SUB_AREAS)),

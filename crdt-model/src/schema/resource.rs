@@ -1,7 +1,7 @@
 //! A service of the directory: what it is, where, for whom, how to ask for it; known to everybody.
 
 use super::codes::NEED_AREAS;
-use super::{Audience, Field, Lifecycle, Rule, Table, Writer, leaf};
+use super::{Audience, Field, Lifecycle, Rule, Section, Table, Writer, leaf};
 
 /// What the table says of resources.
 pub(super) const TABLE: Table = Table {
@@ -11,6 +11,7 @@ pub(super) const TABLE: Table = Table {
     audience: Audience::Everyone,
     writer: Writer::District,
     fields: FIELDS,
+    unknown: Section::Frame,
     order: &[("valid_from", "valid_until")],
     opening: None,
     closed: None,

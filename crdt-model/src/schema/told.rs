@@ -25,15 +25,44 @@ impl Kind {
         let root = Inherited {
             privacy: Privacy::Coded,
             section: Section::Frame,
+            start: 0,
         };
         tell(self.fields(), "", root, &mut out);
         out
     }
 
     /// The section that a field belongs to, by its keys from the root; what the table does not
-    /// know belongs to the section of what it stands in.
+    /// know belongs to the section of what it stands in, at the root to the kind's guarded one.
     pub fn section_at<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Section {
         self.at(keys).section
+    }
+
+    /// As [`Kind::section_at`], with the number of keys after which that section starts: a field
+    /// of the root, or what stands beside other sections in a group.
+    pub fn section_start<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> (Section, usize) {
+        let held = self.at(keys);
+        (held.section, held.start)
+    }
+
+    /// Where the sections start: every field of the root, and what differs from the group that it
+    /// stands in, each by its keys.
+    pub fn section_starts(self) -> Vec<(Section, Vec<&'static str>)> {
+        let mut out = Vec::new();
+        for field in self.fields() {
+            out.push((field.section.unwrap_or(Section::Frame), vec![field.name]));
+            starts_below(field, &mut vec![field.name], &mut out);
+        }
+        out
+    }
+
+    /// The section of a field of the root that the table does not know.
+    pub const fn unknown_section(self) -> Section {
+        self.table().unknown
+    }
+
+    /// Whether any field tells who or where somebody is, or how they are.
+    pub fn is_personal(self) -> bool {
+        tells(self.fields())
     }
 
     /// How much what stands at these keys tells of a person. A field that the table does not know
@@ -45,18 +74,29 @@ impl Kind {
     fn at<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Inherited {
         let mut held = Inherited {
             privacy: Privacy::Coded,
-            section: Section::Frame,
+            section: self.unknown_section(),
+            start: 0,
         };
         let mut fields = self.fields();
         let mut entry = false;
-        for key in keys {
+        for (depth, key) in (1..).zip(keys) {
             if std::mem::take(&mut entry) {
                 continue;
             }
             let Some(field) = find(fields, key) else {
                 held.privacy = Privacy::Health;
+                // Beside other sections it stands for itself, else in what holds it.
+                if depth == 1 || fields.iter().any(|field| field.section.is_some()) {
+                    held.start = depth;
+                }
                 return held;
             };
+            if depth == 1 {
+                held.section = Section::Frame;
+            }
+            if depth == 1 || field.section.is_some() {
+                held.start = depth;
+            }
             held = held.with(field);
             fields = match field.node {
                 Node::Leaf(_) => return held,
@@ -75,6 +115,8 @@ impl Kind {
 struct Inherited {
     privacy: Privacy,
     section: Section,
+    /// Number of keys after which the section starts.
+    start: usize,
 }
 
 impl Inherited {
@@ -82,8 +124,40 @@ impl Inherited {
         Self {
             privacy: field.privacy.unwrap_or(self.privacy),
             section: field.section.unwrap_or(self.section),
+            start: self.start,
         }
     }
+}
+
+fn starts_below(
+    field: &Field,
+    keys: &mut Vec<&'static str>,
+    out: &mut Vec<(Section, Vec<&'static str>)>,
+) {
+    let Node::Group(fields) = field.node else {
+        return;
+    };
+    for field in fields {
+        keys.push(field.name);
+        if let Some(section) = field.section {
+            out.push((section, keys.clone()));
+        }
+        starts_below(field, keys, out);
+        keys.pop();
+    }
+}
+
+fn tells(fields: &[Field]) -> bool {
+    fields.iter().any(|field| {
+        field
+            .privacy
+            .is_some_and(|class| class >= Privacy::Identity)
+            || match field.node {
+                Node::Group(inner) => tells(inner),
+                Node::Keyed(entity) => tells(entity.fields),
+                Node::Leaf(_) => false,
+            }
+    })
 }
 
 fn tell(fields: &'static [Field], above: &str, held: Inherited, out: &mut Vec<Told>) {
@@ -128,6 +202,37 @@ mod tests {
     }
 
     #[test]
+    fn nothing_in_sub_entities_has_a_section_of_its_own() {
+        for kind in Kind::all() {
+            for told in kind.told() {
+                let within = told.path.contains("/*/");
+                assert!(!within || told.field.section.is_none(), "{}", told.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_starts_at_the_root_or_beside_others_in_a_group() {
+        let start = |path: &str| Kind::Project.section_start(path.split('/'));
+        for (path, expected) in [
+            ("plans/health/goals/g1/text", (Section::Health, 2)),
+            ("plans/health/goals/g1/invented", (Section::Health, 2)),
+            ("plans/invented/goals", (Section::Health, 2)),
+            ("plans", (Section::Health, 1)),
+            ("invented/x", (Section::Social, 1)),
+            ("subject/sex", (Section::Frame, 1)),
+        ] {
+            assert_eq!(start(path), expected, "{path}");
+        }
+        for kind in Kind::all() {
+            for (section, keys) in kind.section_starts() {
+                let found = kind.section_start(keys.iter().copied());
+                assert_eq!(found, (section, keys.len()), "{keys:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_field_has_the_class_and_the_section_of_what_it_stands_in() {
         let at = |kind: Kind, path: &str| {
             let keys = || path.split('/');
@@ -157,7 +262,7 @@ mod tests {
             (
                 Kind::Project,
                 "invented/x",
-                (Privacy::Health, Section::Frame),
+                (Privacy::Health, Section::Social),
             ),
         ] {
             assert_eq!(at(kind, path), expected, "{path}");

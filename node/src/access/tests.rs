@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Kind, Privacy};
 use serde_json::json;
 
 use super::sections::{is_personal, of_kind};
@@ -114,6 +114,25 @@ fn the_employment_centre_never_reads_health_identity_or_diary() {
             Action::Invoke,
             Subject::Place(Place::Emergency)
         )));
+    }
+}
+
+#[test]
+fn no_field_that_tells_of_health_is_read_by_the_employment_centre_but_the_work_extract() {
+    for body in ["CPI", "SIL"] {
+        let centre = holder(Role::Referent, Some(body));
+        for kind in Kind::all() {
+            for told in kind.told() {
+                let tells = told.section == Section::Health || told.privacy == Privacy::Health;
+                let made_for_it = kind == Kind::Casefile && told.path.starts_with("work_extract");
+                if !tells || made_for_it {
+                    continue;
+                }
+                let asked = part(kind.singular(), told.section);
+                let seen = on(&centre, Action::Read, asked);
+                assert!(is_denied(seen), "{body} {} {}", kind.singular(), told.path);
+            }
+        }
     }
 }
 
