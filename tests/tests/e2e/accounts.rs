@@ -1,7 +1,7 @@
 //! People with accounts: who gets in, what they see, and that it is on record.
 
 use raccordo_tests::chance::Chance;
-use raccordo_tests::eventually::eventually;
+use raccordo_tests::eventually::{eventually, seen};
 use raccordo_tests::federation::Federation;
 use raccordo_tests::http::{Answer, Client};
 use raccordo_tests::process::Node;
@@ -142,4 +142,59 @@ async fn wrong_passwords_are_limited_and_a_good_token_goes_on() {
     assert_eq!(statuses[20..], [429; 5]);
     assert_eq!(sign_in(&http, "anna", &password).await.status, 429);
     node.http().get("/api/v1/status").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_about_a_person_is_found_in_the_audit_log_of_that_person() {
+    let mut federation = Federation::found(PROGRAM, 1, &[]).await;
+    let node = &mut federation.districts[0].node;
+    node.start().await;
+    let person = json!({"ref": "P-1", "given_name": "Anna", "family_name": "Invenzione"});
+    let made = node.http().post("/api/v1/persons", &person).await;
+    let path = made
+        .expect(201)
+        .header("location")
+        .expect("a place")
+        .to_owned();
+    let id = path.rsplit('/').next().expect("an id").to_owned();
+    let reader = [
+        "token",
+        "create",
+        "--name",
+        "lettrice",
+        "--role",
+        "district_manager",
+    ];
+    let token = node.cli(&reader).await.expect(0).line().to_owned();
+    let http = node.http().with_token(Some(&token));
+    http.read(&path).await;
+    http.read("/api/v1/persons").await;
+    http.read(&format!("{path}/history")).await;
+    http.get("/api/v1/export?kind=person").await.expect(200);
+    let found = async |arguments: &[&str], wanted: &[&str]| {
+        eventually("the audit log tells who read", async || {
+            let shown = node.cli(arguments).await.expect(0).json();
+            let items = shown["items"].as_array().into_iter().flatten();
+            let told: Vec<&str> = items
+                .filter(|one| one["who"] == "lettrice" && one["at"].is_string())
+                .filter(|one| one["action"] == "read" || one["action"] == "export")
+                .filter_map(|one| one["detail"].as_str())
+                .collect();
+            seen(told == wanted, || shown.to_string())
+        })
+        .await;
+    };
+    found(
+        &["audit", "show", "--record", &id, "--json"],
+        &["with its history", "in a list", ""],
+    )
+    .await;
+    found(
+        &["audit", "show", "--json"],
+        &["1 persons", "with its history", "in a list", ""],
+    )
+    .await;
+    let printed = node.cli(&["audit", "show", "--record", &id]).await;
+    assert!(printed.expect(0).stdout.contains("lettrice"));
+    node.stop().await;
 }

@@ -116,7 +116,7 @@ pub(crate) async fn history(
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let kind = kind(&plural)?;
     let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
-    let record = permit::record(&shared, &principal, kind, id).await?;
+    let record = permit::with_history(&shared, &principal, kind, id).await?;
     let items = shared.engine.history(kind, id).await?;
     Ok(Json(json::history(&record.history(items))))
 }

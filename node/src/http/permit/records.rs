@@ -43,15 +43,15 @@ impl Shown {
     }
 }
 
-/// One record.
-pub(crate) async fn record(
+/// One record whose history is asked for.
+pub(crate) async fn with_history(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
     id: DocumentId,
 ) -> Result<Shown, ApiError> {
     let view = shared.engine.record(kind, id).await?;
-    shown(shared, principal, view)
+    shown(shared, principal, view, "with its history")
 }
 
 /// One record; where a `person` reads it, the peers that wrote parts of it will be told.
@@ -62,18 +62,21 @@ pub(crate) async fn open(
     id: DocumentId,
     person: bool,
 ) -> Result<Shown, ApiError> {
-    let shown = record(shared, principal, kind, id).await?;
+    let view = shared.engine.record(kind, id).await?;
+    let shown = shown(shared, principal, view, "")?;
     if person {
         shared.engine.open(kind, id).await?;
     }
     Ok(shown)
 }
 
-/// A record that was read or written, as far as somebody may see it.
-pub(crate) fn shown(
+/// A record that was read or written, as far as somebody may see it; `how` it was read is for the
+/// audit log.
+fn shown(
     shared: &Shared,
     principal: &Principal,
     mut view: RecordView,
+    how: &str,
 ) -> Result<Shown, ApiError> {
     let kind = view.kind.singular();
     let id = view.id.to_string();
@@ -94,8 +97,12 @@ pub(crate) fn shown(
             .map_err(|why| refusal(shared, principal, &id, "read", &format!("this {kind}"), why))?
     };
     if urgent || is_personal(kind) {
-        let detail = if urgent { "in an emergency" } else { "" };
-        shared.engine.observe(&principal.name, "read", &id, detail);
+        let detail = match (urgent, how) {
+            (false, how) => how.to_owned(),
+            (true, "") => "in an emergency".to_owned(),
+            (true, how) => format!("in an emergency, {how}"),
+        };
+        shared.engine.observe(&principal.name, "read", &id, &detail);
     }
     let withheld = cut(&reading, &mut view);
     Ok(Shown {
@@ -115,7 +122,7 @@ pub(crate) fn written(shared: &Shared, principal: &Principal, view: RecordView) 
             "etag": view.heads.etag(),
         }});
     }
-    shown(shared, principal, view).map_or(Value::Null, |shown| shown.json())
+    shown(shared, principal, view, "as written").map_or(Value::Null, |shown| shown.json())
 }
 
 /// A page of records; those that may not be read are left out.
@@ -137,11 +144,7 @@ pub(crate) async fn list(
         if !withheld.is_empty() && wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
             continue;
         }
-        if is_personal(kind.singular()) {
-            shared
-                .engine
-                .observe(&principal.name, "read", &view.id.to_string(), "in a list");
-        }
+        listed(shared, principal, kind, view.id);
         items.push(Shown {
             view,
             withheld,
@@ -165,6 +168,9 @@ pub(crate) async fn cards(
     let searches = wanted.as_deref().is_some_and(|q| !q.is_empty());
     let mut page = shared.engine.cards(kind, query).await?;
     if principal.is_office() {
+        for card in &page.items {
+            listed(shared, principal, kind, card.id);
+        }
         return Ok(page);
     }
     let mut items = Vec::with_capacity(page.items.len());
@@ -180,10 +186,21 @@ pub(crate) async fn cards(
                 continue;
             }
         }
+        listed(shared, principal, kind, card.id);
         items.push(card);
     }
     page.items = items;
     Ok(page)
+}
+
+/// Notes that a record was shown in a list, where that tells who somebody is.
+fn listed(shared: &Shared, principal: &Principal, kind: Kind, id: DocumentId) {
+    if is_personal(kind.singular()) {
+        let id = id.to_string();
+        shared
+            .engine
+            .observe(&principal.name, "read", &id, "in a list");
+    }
 }
 
 /// Every record of a kind as an import line, sorted by reference, as far as somebody may.

@@ -1,6 +1,7 @@
 //! Accounts, sections, emergencies and the audit log, through the edge.
 
 use axum::http::StatusCode;
+use raccordo_crdt_model::Kind;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -475,4 +476,76 @@ async fn names_are_one_persons_and_roles_that_must_be_apart_are() {
     );
     let listed = engine.accounts().await.unwrap();
     assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
+async fn each_way_to_read_who_somebody_is_leaves_who_what_and_when_in_the_audit_log() {
+    let bench = Bench::district().await;
+    let personal = [
+        (
+            "persons",
+            json!({"ref": "R-1", "state": "registered", "given_name": "Anna", "family_name": "Verdi"}),
+        ),
+        ("households", json!({"ref": "R-1", "state": "active"})),
+        (
+            "casefiles",
+            json!({"ref": "R-1", "state": "open", "subject": "R-1"}),
+        ),
+        (
+            "contacts",
+            json!({"ref": "R-1", "state": "open", "on": "2026-03-04"}),
+        ),
+    ];
+    let mut places = Vec::new();
+    for (plural, fields) in &personal {
+        let path = format!("/api/v1/{plural}");
+        let text = fields.to_string();
+        let made = bench.call("POST", &path, "application/json", &text).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+        places.push(made.header("location").to_owned());
+    }
+    let manager = bench
+        .role_token("direttrice", Role::DistrictManager, None, &[])
+        .await;
+    let before = bench.audited("read").await.len();
+    for ((plural, _), place) in personal.iter().zip(&places) {
+        let kind = Kind::from_plural(plural).unwrap().singular();
+        for path in [
+            place.clone(),
+            format!("/api/v1/{plural}"),
+            format!("{place}/history"),
+            format!("/api/v1/export?kind={kind}"),
+        ] {
+            let answer = bench.as_bearer(&manager, "GET", &path, &json!({})).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+        }
+    }
+    let mut reads = bench.audited("read").await;
+    reads.truncate(reads.len() - before);
+    let exports = bench.audited("export").await;
+    let of = |events: &[Value]| -> Vec<(String, String)> {
+        events
+            .iter()
+            .rev()
+            .map(|event| {
+                assert_eq!(event["who"], "direttrice", "{event}");
+                assert!(
+                    event["at"].as_str().is_some_and(|at| at.ends_with('Z')),
+                    "{event}"
+                );
+                let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+                (text("what"), text("detail"))
+            })
+            .collect()
+    };
+    let mut wanted = Vec::new();
+    for place in &places {
+        let id = place.rsplit('/').next().unwrap().to_owned();
+        for how in ["", "in a list", "with its history"] {
+            wanted.push((id.clone(), how.to_owned()));
+        }
+    }
+    assert_eq!(of(&reads), wanted);
+    let exported = personal.map(|(plural, _)| (String::new(), format!("1 {plural}")));
+    assert_eq!(of(&exports), exported);
 }

@@ -23,7 +23,7 @@ use crate::engine::{Node, NodeOptions, Principal};
 use crate::http::permit::{NEEDS, Need};
 use crate::http::{Access, router};
 
-/// A node of district B that holds a project and an organisation of its own and of district A.
+/// A node of district B that holds of each kind a record of its own and of district A.
 struct Two {
     node: Node,
     network: Router,
@@ -59,10 +59,27 @@ async fn records(node: &Node, name: &str) -> Ids {
         "work": {"body": "CPI", "goals": {"g1": {"text": "lavoro", "due": "2026-12-01"}}},
     });
     fields["reviews"] = json!({"r1": {"on": "2026-06-01", "summary": "verifica"}});
-    let organisation =
-        json!({"ref": name, "name": "Cooperativa", "type": "coop", "state": "identified"});
     let mut ids = Vec::new();
-    for (kind, fields) in [(Kind::Project, fields), (Kind::Organisation, organisation)] {
+    for kind in Kind::all() {
+        let mut fields = match kind {
+            Kind::Project => fields.take(),
+            Kind::Organisation => {
+                json!({"name": "Cooperativa", "type": "coop", "state": "identified"})
+            }
+            Kind::Person => {
+                json!({"given_name": "Anna", "family_name": "Verdi", "state": "registered"})
+            }
+            Kind::Household => json!({"members": {"m1": {"person": "P-1"}}, "state": "active"}),
+            Kind::Casefile => {
+                json!({"subject": "P-1", "diary": {"d1": {"text": "Colloquio"}}, "state": "open"})
+            }
+            Kind::Contact => json!({"on": "2026-03-04", "asked": "Casa", "state": "open"}),
+            Kind::Resource => json!({"title": "Sportello", "state": "offered"}),
+            Kind::Activity => json!({"on": "2026-03-04", "state": "recorded"}),
+            // Made by a coordination alone.
+            Kind::Guideline => continue,
+        };
+        fields["ref"] = json!(name);
         let made = node.engine().create(kind, fields, &by).await.unwrap();
         ids.push((kind, made.id.to_string()));
     }
@@ -209,14 +226,7 @@ fn of_records(
                 vec![Section::Frame]
             };
             for section in sections {
-                let (path, body) = match section {
-                    Section::Social => ("/plans/social/body", Some("SSD")),
-                    Section::Health => ("/plans/health/body", Some("DSM")),
-                    Section::Work => ("/plans/work/body", Some("CPI")),
-                    Section::Instruments => ("/instruments/k1/host", None),
-                    Section::Team => ("/reviews/r1/summary", None),
-                    _ => ("/ref", None),
-                };
+                let (path, body) = field(*kind, section);
                 let part = if action == Action::Edit {
                     format!(", {}", section.word())
                 } else {
@@ -242,6 +252,24 @@ fn of_records(
         }
     }
     all
+}
+
+/// A field of a section, and the body that answers for it.
+fn field(kind: Kind, section: Section) -> (&'static str, Option<&'static str>) {
+    match (kind, section) {
+        (Kind::Project, Section::Social) => ("/plans/social/body", Some("SSD")),
+        (Kind::Project, Section::Health) => ("/plans/health/body", Some("DSM")),
+        (Kind::Project, Section::Work) => ("/plans/work/body", Some("CPI")),
+        (_, Section::Instruments) => ("/instruments/k1/host", None),
+        (_, Section::Team) => ("/reviews/r1/summary", None),
+        (Kind::Household, Section::Identity) => ("/members/m1/person", None),
+        (_, Section::Identity) => ("/given_name", None),
+        (_, Section::Social) => ("/reports/x1/source", None),
+        (_, Section::Health) => ("/assessments/a1/summary", None),
+        (_, Section::Work) => ("/work_extract/hours", None),
+        (_, Section::Diary) => ("/diary/d1/text", None),
+        (_, Section::Frame) => ("/ref", None),
+    }
 }
 
 impl Two {
@@ -360,7 +388,7 @@ async fn every_route_answers_each_role_as_the_table_says_and_the_page_shows() {
     }
     two.node.stop().await;
     let page = format!(
-        "# What each address answers to each role\n\nRequests really made to a district's node that holds a project and an organisation of its own and of another territory; the project's plans are of DSM, SSD and CPI. `–` is 403 `not_allowed`, any other entry was let through: 200, or the refusal of an empty or failing request (400, 404, 409, 422), or 403 for the reason named. Patches test for a value that is not there. A test makes the requests again and compares; `UPDATE=1` rewrites this page.\n\n{lines}"
+        "# What each address answers to each role\n\nRequests really made to a district's node that holds one record of each kind that a district makes, of its own and of another territory; the project's plans are of DSM, SSD and CPI. `–` is 403 `not_allowed`, any other entry was let through: 200, or the refusal of an empty or failing request (400, 404, 409, 422), or 403 for the reason named. Patches test for a value that is not there. A test makes the requests again and compares; `UPDATE=1` rewrites this page.\n\n{lines}"
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/access-routes.md");
     if std::env::var_os("UPDATE").is_some() {
