@@ -27,11 +27,14 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Changed> {
             value(new, key.section, key.name),
         );
         if before != after {
+            // A certificate is renewed live; whether there is one decides how the port is opened.
+            let turns_https = matches!((key.section, key.name), ("http", "cert" | "key"))
+                && [&before, &after].contains(&&not_set());
             changed.push(Changed {
                 key: format!("{}.{}", key.section, key.name),
                 old: before,
                 new: after,
-                when: key.when,
+                when: if turns_https { When::Restart } else { key.when },
             });
         }
     }
@@ -118,6 +121,23 @@ mod tests {
                 ("logs.level".to_owned(), When::Live),
             ]
         );
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_live_and_https_begins_at_the_next_start() {
+        let with = |name: &str| {
+            check(&format!(
+                "{BASE}[http]\ncert = \"{name}.crt\"\nkey = \"{name}.key\"\n"
+            ))
+            .unwrap()
+        };
+        let when = |old: &Config, new: &Config| -> Vec<When> {
+            changes(old, new).iter().map(|one| one.when).collect()
+        };
+        let plain = check(BASE).unwrap();
+        assert_eq!(when(&with("a"), &with("b")), [When::Live; 2]);
+        assert_eq!(when(&plain, &with("a")), [When::Restart; 2]);
+        assert_eq!(when(&with("a"), &plain), [When::Restart; 2]);
     }
 
     #[test]

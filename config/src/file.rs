@@ -34,6 +34,15 @@ pub enum LoadFailed {
 
 /// Reads and checks a file. Paths in it are taken from its folder, and must be there.
 pub fn load(path: &Path) -> Result<Config, LoadFailed> {
+    load_examined(path, |_| Vec::new())
+}
+
+/// As [`load`]; what `examine` finds in a configuration that is right in itself, by section, key
+/// and reason, is told with its line like all else.
+pub fn load_examined(
+    path: &Path,
+    examine: impl FnOnce(&Config) -> Vec<(&'static str, &'static str, String)>,
+) -> Result<Config, LoadFailed> {
     let unreadable = |source| LoadFailed::Unreadable {
         path: path.to_path_buf(),
         source,
@@ -61,6 +70,11 @@ pub fn load(path: &Path) -> Result<Config, LoadFailed> {
                 file.display()
             );
             missing.add("http", name, reason);
+        }
+    }
+    if !missing.has_problems() {
+        for (section, name, reason) in examine(&config) {
+            missing.add(section, name, reason);
         }
     }
     let problems = missing.into_problems();
@@ -96,6 +110,14 @@ mod tests {
         fs::write(folder.path().join("k.pem"), "").unwrap();
         let config = load(&path).unwrap();
         assert_eq!(config.http.cert, Some(folder.path().join("c.pem")));
+        let examined = load_examined(&path, |_| vec![("http", "cert", "is empty".to_owned())]);
+        let Err(LoadFailed::Problems(problems)) = examined else {
+            panic!("accepted with what was found");
+        };
+        assert_eq!(
+            (problems[0].line, problems[0].key.as_str()),
+            (6, "http.cert")
+        );
     }
 
     #[test]

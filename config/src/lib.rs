@@ -19,7 +19,7 @@ mod territory;
 
 pub use change::{Changed, When, changes};
 pub use check::check;
-pub use file::{LoadFailed, load};
+pub use file::{LoadFailed, load, load_examined};
 pub use invitation::{BadInvitation, BadLifetime, Invitation, LIFETIME_S_MAX, parse_lifetime};
 pub use peer::{BadPeerKey, PeerKey};
 pub use raw::Problem;

@@ -102,6 +102,11 @@ impl<'a> Raw<'a> {
         problems
     }
 
+    /// Whether any problem was noted so far.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Whether the key is written, well or badly.
     pub(crate) fn has(&self, section: &'static str, name: &'static str) -> bool {
         self.value(section, name).is_some()

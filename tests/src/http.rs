@@ -326,6 +326,30 @@ fn socket_of(data: &Path) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text.trim()))
 }
 
+/// Sends one request over a connection that stands.
+pub async fn send_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Answer, String> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request
+        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+        .expect("tests write well-formed requests");
+    match timeout(ANSWER_MAX, over(stream, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {ANSWER_MAX:?}")),
+    }
+}
+
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,

@@ -79,6 +79,8 @@ const ONLY_THERE: [(&str, &[&str]); 6] = [
             "transport/benches/",
             "transport/tests/",
             "tests/benches/",
+            "node/src/http/tls.rs",
+            "tests/tests/e2e/https.rs",
         ],
     ),
     ("SystemTime::now", &["node/src/clock.rs"]),

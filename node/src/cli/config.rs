@@ -10,6 +10,7 @@ use serde_json::json;
 use super::api::chain;
 use super::table::plain;
 use super::{Format, print};
+use crate::http::Certificate;
 
 /// Name of the configuration in the data folder.
 const FILE_NAME: &str = "raccordo.toml";
@@ -31,9 +32,18 @@ pub(super) fn of_node(data: &Path) -> anyhow::Result<Config> {
 }
 
 fn load(file: &Path) -> anyhow::Result<Config> {
-    raccordo_config::load(file).map_err(|failed| match failed {
+    examined(file).map_err(|failed| match failed {
         LoadFailed::Problems(problems) => anyhow!("{}", all(file, &problems)),
         other => anyhow!("{}", chain(&other)),
+    })
+}
+
+/// The configuration in a file, its certificate and key looked into.
+fn examined(file: &Path) -> Result<Config, LoadFailed> {
+    raccordo_config::load_examined(file, |settings| {
+        let refused = Certificate::load(&settings.http).err();
+        let told = refused.map(|refused| ("http", refused.concerns(), refused.to_string()));
+        told.into_iter().collect()
     })
 }
 
@@ -60,7 +70,7 @@ fn one(problem: &Problem) -> String {
 /// `config check`
 pub(super) fn check(data: &Path, file: Option<&Path>, format: Format) -> anyhow::Result<ExitCode> {
     let file = file.map_or_else(|| path(data), Path::to_owned);
-    let problems = match raccordo_config::load(&file) {
+    let problems = match examined(&file) {
         Ok(_) => Vec::new(),
         Err(LoadFailed::Problems(problems)) => problems,
         Err(other) => bail!("{}", chain(&other)),

@@ -182,6 +182,9 @@ fn reload(data: &Path, old_settings: Config, switch: &LevelSwitch, node: &Node) 
     if let Err(failed) = switch.set(&new.logs.level) {
         warn!(problem = %failed, "the log level stays");
     }
+    if let Err(failed) = node.renew_certificate(&new.http) {
+        warn!(problem = %failed, "the certificate was not taken: the one before stays");
+    }
     node.engine().reconfigure(new.clone());
     info!(changes = changed.len(), "the configuration was read again");
     new

@@ -75,6 +75,8 @@ struct Online {
     endpoint: Endpoint,
     stop_http: oneshot::Sender<()>,
     http: tokio::task::JoinHandle<()>,
+    /// What HTTPS is served with; none over plain HTTP.
+    certificate: Option<http::Certificate>,
 }
 
 /// Why a node could not start.
@@ -129,6 +131,9 @@ pub enum StartFailed {
     /// The HTTP address is not one that may be served.
     #[error("the HTTP address cannot be served")]
     Address(#[from] http::AddressRefused),
+    /// HTTPS cannot be served with the certificate and key configured.
+    #[error("[http] {}", .0.concerns())]
+    Certificate(#[from] http::CertificateRefused),
     /// The system gives no thread.
     #[error("cannot start the writer")]
     Thread(#[source] io::Error),
@@ -191,6 +196,22 @@ impl Node {
         self.engine.clone()
     }
 
+    /// Takes a renewed certificate and key for those who come from now on. Whether HTTPS is served
+    /// at all is decided at the start.
+    pub fn renew_certificate(
+        &self,
+        http: &raccordo_config::Http,
+    ) -> Result<(), http::CertificateRefused> {
+        let served = self
+            .online
+            .as_ref()
+            .and_then(|online| online.certificate.as_ref());
+        if let (Some(served), Some(renewed)) = (served, http::Certificate::load(http)?) {
+            served.replace(&renewed);
+        }
+        Ok(())
+    }
+
     /// Ends the node; what was acknowledged is on disk anyhow.
     pub async fn stop(mut self) {
         if let Some(Online {
@@ -198,6 +219,7 @@ impl Node {
             endpoint,
             stop_http,
             http,
+            certificate: _,
         }) = self.online.take()
         {
             drop(stop_http);
@@ -232,6 +254,7 @@ impl Node {
             config.http.cert.is_some(),
             config.http.behind_proxy,
         )?;
+        let certificate = http::Certificate::load(&config.http)?;
         let address = config.http.address;
         let failed = |source| StartFailed::Http { address, source };
         let listener = tokio::net::TcpListener::bind(address)
@@ -256,9 +279,10 @@ impl Node {
             .unwrap_or_else(PoisonError::into_inner) = Some(endpoint.clone());
         let (stop_http, stopped) = oneshot::channel::<()>();
         let router = http::router(self.engine(), access);
+        let served_with = certificate.clone();
         let http = tokio::spawn(async move {
             let ending = async { drop(stopped.await) };
-            if let Err(failed) = http::serve(listener, router, ending).await {
+            if let Err(failed) = http::serve(listener, served_with, router, ending).await {
                 tracing::error!(error = %failed, "the HTTP server ended");
             }
         });
@@ -278,6 +302,7 @@ impl Node {
             endpoint,
             stop_http,
             http,
+            certificate,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! Guarantees that no handler under the API or behind the pages runs without a [`Principal`], and
 //! that a request another site made a browser send changes nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::engine::{Credential, Principal};
 use crate::http::problem::ApiError;
+use crate::http::serve::Caller;
 use crate::http::session::{Presence, SessionKey};
 use crate::http::{Access, Shared, permit, web};
 
@@ -185,8 +186,8 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 pub(crate) fn address(request: &Request) -> Option<IpAddr> {
     request
         .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip())
+        .get::<ConnectInfo<Caller>>()
+        .map(|ConnectInfo(Caller(address))| address.ip())
 }
 
 fn asks_as_person(shared: &Shared, request: &Request) -> bool {

@@ -9,6 +9,8 @@ mod api;
 mod body;
 mod guard;
 mod json;
+#[cfg(any(test, feature = "testing"))]
+mod made;
 mod moment;
 mod permit;
 mod problem;
@@ -16,6 +18,7 @@ mod serve;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod web;
 mod words;
 
@@ -29,7 +32,10 @@ use axum::routing::{delete, get, post};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::engine::Engine;
 
+#[cfg(any(test, feature = "testing"))]
+pub use made::{MadePair, made_pair};
 pub use serve::{AddressRefused, access_for, serve, serve_unix};
+pub use tls::{Certificate, CertificateRefused};
 
 /// Largest JSON body accepted, in bytes; also the longest line of an import.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -41,7 +47,7 @@ const FORM_BYTES_MAX: usize = 16 << 10;
 pub enum Access {
     /// TCP: a token or a session is needed.
     Network {
-        /// The browser reaches this node over TLS (a proxy's): cookies never travel in the clear.
+        /// The browser reaches this node over TLS, its own or a proxy's: cookies never travel in the clear.
         secure_cookies: bool,
     },
     /// The socket in the data folder, or a command on a node that does not run.

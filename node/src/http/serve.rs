@@ -7,22 +7,20 @@ use std::net::SocketAddr;
 
 use axum::Extension;
 use axum::Router;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::extract::connect_info::{Connected, IntoMakeServiceWithConnectInfo};
+use axum::serve::{IncomingStream, Listener};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::http::Access;
+use crate::http::tls::{Certificate, TlsListener};
 
 /// Why the pages may not be served at an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressRefused {
-    /// The node does not terminate TLS itself.
-    #[error(
-        "[http] cert and key are not supported yet: let a proxy on this machine end TLS, set behind_proxy = true and remove both"
-    )]
-    CertificateNotSupported,
     /// Tokens and records would travel in the clear.
     #[error(
-        "[http] address {address} is not a loopback address and would serve records without TLS: use 127.0.0.1, or set behind_proxy = true where a proxy ends TLS"
+        "[http] address {address} is not a loopback address and would serve records without TLS: set cert and key, or behind_proxy = true where a proxy ends TLS, or use 127.0.0.1"
     )]
     NotLoopback {
         /// The address configured.
@@ -36,25 +34,59 @@ pub fn access_for(
     has_certificate: bool,
     behind_proxy: bool,
 ) -> Result<Access, AddressRefused> {
-    if has_certificate {
-        return Err(AddressRefused::CertificateNotSupported);
-    }
-    if !behind_proxy && !address.ip().is_loopback() {
+    let encrypted = has_certificate || behind_proxy;
+    if !encrypted && !address.ip().is_loopback() {
         return Err(AddressRefused::NotLoopback { address });
     }
     Ok(Access::Network {
-        secure_cookies: behind_proxy,
+        secure_cookies: encrypted,
     })
 }
 
-/// Serves over TCP until `shutdown` completes and the requests under way are answered.
+/// Whom a request over the network comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller(pub(crate) SocketAddr);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// Serves over TCP, by HTTPS alone where there is a certificate, until `shutdown` completes and
+/// the requests under way are answered.
 pub async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
+    certificate: Option<Certificate>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    match certificate {
+        None => serve_from(listener, router, shutdown).await,
+        Some(certificate) => {
+            serve_from(TlsListener::new(listener, certificate), router, shutdown).await
+        }
+    }
+}
+
+async fn serve_from<L>(
+    listener: L,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+    Caller: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let (router, ending) = with_closing(router, shutdown);
-    let service: IntoMakeServiceWithConnectInfo<Router, SocketAddr> =
+    let service: IntoMakeServiceWithConnectInfo<Router, Caller> =
         router.into_make_service_with_connect_info();
     axum::serve(listener, service)
         .with_graceful_shutdown(ending)
@@ -128,9 +160,14 @@ mod tests {
             access_for(away, false, false),
             Err(AddressRefused::NotLoopback { address: away })
         );
-        assert_eq!(
-            access_for(home, true, false),
-            Err(AddressRefused::CertificateNotSupported)
-        );
+        for address in [home, away] {
+            assert_eq!(
+                access_for(address, true, false),
+                Ok(Access::Network {
+                    secure_cookies: true
+                }),
+                "with a certificate every address is served by HTTPS"
+            );
+        }
     }
 }

@@ -17,6 +17,7 @@ mod erasure;
 mod events;
 mod export;
 mod hostile;
+mod https;
 mod import;
 mod invitation;
 mod kinds;

@@ -224,6 +224,12 @@ fn planned(
     let data = folder.join(name);
     let (http, listen) = if config::path(&data).exists() {
         let settings = config::of_node(&data)?;
+        if settings.http.cert.is_some() {
+            bail!(
+                "the demo talks plain HTTP to its nodes: take cert and key out of {}",
+                config::path(&data).display()
+            );
+        }
         let listen = settings.network.listen;
         let wanted = listen_base
             .filter(|&base| base != 0)

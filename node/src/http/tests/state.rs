@@ -151,7 +151,7 @@ async fn ending_does_not_wait_for_an_open_event_stream() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let ending = async { stopped.await.unwrap() };
-    let server = tokio::spawn(serve(listener, bench.network.clone(), ending));
+    let server = tokio::spawn(serve(listener, None, bench.network.clone(), ending));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!(
         "GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\r\n",
