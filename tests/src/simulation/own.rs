@@ -114,18 +114,26 @@ impl World {
 
     /// The end of a log went with its author's disk, and nobody else had it: so did what it was about.
     fn lose(&mut self, log: LogId, from: u64) {
-        let named = self.truth.named_after(log, from);
-        let operators = |world: &mut Self| -> BTreeSet<String> {
-            let all = named.iter();
+        let mut named = self.truth.named_after(log, from);
+        let mut revived = self.truth.erased();
+        let operators = |world: &mut Self, of: &BTreeSet<DocumentId>| -> BTreeSet<String> {
+            let all = of.iter();
             all.flat_map(|id| world.truth.operators(*id)).collect()
         };
-        let before = operators(self);
+        let before = operators(self, &named);
         self.truth.lose_after(log, from);
-        let after = operators(self);
+        revived.retain(|id| !self.truth.is_erased(*id));
+        named.extend(&revived);
+        let after = operators(self, &named);
         let lost: BTreeSet<&String> = before.difference(&after).collect();
+        // What an erased record said is not known; where the erasure went, so did what it covered.
+        let is_lost = |operator: &String, id: &Option<DocumentId>| {
+            let is_revived = id.is_some_and(|id| revived.contains(&id));
+            lost.contains(operator) || (is_revived && !after.contains(operator))
+        };
         self.promises
             .acknowledged
-            .retain(|(_, operator, _)| !lost.contains(operator));
+            .retain(|(_, operator, id)| !is_lost(operator, id));
         self.tally.count("logs of which nobody held the end");
     }
 

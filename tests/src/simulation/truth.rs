@@ -265,6 +265,11 @@ impl Truth {
         elsewhere.map(|(id, _)| *id).collect()
     }
 
+    /// Records that somebody has erased.
+    pub(super) fn erased(&self) -> BTreeSet<DocumentId> {
+        self.tombstones.keys().copied().collect()
+    }
+
     /// Whether somebody has erased a record.
     pub(super) fn is_erased(&self, id: DocumentId) -> bool {
         self.tombstones.contains_key(&id)
