@@ -14,11 +14,13 @@ pub mod gate;
 pub mod history;
 pub mod import;
 pub mod lifecycle;
+pub mod likeness;
 pub mod overview;
 mod passage;
 pub mod problem;
 mod rules;
 pub mod schema;
+pub mod suppress;
 pub mod value;
 
 pub use command::{Patch, Stamp};
