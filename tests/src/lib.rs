@@ -5,6 +5,7 @@
 //! a node's memory. `eventually` is the one place that waits. A failure panics with what was seen.
 
 pub mod below;
+pub mod canaries;
 pub mod chance;
 pub mod copies;
 pub mod eventually;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bad_input;
+mod canaries;
 mod clone;
 mod configuration;
 mod conflict;

@@ -7,6 +7,7 @@
 
 mod facts;
 mod look;
+mod opened;
 
 use std::fmt;
 use std::future::Future;
@@ -37,6 +38,7 @@ use super::{Engine, Hand, dial, found, roster, scrub};
 
 pub use facts::{SignedFact, Stands, fact_body, rewritten, standings};
 pub use look::{DocumentFacts, MemberFacts, Sizes, TerritoryFacts};
+pub use opened::opened;
 
 /// What outlives a process. A clone shares the disk; [`SimulatedMachine::copy`] does not.
 #[derive(Debug, Clone)]
