@@ -72,6 +72,15 @@ pub fn normal(code: &str) -> Result<String, BadFiscalCode> {
     Ok(plain.into_iter().map(char::from).collect())
 }
 
+/// The first well-formed code that stands in a text by itself, whatever its case.
+pub fn found_in(text: &str) -> Option<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let upper = words
+        .filter(|word| word.len() == 16)
+        .map(str::to_ascii_uppercase);
+    upper.into_iter().find(|word| check(word).is_ok())
+}
+
 fn without_omocodia(code: &str) -> Result<[u8; 16], BadFiscalCode> {
     let length = code.chars().count();
     if length != 16 {
@@ -156,6 +165,14 @@ mod tests {
         let variant = "RSSMRA85T10A56NH";
         assert_eq!(check(variant), Ok(()));
         assert_eq!(normal(variant).as_deref(), Ok("RSSMRA85T10A562S"));
+    }
+
+    #[test]
+    fn a_code_is_found_within_a_text_and_what_looks_like_one_is_not() {
+        let found = |text| found_in(text).is_some();
+        assert!(found("la signora (rssmra85t10a562s), vista oggi"));
+        assert!(!found("RSSMRA85T10A562T"));
+        assert!(!found("XRSSMRA85T10A562S"));
     }
 
     #[test]

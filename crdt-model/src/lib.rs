@@ -21,6 +21,7 @@ pub mod problem;
 mod rules;
 pub mod schema;
 pub mod suppress;
+pub mod terms;
 pub mod value;
 
 pub use command::{Patch, Stamp};
@@ -31,4 +32,5 @@ pub use import::{ImportLine, ImportOp};
 pub use overview::Summary;
 pub use problem::{Problem, Rejected};
 pub use schema::{Audience, Kind, Privacy, Section, Writer};
+pub use terms::Term;
 pub use value::{ActorId, ChangeHash, Digest, DocumentId, Heads, LineId, UnixMillis};

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::document::Record;
 use crate::schema::{Kind, find};
+use crate::terms::{self, Term};
 use crate::value::UnixMillis;
 
 /// A record in short. What its kind does not have is empty.
@@ -53,6 +54,8 @@ pub struct Summary {
     pub flags: u32,
     /// Texts that a search matches, sorted, each once: `ref`, titles, providers, hosts.
     pub search: Vec<String>,
+    /// By what else it is found, for keyed hashes alone.
+    pub terms: Vec<Term>,
 }
 
 impl Summary {
@@ -88,6 +91,7 @@ impl Summary {
             conflicts: count(record.conflicts.len()),
             flags: count(record.flags.len()),
             search: search(kind, &record.fields),
+            terms: terms::terms(kind, &record.fields),
         }
     }
 }

@@ -71,7 +71,10 @@ pub fn table(counts: &[Vec<u64>], smallest: u64) -> ShownTable {
     let small: Vec<_> = places.iter().filter(|(r, c)| hidden[*r][*c]).collect();
     for place in small {
         let Some(corners) = grid.cheapest(*place, &hidden) else {
-            hidden.iter_mut().flatten().for_each(|hidden| *hidden = true);
+            hidden
+                .iter_mut()
+                .flatten()
+                .for_each(|hidden| *hidden = true);
             break;
         };
         for (row, column) in corners {
@@ -146,7 +149,9 @@ impl Grid {
                 ];
                 let moves = |up: bool| {
                     let least = |with: bool| if with == up { 1 } else { 2 };
-                    corners.iter().all(|((r, c), with)| self.at(*r, *c) >= least(*with))
+                    corners
+                        .iter()
+                        .all(|((r, c), with)| self.at(*r, *c) >= least(*with))
                 };
                 if !moves(true) && !moves(false) {
                     continue;

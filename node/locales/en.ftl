@@ -485,3 +485,17 @@ flag-voucher_spent_outside_validity = voucher spent outside its validity
 rule-bad_fiscal_code = The fiscal code is not right: check its 16 characters, in upper case.
 refusal-bad_fiscal_code = Fiscal code not valid
 flag-bad_fiscal_code = fiscal code not valid
+
+# Persons, pseudonyms, erasure
+refusal-fiscal_code_in_use = Another record has this fiscal code: use that one, or merge the two
+refusal-merge_in_a_circle = The two records would be merged into each other: undo the other merge first
+refusal-protected_subject = Protected person: the project stays in the territory
+rule-protected_subject = The person is protected and a shared project goes to the coordination: create it with sharing local.
+refusal-person_in_project = A project does not carry the person's name
+rule-person_in_project = A project does not store whose it is: name the person when it is created, or add the project to their casefile.
+refusal-identity_in_shared_record = An identity does not go into a shared record
+rule-identity_in_shared_record = A fiscal code stands in this text and the record goes to the coordination: write it without.
+refusal-legal_hold = A legal hold forbids the erasure
+refusal-retention = The retention period is not over
+flag-possible_duplicate = The same person may have another record
+flag-fiscal_code_in_use_twice = Another record has the same fiscal code

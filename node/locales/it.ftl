@@ -485,3 +485,17 @@ flag-voucher_spent_outside_validity = voucher speso fuori validità
 rule-bad_fiscal_code = Il codice fiscale non è giusto: controllare i 16 caratteri, in maiuscolo.
 refusal-bad_fiscal_code = Codice fiscale non valido
 flag-bad_fiscal_code = codice fiscale non valido
+
+# Persone, pseudonimi, cancellazione
+refusal-fiscal_code_in_use = Un’altra scheda ha già questo codice fiscale: usare quella, o unire le due
+refusal-merge_in_a_circle = Le due schede sarebbero unite l’una nell’altra: annullare prima l’altra unione
+refusal-protected_subject = Persona protetta: il progetto resta nel territorio
+rule-protected_subject = La persona è protetta e un progetto condiviso arriva al coordinamento: crearlo con condivisione locale.
+refusal-person_in_project = Un progetto non porta il nome della persona
+rule-person_in_project = Il progetto non conserva di chi è: indicare la persona alla creazione, o aggiungere il progetto alla sua cartella.
+refusal-identity_in_shared_record = Un’identità non va in un documento condiviso
+rule-identity_in_shared_record = In questo testo c’è un codice fiscale e il documento arriva al coordinamento: scriverlo senza.
+refusal-legal_hold = Un vincolo di conservazione vieta la cancellazione
+refusal-retention = Il periodo di conservazione non è finito
+flag-possible_duplicate = Forse la stessa persona ha un’altra scheda
+flag-fiscal_code_in_use_twice = Un’altra scheda ha lo stesso codice fiscale

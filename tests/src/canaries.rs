@@ -35,8 +35,13 @@ impl Planted {
             if !firsts[usize::from(*byte)] {
                 continue;
             }
-            let here = self.0.iter().filter(|(_, word)| bytes[at..].starts_with(word));
-            found.extend(here.map(|(what, word)| format!("{what}: {}", String::from_utf8_lossy(word))));
+            let here = self
+                .0
+                .iter()
+                .filter(|(_, word)| bytes[at..].starts_with(word));
+            found.extend(
+                here.map(|(what, word)| format!("{what}: {}", String::from_utf8_lossy(word))),
+            );
         }
         found.sort();
         found.dedup();
@@ -117,7 +122,10 @@ mod tests {
     fn a_planted_word_is_found_in_any_case_and_nothing_else_is() {
         let mut planted = Planted::default();
         planted.plant("a name", "Zanzavecchia");
-        assert_eq!(planted.found_in(b"..zanzavecchia.."), ["a name: zanzavecchia"]);
+        assert_eq!(
+            planted.found_in(b"..zanzavecchia.."),
+            ["a name: zanzavecchia"]
+        );
         assert_eq!(planted.found_in(b"ZANZAVECCHIA").len(), 1);
         assert!(planted.found_in(b"zanzavecchi").is_empty());
     }

@@ -15,11 +15,17 @@ fn lists_like(shown: &ShownList, most: u64) -> Vec<Vec<u64>> {
         all = all
             .iter()
             .flat_map(|list: &Vec<u64>| {
-                choices.iter().map(|choice| [list.as_slice(), &[*choice]].concat())
+                choices
+                    .iter()
+                    .map(|choice| [list.as_slice(), &[*choice]].concat())
             })
             .collect();
     }
-    all.retain(|list| shown.total.is_none_or(|total| list.iter().sum::<u64>() == total));
+    all.retain(|list| {
+        shown
+            .total
+            .is_none_or(|total| list.iter().sum::<u64>() == total)
+    });
     all
 }
 
@@ -36,14 +42,21 @@ fn tables_like(shown: &ShownTable, most: u64) -> Vec<Vec<Vec<u64>>> {
         );
         all = all
             .iter()
-            .flat_map(|table| rows.iter().map(|row| [table.as_slice(), &[row.clone()]].concat()))
+            .flat_map(|table| {
+                rows.iter()
+                    .map(|row| [table.as_slice(), &[row.clone()]].concat())
+            })
             .collect();
     }
     let fits = |table: &Vec<Vec<u64>>| {
         let columns = shown.columns.iter().enumerate();
         let sum = |column: usize| table.iter().map(|row| row[column]).sum::<u64>();
-        columns.clone().all(|(at, wanted)| wanted.is_none_or(|wanted| sum(at) == wanted))
-            && shown.total.is_none_or(|total| table.iter().flatten().sum::<u64>() == total)
+        columns
+            .clone()
+            .all(|(at, wanted)| wanted.is_none_or(|wanted| sum(at) == wanted))
+            && shown
+                .total
+                .is_none_or(|total| table.iter().flatten().sum::<u64>() == total)
     };
     all.retain(fits);
     all
@@ -113,7 +126,11 @@ fn large_counts_are_shown_and_one_small_one_takes_the_next_with_it() {
     let shown = table(&[vec![20, 30, 9], vec![2, 25, 8], vec![14, 50, 60]], 5);
     assert_eq!(shown.counts[1][0], None);
     assert_eq!(shown.total, Some(218));
-    let withheld = shown.counts.iter().flatten().filter(|count| count.is_none());
+    let withheld = shown
+        .counts
+        .iter()
+        .flatten()
+        .filter(|count| count.is_none());
     assert_eq!(withheld.count(), 4, "{shown:?}");
     assert!(shown.rows.iter().chain(&shown.columns).all(Option::is_some));
 }

@@ -146,6 +146,27 @@ impl<'a> Draft<'a> {
         self.working.get(&id).map(|working| &working.row)
     }
 
+    /// A document's state, as this commit would leave it; none if it is not here.
+    pub(crate) fn document(&self, id: DocumentId) -> Result<Option<Arc<Document>>, ReadFailed> {
+        if self.ledger.erased.contains(&id) {
+            return Ok(None);
+        }
+        match self
+            .working
+            .get(&id)
+            .and_then(|working| working.document.clone())
+        {
+            Some(document) => Ok(Some(document)),
+            None => self.core.look(id),
+        }
+    }
+
+    /// The state that a document shows, as this commit would leave it; none if it is not here.
+    pub(crate) fn state_of(&self, id: DocumentId) -> Result<Option<String>, ReadFailed> {
+        let document = self.document(id)?;
+        Ok(document.map(|document| document.summary().state))
+    }
+
     /// Replaces a document's state by a newer one.
     pub(crate) fn advance(&mut self, id: DocumentId, document: Arc<Document>) {
         if let Some(working) = self.working.get_mut(&id) {

@@ -56,7 +56,7 @@ impl Draft<'_> {
     }
 
     /// All rows with a prefix, as this commit would leave them.
-    fn rows_of(&self, table: Table, prefix: &[u8]) -> Result<Vec<Row>, ReadFailed> {
+    pub(super) fn rows_of(&self, table: Table, prefix: &[u8]) -> Result<Vec<Row>, ReadFailed> {
         let stored = self.core.store.scan(table, prefix, None, usize::MAX)?;
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
         for (key, pending) in self.batch.pending_from(table, prefix) {

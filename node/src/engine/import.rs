@@ -26,6 +26,7 @@ use super::lines;
 use super::local;
 use super::rows::DocumentRow;
 use super::scope::{self, LANES};
+use super::subject;
 use super::task::Done;
 use super::view::{CommandFailed, ImportReport, Reject};
 
@@ -223,6 +224,7 @@ fn perform(
             let fields = with_reference(doc, &line.reference);
             let created =
                 Document::create(id, line.kind, territory, &fields, stamp).map_err(problems)?;
+            subject::may_be_shared(&created.0, &fields).map_err(problems)?;
             *document = Some(created.0);
             Ok(Outcome::Created(created.1))
         }
@@ -239,6 +241,7 @@ fn perform(
 }
 
 fn change(document: &mut Document, patch: &Patch, stamp: &Stamp) -> Result<Outcome, Vec<Problem>> {
+    subject::patch_may_be_shared(document, patch).map_err(problems)?;
     match document.patch(patch, None, stamp).map_err(problems)? {
         Some(change) => Ok(Outcome::Changed(change)),
         None => Ok(Outcome::Present),

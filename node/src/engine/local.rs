@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use raccordo_crdt_model::command::Operation;
 use raccordo_crdt_model::{
     Change, Document, DocumentId, Heads, Kind, Patch, Stamp, UnixMillis, Writer,
 };
@@ -17,6 +18,7 @@ use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
 use super::repair;
 use super::scope;
+use super::subject;
 use super::task::Done;
 use super::tombstone;
 use super::view::CommandFailed;
@@ -31,9 +33,16 @@ pub(crate) fn create(
     let territory = draft.core.territory();
     may_write(draft, kind)?;
     let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
+    let mut fields = fields.clone();
+    let subject = subject::taken_out(draft, kind, &mut fields)?;
+    let fields = &fields;
     let stamp = stamp(draft, by);
     let (document, change) =
         Document::create(id, kind, &territory, fields, &stamp).map_err(CommandFailed::Rejected)?;
+    subject::may_be_shared(&document, fields).map_err(CommandFailed::Rejected)?;
+    if kind == Kind::Person {
+        subject::code_is_free(draft, id, fields.get("fiscal_code"))?;
+    }
     let reference = fields.get("ref").and_then(serde_json::Value::as_str);
     if let Some(reference) =
         reference.filter(|r| !holders(draft, kind, &territory, r).is_ok_and(|h| h.is_empty()))
@@ -42,7 +51,12 @@ pub(crate) fn create(
             reference: reference.to_owned(),
         });
     }
+    if let Some(subject) = &subject {
+        subject::link(draft, subject, id, by)?;
+    }
+    let terms = document.summary().terms;
     enter(draft, document, &change);
+    draft.index(id, &terms)?;
     refer(draft, kind, &territory, reference, id);
     draft.audit(by, "create", &id.to_string(), "");
     Ok(Done::Record(id))
@@ -76,6 +90,13 @@ pub(crate) fn patch(
     }
     may_write(draft, kind)?;
     let mut document = draft.take_document(id)?.ok_or_else(missing)?;
+    let allowed = subject::patch_may_be_shared(&document, patch)
+        .map_err(CommandFailed::Rejected)
+        .and_then(|()| code_is_free(draft, &document, patch));
+    if let Err(refused) = allowed {
+        draft.advance(id, Arc::new(document));
+        return Err(refused);
+    }
     let outcome = document.patch(patch, base, &stamp);
     draft.advance(id, Arc::new(document));
     if let Some(change) = outcome.map_err(CommandFailed::Rejected)? {
@@ -83,6 +104,24 @@ pub(crate) fn patch(
         draft.audit(by, "change", &id.to_string(), "");
     }
     Ok(Done::Record(id))
+}
+
+/// Whether no other person has the fiscal code that a patch gives to this one.
+fn code_is_free(
+    draft: &Draft<'_>,
+    document: &Document,
+    patch: &Patch,
+) -> Result<(), CommandFailed> {
+    if document.kind() != Kind::Person {
+        return Ok(());
+    }
+    for (pointer, operation) in patch.steps() {
+        let of_code = matches!(pointer.tokens(), [name] if name == "fiscal_code");
+        if let (true, Operation::Add(code) | Operation::Replace(code)) = (of_code, operation) {
+            subject::code_is_free(draft, document.id(), Some(code))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether nodes of this role write records of this kind.

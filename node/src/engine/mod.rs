@@ -34,10 +34,12 @@ mod local;
 mod membership;
 mod node;
 mod observed;
+mod overlaps;
 mod overview;
 mod passwords;
 mod peers;
 mod people;
+mod persons;
 mod project;
 mod quarantine;
 mod queues;
@@ -58,9 +60,13 @@ mod stops;
 mod stored;
 #[cfg(test)]
 mod stored_tests;
+mod subject;
+mod subjects;
 mod task;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod token_key;
 mod tokens;
 mod tombstone;
 mod trust;

@@ -3,7 +3,7 @@
 //! What the document counted for is taken out and what it counts for now is put in, in the same
 //! batch as the change itself. Knows summaries, not documents.
 
-use raccordo_crdt_model::{Document, DocumentId, Kind, Summary};
+use raccordo_crdt_model::{Audience, Document, DocumentId, Kind, Summary};
 use raccordo_transport::LogId;
 
 use crate::clock::draw;
@@ -56,7 +56,7 @@ impl Draft<'_> {
             merged.filter(|_| heads.iter().len() < 2 || !planted(Planted::WrongDigestOnMerge));
         self.digest_home(home, merged, Some(&indexed));
         if counted && !local {
-            self.count_subject(&territory, former.as_ref(), Some(&indexed))?;
+            self.count_subject(id, &territory, former.as_ref(), Some(&indexed))?;
         }
         self.refer(
             id,
@@ -64,6 +64,9 @@ impl Draft<'_> {
             indexed.reference,
         );
         self.list(id, &working.row, &working.key, &summary, indexed.updated_ms);
+        if working.kind.audience() == Audience::Territory {
+            self.index(id, &summary.terms)?;
+        }
         working.row.heads = heads.iter().copied().collect();
         self.batch
             .put(Table::Documents, *id.as_bytes(), working.row.encode());
@@ -95,6 +98,11 @@ impl Draft<'_> {
         let summary = document.summary();
         let indexed = self.indexed(&summary, document.heads().item_hash(id));
         self.refer(id, None, indexed.reference);
+        if row.lane != LANE_SHARED
+            && let Err(failed) = self.index(id, &summary.terms)
+        {
+            tracing::error!(error = %failed, document = %id, "a document is not indexed");
+        }
         self.list(id, &row, key, &summary, indexed.updated_ms);
         let territory = row.territory.clone();
         let row = DocumentRow {
@@ -151,6 +159,7 @@ impl Draft<'_> {
         let Some(row) = row else {
             return Ok(());
         };
+        self.index(id, &[])?;
         self.batch.delete(Table::Keys, *id.as_bytes());
         self.batch.delete(Table::Documents, *id.as_bytes());
         self.ledger.totals.documents -= 1;
@@ -189,7 +198,7 @@ impl Draft<'_> {
         };
         self.digest_home(home, Some(former), None);
         if counted && !local {
-            self.count_subject(territory, Some(former), None)?;
+            self.count_subject(id, territory, Some(former), None)?;
         }
         self.refer(id, former.reference, None);
         let counts = self.counts(territory).encode();
@@ -256,6 +265,7 @@ impl Draft<'_> {
 
     fn count_subject(
         &mut self,
+        id: DocumentId,
         territory: &str,
         former: Option<&Indexed>,
         now: Option<&Indexed>,
@@ -267,9 +277,11 @@ impl Draft<'_> {
         }
         if let Some((household, token)) = before {
             self.shift_subject(territory, household, token, false)?;
+            self.hold_token(id, territory, (household, token), false)?;
         }
         if let Some((household, token)) = after {
             self.shift_subject(territory, household, token, true)?;
+            self.hold_token(id, territory, (household, token), true)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::ledger::Ledger;
+use super::persons;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
@@ -48,7 +49,7 @@ pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordVi
         .look_and_keep(id)
         .map_err(damaged)?
         .ok_or_else(missing)?;
-    Ok(view(core, &row, &document)?)
+    view(core, &row, &document)
 }
 
 /// The document that a prefix of its id, or the office's own number, names.
@@ -82,6 +83,23 @@ pub(crate) fn resolve(
                 .map(|(id, territory)| format!("{territory} ({id})"))
                 .collect(),
         }),
+    }
+}
+
+/// As [`resolve`], of a name that stands in another record: none if it leads nowhere, or to several.
+pub(crate) fn named(
+    core: &Core,
+    kind: Kind,
+    name: &str,
+) -> Result<Option<DocumentId>, CommandFailed> {
+    match resolve(core, kind, name, None) {
+        Ok(id) => Ok(Some(id)),
+        Err(
+            CommandFailed::NotFound { .. }
+            | CommandFailed::Ambiguous { .. }
+            | CommandFailed::Erased(_),
+        ) => Ok(None),
+        Err(failed) => Err(failed),
     }
 }
 
@@ -122,6 +140,9 @@ pub(crate) fn cards(
         .as_deref()
         .map(|cursor| parse_cursor(kind, cursor))
         .transpose()?;
+    if let (Kind::Person, Some(wanted)) = (kind, wanted.as_deref()) {
+        return persons::cards(core, query, wanted, position.as_deref(), limit);
+    }
     let mut last = position.clone();
     let mut items = Vec::with_capacity(limit);
     loop {
@@ -233,20 +254,35 @@ pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFail
     Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
-fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordView, ReadFailed> {
+fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordView, CommandFailed> {
     let id = document.id();
     let record = document.record();
     let mut flags = record.flags;
     if let Some(hash) = row.indexed.as_ref().and_then(|indexed| indexed.reference)
-        && core.store.scan(Table::References, &hash, None, 2)?.len() > 1
+        && core
+            .store
+            .scan(Table::References, &hash, None, 2)
+            .map_err(ReadFailed::from)?
+            .len()
+            > 1
     {
         flags.push(Flag {
             code: "ref_in_use_twice".to_owned(),
             path: "/ref".to_owned(),
         });
     }
+    let (mut alike, mut resolved) = (Vec::new(), Vec::new());
+    match document.kind() {
+        Kind::Person => alike = persons::alike(core, id, &record.fields)?,
+        Kind::Household | Kind::Casefile | Kind::Contact => {
+            resolved = persons::resolved(core, &record.fields)?;
+        }
+        _ => {}
+    }
     Ok(RecordView {
         id,
+        alike,
+        resolved,
         kind: document.kind(),
         territory: row.territory.clone(),
         heads: document.heads(),
@@ -365,7 +401,7 @@ fn queued(core: &Core, id: DocumentId, own: LogId, acked: u64) -> Result<u64, Re
     Ok(u64::try_from(waiting.count()).unwrap_or(u64::MAX))
 }
 
-fn card(
+pub(super) fn card(
     core: &Core,
     query: &ListQuery,
     wanted: Option<&str>,
@@ -404,7 +440,7 @@ fn card(
     }))
 }
 
-fn by_reference(
+pub(super) fn by_reference(
     core: &Core,
     kind: Kind,
     name: &str,
@@ -457,7 +493,7 @@ fn id_of(key: &[u8]) -> Option<DocumentId> {
     key.try_into().ok().map(DocumentId::from_bytes)
 }
 
-fn encode_cursor(key: &[u8]) -> String {
+pub(super) fn encode_cursor(key: &[u8]) -> String {
     HEXLOWER.encode(key)
 }
 

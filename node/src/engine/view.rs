@@ -3,12 +3,14 @@
 //! `http` and `cli` turn these into JSON and pages; nothing here derives `Serialize`.
 
 mod people;
+mod subject;
 mod trust;
 
 use raccordo_config::{Role, Territory};
 use raccordo_crdt_model::{Conflict, DocumentId, Flag, Heads, HistoryChange, Kind, UnixMillis};
 
 pub use self::people::*;
+pub use self::subject::*;
 pub use self::trust::*;
 pub use crate::access::Principal;
 use crate::access::{Grant, Scope};
@@ -40,6 +42,10 @@ pub struct RecordView {
     pub overwritten: Vec<Conflict>,
     /// What a person should look at.
     pub flags: Vec<Flag>,
+    /// Of a person: other records that may be of the same one.
+    pub alike: Vec<Alike>,
+    /// References to persons whose record was merged into another.
+    pub resolved: Vec<Resolved>,
 }
 
 /// How far a record has travelled, from acknowledgements alone.
@@ -470,6 +476,8 @@ pub enum Event {
         territory: String,
         state: &'static str,
     },
+    /// Live projects of several territories turned out to have one subject.
+    Overlap { territories: Vec<String> },
     /// The overview moved.
     Overview,
     /// Somebody opened a record in an emergency.

@@ -4,14 +4,14 @@
 //! Knows nothing of HTTP.
 
 use raccordo_config::Role;
-use raccordo_crdt_model::{Conflict, UnixMillis};
+use raccordo_crdt_model::{Conflict, DocumentId, UnixMillis};
 use raccordo_transport::{EntryKind, SignedEntry, SignedHeader};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    Delivery, EquivocationView, ErasureView, HistoryView, ImportReport, InvitationView,
-    OverviewView, PeerView, QuarantineView, RecordView, ScopeView, SharedLogView, StatusView,
-    StopView, TerritoryView, TokenView, TotalsView,
+    Alike, Delivery, EquivocationView, ErasureView, HistoryView, ImportReport, InvitationView,
+    OverlapView, OverviewView, PeerView, QuarantineView, RecordView, ScopeView, SharedLogView,
+    StatusView, StopView, TerritoryView, TokenView, TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -36,10 +36,55 @@ pub(crate) fn record(view: &RecordView) -> Value {
             "delivery": delivery(&view.delivery),
             "conflicts": view.conflicts.iter().map(conflict).collect::<Vec<_>>(),
             "overwritten": view.overwritten.iter().map(conflict).collect::<Vec<_>>(),
-            "flags": view.flags.iter().map(|flag| json!({"code": flag.code, "path": flag.path})).collect::<Vec<_>>(),
+            "flags": flags(view),
         }),
     );
+    if !view.resolved.is_empty() {
+        let resolved = view.resolved.iter();
+        out["_meta"]["resolved"] = resolved
+            .map(|one| json!({"path": one.path, "id": one.id.to_string()}))
+            .collect();
+    }
     Value::Object(out)
+}
+
+/// What to look at; of persons also who else may be the same one.
+fn flags(view: &RecordView) -> Vec<Value> {
+    let own = view
+        .flags
+        .iter()
+        .map(|flag| json!({"code": flag.code, "path": flag.path}));
+    let mut flags: Vec<Value> = own.collect();
+    for (code, path, why) in [
+        ("fiscal_code_in_use_twice", "/fiscal_code", "fiscal_code"),
+        ("possible_duplicate", "/family_name", "name_and_year"),
+    ] {
+        let same = view.alike.iter().filter(|alike| alike.why.contains(&why));
+        let records: Vec<String> = same.map(|alike| alike.id.to_string()).collect();
+        if !records.is_empty() {
+            flags.push(json!({"code": code, "path": path, "records": records}));
+        }
+    }
+    flags
+}
+
+/// Another record that may be of the same person.
+pub(crate) fn alike(view: &Alike) -> Value {
+    json!({"id": view.id.to_string(), "ref": view.reference, "state": view.state, "why": view.why})
+}
+
+/// A subject that projects of several territories have in common.
+pub(crate) fn overlap(view: &OverlapView) -> Value {
+    let of = |(territory, ids): (&String, &Vec<DocumentId>)| {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        json!({"territory": territory, "projects": ids})
+    };
+    json!({
+        "since": view.since.to_string(),
+        "subject": if view.household { "household" } else { "person" },
+        "strength": view.strength,
+        "territories": view.projects.iter().map(of).collect::<Vec<_>>(),
+    })
 }
 
 /// A list page.

@@ -146,6 +146,10 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             "/emergency",
             get(api::people::emergencies).post(api::people::declare),
         )
+        .route("/overlaps", get(api::subjects::overlaps))
+        .route("/persons/{id}/duplicates", get(api::subjects::duplicates))
+        .route("/persons/{id}/merge", post(api::subjects::merge))
+        .route("/persons/{id}/offered", get(api::subjects::offered))
         .route(
             "/{kind}",
             get(api::records::list).post(api::records::create),

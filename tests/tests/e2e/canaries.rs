@@ -67,7 +67,10 @@ fn project(reference: &str) -> Value {
 async fn told(node: &Node) -> Vec<u8> {
     let mut all = Vec::new();
     for kind in Kind::all() {
-        let listed = node.local().get(&format!("/api/v1/{}?limit=500", kind.plural())).await;
+        let listed = node
+            .local()
+            .get(&format!("/api/v1/{}?limit=500", kind.plural()))
+            .await;
         all.extend_from_slice(&listed.expect(200).body);
         let export = node.cli(&["export", "--kind", kind.singular()]).await;
         all.extend(export.expect(0).stdout.into_bytes());
@@ -92,7 +95,9 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
             if kind == Kind::Person {
                 let patch = json!([{"op": "replace", "path": "/birth_place", "value": "Sora"}]);
                 http.patch(&path, None, &patch).await.expect(200);
-                let found = http.read(&format!("/api/v1/persons?q={}", PEOPLE[which].0)).await;
+                let found = http
+                    .read(&format!("/api/v1/persons?q={}", PEOPLE[which].0))
+                    .await;
                 assert_eq!(found["items"][0]["ref"], format!("P-{which}"), "{found}");
             }
         }
@@ -110,7 +115,11 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
     assert_eq!(shared.found_in(&answers).len(), 2, "what is shared is told");
     assert_eq!(planted.found_in(&answers), [""; 0]);
     let pid = above.pid().expect("it runs");
-    assert_eq!(shared.found_in_memory(pid).len(), 2, "what is shared was in memory");
+    assert_eq!(
+        shared.found_in_memory(pid).len(),
+        2,
+        "what is shared was in memory"
+    );
     assert_eq!(planted.found_in_memory(pid), [""; 0]);
     // A district finds its own words, so the search would.
     let office = &federation.districts[0].node;
@@ -120,19 +129,32 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
 
     let mut at_rest = Vec::new();
     let mut folders = vec![&mut federation.coordination];
-    folders.extend(federation.districts.iter_mut().map(|district| &mut district.node));
+    folders.extend(
+        federation
+            .districts
+            .iter_mut()
+            .map(|district| &mut district.node),
+    );
     for node in folders {
         node.stop().await;
         let open: Vec<u8> = opened(&node.data).expect("it opens").concat();
         at_rest.push((planted.found_below(&node.data), planted.found_in(&open)));
-        assert!(!shared.found_in(&open).is_empty(), "the keys open {}", node.name);
+        assert!(
+            !shared.found_in(&open).is_empty(),
+            "the keys open {}",
+            node.name
+        );
     }
     let [(raw, open), districts @ ..] = at_rest.as_slice() else {
         unreachable!("there are three nodes")
     };
     assert_eq!((raw, open), (&Vec::new(), &Vec::new()));
     for (raw, open) in districts {
-        assert_eq!(raw, &Vec::<String>::new(), "a district's words are sealed at rest");
+        assert_eq!(
+            raw,
+            &Vec::<String>::new(),
+            "a district's words are sealed at rest"
+        );
         assert!(open.len() > 10, "{open:?}");
     }
 }

@@ -60,7 +60,9 @@ fn open_row(
             for entry in entry_run::decode(key, value)? {
                 if let BodyPlace::Here(body) = &entry.body {
                     let header = &entry.signed.header;
-                    all.push(tombstone::body_of(core, header, body).unwrap_or_else(|_| body.clone()));
+                    all.push(
+                        tombstone::body_of(core, header, body).unwrap_or_else(|_| body.clone()),
+                    );
                 }
             }
         }

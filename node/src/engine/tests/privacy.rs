@@ -172,9 +172,15 @@ fn no_field_is_sent_to_a_class_of_peer_that_the_list_does_not_name() {
     }
     let list = list();
     let unlisted: Vec<_> = seen.difference(&list).collect();
-    assert!(unlisted.is_empty(), "sent and not on the list: {unlisted:?}");
+    assert!(
+        unlisted.is_empty(),
+        "sent and not on the list: {unlisted:?}"
+    );
     let unneeded: Vec<_> = list.difference(&seen).collect();
-    assert!(unneeded.is_empty(), "on the list and not sent: {unneeded:?}");
+    assert!(
+        unneeded.is_empty(),
+        "on the list and not sent: {unneeded:?}"
+    );
 }
 
 #[test]
@@ -188,7 +194,10 @@ fn nothing_of_a_person_is_on_the_list_for_anybody_outside_the_territory() {
             !leaves || privacy <= raccordo_crdt_model::Privacy::Wording,
             "{class} {kind:?} {path}"
         );
-        assert!(!leaves || kind.audience() != Audience::Territory, "{class} {kind:?}");
+        assert!(
+            !leaves || kind.audience() != Audience::Territory,
+            "{class} {kind:?}"
+        );
     }
 }
 
@@ -202,7 +211,11 @@ fn a_record_kept_local_is_offered_within_its_territory_alone() {
         let (lane, fields) = sent(kind, "local");
         assert!(!fields.is_empty());
         for (class, peer) in peers {
-            assert_eq!(scope::offered(&peer, &author, lane), class == 'T', "{peer:?}");
+            assert_eq!(
+                scope::offered(&peer, &author, lane),
+                class == 'T',
+                "{peer:?}"
+            );
         }
     }
 }

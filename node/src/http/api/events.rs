@@ -143,6 +143,7 @@ fn told(event: &Event) -> (&'static str, serde_json::Value) {
             "peer",
             json!({"id": id, "territory": territory, "state": state}),
         ),
+        Event::Overlap { territories } => ("overlap", json!({"territories": territories})),
         Event::Overview => ("overview", json!({})),
         Event::Emergency {
             id,

@@ -78,7 +78,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         &[("territory", "only this territory's element")],
     ),
     operation("get", "/api/v1/status", "The node, its store and its peers.", NO_QUERY),
-    operation("get", "/api/v1/events", "Server-sent events: record, delivery, peer, overview, emergency, resync.", NO_QUERY)
+    operation("get", "/api/v1/events", "Server-sent events: record, delivery, peer, overview, overlap, emergency, resync.", NO_QUERY)
         .answers("text/event-stream"),
     operation(
         "post",
@@ -134,12 +134,37 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation("get", "/api/v1/erasures", "What was erased, and the receipts of every peer.", NO_QUERY),
     operation(
         "get",
+        "/api/v1/overlaps",
+        "Subjects that projects of several territories have in common, by equal tokens: territories and project ids, no identity.",
+        NO_QUERY,
+    ),
+    operation(
+        "get",
+        "/api/v1/persons/{id}/duplicates",
+        "Other living records that may be of the same person, the surest first, and why.",
+        PLACE,
+    ),
+    operation(
+        "post",
+        "/api/v1/persons/{id}/merge",
+        "Lets the record that {\"into\": ID} names stand for this one; patching `state` back undoes it.",
+        PLACE,
+    )
+    .takes(JSON),
+    operation(
+        "get",
+        "/api/v1/persons/{id}/offered",
+        "All that one person was offered, with what was merged into their record: contacts, services, projects, referrals.",
+        PLACE,
+    ),
+    operation(
+        "get",
         "/api/v1/{kind}",
         "Lists records, newest change first.",
         &[
             ("territory", "only this territory"),
             ("state", "only this state"),
-            ("q", "matches ref, provider and host, ignoring case"),
+            ("q", "matches ref, provider and host, ignoring case; of persons fiscal code, ref, or names as spelt or as they sound"),
             ("updated_since", "only records changed at or after this time"),
             ("limit", "items a page, 50 by default, at most 500"),
             ("cursor", "`next` of the page before"),

@@ -8,6 +8,7 @@ mod permitted;
 mod published;
 mod records;
 mod state;
+mod subjects;
 
 use std::path::Path;
 use std::sync::Arc;

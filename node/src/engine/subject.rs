@@ -1,0 +1,282 @@
+//! Whose project it is: the pseudonym that a shared project carries, and the way back to the person,
+//! which stands in the casefile alone.
+//!
+//! Also what keeps identities out of what is shared. All of it happens in the commit of the command
+//! that asks for it, or nothing does.
+
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
+use raccordo_crdt_model::command::Operation;
+use raccordo_crdt_model::terms::telling;
+use raccordo_crdt_model::{
+    Document, DocumentId, Kind, Patch, Problem, Rejected, Term, UnixMillis, fiscal_code,
+};
+use serde_json::{Value, json};
+
+use super::core::ReadFailed;
+use super::draft::Draft;
+use super::local;
+use super::persons::MERGED;
+use super::token_key;
+use super::view::CommandFailed;
+
+/// The person whom a new project is for.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// Their record.
+    pub(crate) person: DocumentId,
+    reference: Option<String>,
+    from: Value,
+}
+
+/// Takes the person out of the fields of a new project and puts their pseudonym in.
+pub(crate) fn taken_out(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    fields: &mut Value,
+) -> Result<Option<Subject>, CommandFailed> {
+    let subject = fields.get_mut("subject").and_then(Value::as_object_mut);
+    let named = subject.and_then(|subject| subject.remove("person"));
+    let Some(named) = named.filter(|_| kind == Kind::Project) else {
+        return Ok(None);
+    };
+    let name = named.as_str().ok_or_else(|| {
+        let detail = "the person is named by a text: the id or reference of their record";
+        invalid("/subject/person", "wrong_type", detail)
+    })?;
+    let person = person(draft, name)?;
+    let document = draft.document(person)?.ok_or_else(|| missing(name))?;
+    let record = document.record().fields;
+    let local = fields.get("sharing").and_then(Value::as_str) == Some("local");
+    if record["protected"] == json!(true) && !local {
+        let detail = "this person is protected, and a shared project goes to the coordination: \
+                      create it with sharing local";
+        return Err(CommandFailed::Rejected(broken(
+            "/sharing",
+            "protected_subject",
+            detail,
+        )));
+    }
+    let household = fields["subject"]["kind"] == json!("household");
+    if let Some(token) = token(draft, &record, household)? {
+        fields["subject"]["token"] = json!(token);
+    }
+    Ok(Some(Subject {
+        person,
+        reference: record["ref"].as_str().map(str::to_owned),
+        from: fields.get("opened_on").cloned().unwrap_or(Value::Null),
+    }))
+}
+
+/// Notes a project in the casefile of its subject, which is opened if there is none.
+pub(crate) fn link(
+    draft: &mut Draft<'_>,
+    subject: &Subject,
+    project: DocumentId,
+    by: &str,
+) -> Result<(), CommandFailed> {
+    let entry = json!({"project": project.to_string(), "from": subject.from});
+    let key = project.to_string()[..8].to_owned();
+    if let Some(casefile) = casefile(draft, subject)? {
+        let patch = json!([{"op": "add", "path": format!("/projects/{key}"), "value": entry}]);
+        let patch = Patch::parse(&patch).expect("an entry by a key of hexadecimal digits");
+        local::patch(draft, Kind::Casefile, casefile, &patch, None, by)?;
+        return Ok(());
+    }
+    let fields = json!({"subject": subject.person.to_string(), "projects": {key: entry}});
+    local::create(draft, Kind::Casefile, &fields, by)?;
+    Ok(())
+}
+
+/// Refuses what would tell who somebody is in a record that goes to others.
+pub(crate) fn may_be_shared(document: &Document, value: &Value) -> Result<(), Rejected> {
+    if document.kind() != Kind::Project {
+        return Ok(());
+    }
+    if value.pointer("/subject/person").is_some() {
+        return Err(person_in_project());
+    }
+    let found = code_within(value, &mut Vec::new()).filter(|_| !document.is_local());
+    let Some(pointer) = found else {
+        return Ok(());
+    };
+    let detail = "a fiscal code stands in this text, and the record goes to the coordination: \
+                  write it without, identities belong to the casefile";
+    Err(broken(&pointer, "identity_in_shared_record", detail))
+}
+
+/// As [`may_be_shared`], of a patch.
+pub(crate) fn patch_may_be_shared(document: &Document, patch: &Patch) -> Result<(), Rejected> {
+    for (pointer, operation) in patch.steps() {
+        let (Operation::Add(value) | Operation::Replace(value)) = operation else {
+            continue;
+        };
+        let tokens: Vec<&str> = pointer.tokens().iter().map(String::as_str).collect();
+        let names_person = match tokens.as_slice() {
+            ["subject", "person", ..] => true,
+            ["subject"] => value.get("person").is_some(),
+            _ => false,
+        };
+        if names_person && document.kind() == Kind::Project {
+            return Err(person_in_project());
+        }
+        may_be_shared(document, value)?;
+    }
+    Ok(())
+}
+
+/// Refuses a second living record with one fiscal code.
+pub(crate) fn code_is_free(
+    draft: &Draft<'_>,
+    own: DocumentId,
+    code: Option<&Value>,
+) -> Result<(), CommandFailed> {
+    let code = code.and_then(Value::as_str);
+    let Some(code) = code.and_then(|code| fiscal_code::normal(&code.to_uppercase()).ok()) else {
+        return Ok(());
+    };
+    for id in draft.found_by(&Term::Code(code))? {
+        let state = draft.state_of(id)?;
+        if id != own && state.is_some_and(|state| state != MERGED) {
+            let detail = format!(
+                "the person {id} has this fiscal code: use that record, or merge the two if both are there"
+            );
+            return Err(CommandFailed::Conflict {
+                code: "fiscal_code_in_use",
+                detail,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The pseudonym of a person: from the fiscal code, else from sound of the name, year and sex.
+fn token(
+    draft: &mut Draft<'_>,
+    person: &Value,
+    household: bool,
+) -> Result<Option<String>, ReadFailed> {
+    let terms = telling(person);
+    let of = terms.iter().find_map(|term| match term {
+        Term::Code(code) => Some(("t1", code.clone())),
+        _ => None,
+    });
+    let weak = || {
+        let sound = terms.iter().find_map(|term| match term {
+            Term::Alike(_) => Some(term.text().rsplit_once(' ')?.0),
+            _ => None,
+        })?;
+        // Of a weak token the whole year counts.
+        let year = person["born_on"].as_str()?.get(..4)?;
+        let sex = person["sex"].as_str().unwrap_or("-");
+        Some(("w1", format!("{sound} {year} {sex}")))
+    };
+    let Some((form, text)) = of.or_else(weak) else {
+        return Ok(None);
+    };
+    let year = UnixMillis(draft.now_ms).to_string();
+    let year: i32 = year
+        .get(..4)
+        .and_then(|year| year.parse().ok())
+        .unwrap_or(0);
+    let key = token_key::of_year(draft, year)?;
+    let kind = if household { "household" } else { "person" };
+    let told = ["raccordo-token-1", form, kind, &text].join("\0");
+    let tag = hmac::sign(&key, told.as_bytes());
+    Ok(Some(format!(
+        "{form}:{year}:{}",
+        HEXLOWER.encode(tag.as_ref())
+    )))
+}
+
+/// The person that an id or reference names, past merges.
+fn person(draft: &mut Draft<'_>, name: &str) -> Result<DocumentId, CommandFailed> {
+    let mut name = name.to_owned();
+    // As many as a chain of merges may be long.
+    for _ in 0..16 {
+        let by_id = DocumentId::parse(&name).ok();
+        let id = match by_id.filter(|id| draft.holds(*id).unwrap_or(false)) {
+            Some(id) => id,
+            None => {
+                let territory = draft.core.territory();
+                let held = local::holders(draft, Kind::Person, &territory, &name)?;
+                *held.first().ok_or_else(|| missing(&name))?
+            }
+        };
+        let document = draft.document(id)?.ok_or_else(|| missing(&name))?;
+        if document.kind() != Kind::Person {
+            return Err(missing(&name));
+        }
+        let fields = document.record().fields;
+        match fields["merged_into"].as_str() {
+            Some(into) if fields["state"] == MERGED => into.clone_into(&mut name),
+            _ => return Ok(id),
+        }
+    }
+    Err(missing(&name))
+}
+
+/// The open casefile of a person, or any.
+fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentId>, ReadFailed> {
+    let names = [Some(subject.person.to_string()), subject.reference.clone()];
+    let mut found = Vec::new();
+    for name in names.into_iter().flatten() {
+        for id in draft.found_by(&Term::About(name))? {
+            let document = draft.document(id)?;
+            if let Some(document) = document.filter(|found| found.kind() == Kind::Casefile) {
+                let open = document.record().fields["state"] == json!("open");
+                found.push((!open, id));
+            }
+        }
+    }
+    Ok(found.into_iter().min().map(|(_, id)| id))
+}
+
+/// Where in a value a fiscal code stands.
+fn code_within(value: &Value, way: &mut Vec<String>) -> Option<String> {
+    let inner: Vec<(String, &Value)> = match value {
+        Value::String(text) => {
+            let pointer = || way.iter().map(|key| format!("/{key}")).collect::<String>();
+            return fiscal_code::found_in(text).map(|_| pointer());
+        }
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.map(|(at, item)| (at.to_string(), item)).collect()
+        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, item)| (name.clone(), item))
+            .collect(),
+        _ => return None,
+    };
+    for (name, item) in inner {
+        way.push(name);
+        let found = code_within(item, way);
+        way.pop();
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+fn missing(name: &str) -> CommandFailed {
+    CommandFailed::NotFound {
+        kind: Kind::Person.singular(),
+        id: name.to_owned(),
+    }
+}
+
+fn invalid(pointer: &str, code: &'static str, detail: &str) -> CommandFailed {
+    CommandFailed::Rejected(Rejected::Invalid(vec![Problem::new(pointer, code, detail)]))
+}
+
+fn broken(pointer: &str, code: &'static str, detail: &str) -> Rejected {
+    Rejected::Rule(Problem::new(pointer, code, detail))
+}
+
+fn person_in_project() -> Rejected {
+    let detail = "a project does not store whose it is: name the person when it is created here, or \
+                  add the project to their casefile";
+    broken("/subject/person", "person_in_project", detail)
+}

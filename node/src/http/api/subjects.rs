@@ -1,0 +1,59 @@
+//! People as an office asks for them: doubles, merging, all that was offered to one; overlaps.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::HeaderMap;
+use raccordo_crdt_model::Kind;
+use serde_json::Value;
+
+use super::records::{Where, resolve};
+use crate::engine::Principal;
+use crate::http::problem::ApiError;
+use crate::http::{Shared, body, json};
+
+pub(crate) async fn duplicates(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    query: Result<Query<Where>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
+    let alike = shared.engine.alike(id).await?;
+    let items: Vec<Value> = alike.iter().map(json::alike).collect();
+    Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn merge(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    Path(id): Path<String>,
+    query: Result<Query<Where>, QueryRejection>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let place = body::query(query)?;
+    let arguments = body::arguments(&headers, bytes)?;
+    let into = body::text(&arguments, "into")?;
+    let id = resolve(&shared, Kind::Person, &id, &place).await?;
+    let into = resolve(&shared, Kind::Person, into, &place).await?;
+    let merged = shared.engine.merge(id, into, &principal).await?;
+    Ok(Json(json::record(&merged)))
+}
+
+pub(crate) async fn offered(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    query: Result<Query<Where>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
+    Ok(Json(shared.engine.offered(id).await?))
+}
+
+pub(crate) async fn overlaps(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let all = shared.engine.overlaps().await?;
+    let items: Vec<Value> = all.iter().map(json::overlap).collect();
+    Ok(Json(json::page(&items, None)))
+}

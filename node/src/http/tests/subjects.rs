@@ -1,0 +1,330 @@
+//! People: found, doubled, merged and taken apart; whose project it is, and who else has them.
+
+use super::*;
+
+const PERSONS: &str = "/api/v1/persons";
+
+fn anna() -> Value {
+    json!({"ref": "P-1", "family_name": "De Luca", "given_name": "Chiara", "born_on": "1985-12-10",
+        "sex": "F", "fiscal_code": "RSSMRA85T10A562S"})
+}
+
+impl Bench {
+    async fn made(&self, kind: &str, fields: &Value) -> Value {
+        let path = format!("/api/v1/{kind}");
+        let answer = self
+            .call("POST", &path, "application/json", &fields.to_string())
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        answer.json()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call("POST", path, "application/json", &body.to_string())
+            .await
+    }
+
+    async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// The references of the persons that a query finds.
+    async fn found(&self, q: &str) -> Vec<String> {
+        let page = self.read(&format!("{PERSONS}?q={q}")).await;
+        let items = page["items"].as_array().unwrap().iter();
+        let mut found: Vec<_> = items
+            .map(|item| item["ref"].as_str().unwrap().to_owned())
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+fn id_of(record: &Value) -> String {
+    record["_meta"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_code_reference_and_names_spelt_so_or_sounding_so() {
+    let bench = Bench::district().await;
+    bench.made("persons", &anna()).await;
+    let other = json!({"ref": "P-2", "family_name": "Conti", "given_name": "Clara", "former_names": ["De Luca"]});
+    bench.made("persons", &other).await;
+    for (q, wanted) in [
+        ("RSSMRA85T10A562S", &["P-1"][..]),
+        ("rssmra85t10a56nh", &["P-1"]),
+        ("P-2", &["P-2"]),
+        ("chiara", &["P-1"]),
+        ("kiara%20deluca", &["P-1"]),
+        ("de%20luca", &["P-1", "P-2"]),
+        ("Klara", &["P-2"]),
+        ("luca%20conti", &["P-2"]),
+        ("Rossi", &[]),
+        ("RSSMRA85T10A562T", &[]),
+    ] {
+        assert_eq!(bench.found(q).await, wanted, "{q}");
+    }
+    let patch = json!([{"op": "replace", "path": "/family_name", "value": "Bruni"}]);
+    bench.patch(&format!("{PERSONS}/P-1"), None, &patch).await;
+    assert_eq!(bench.found("de%20luca").await, ["P-2"]);
+    assert_eq!(bench.found("bruni").await, ["P-1"]);
+    let page = bench
+        .read(&format!("{PERSONS}?q=de%20luca&state=merged"))
+        .await;
+    assert_eq!(page["items"], json!([]));
+}
+
+#[tokio::test]
+async fn pages_of_persons_found_follow_each_other_without_gap_or_double() {
+    let bench = Bench::district().await;
+    for at in 0..5 {
+        let fields =
+            json!({"ref": format!("P-{at}"), "family_name": "Rossi", "given_name": "Anna"});
+        bench.made("persons", &fields).await;
+    }
+    let mut path = format!("{PERSONS}?q=rossi&limit=2");
+    let mut seen = Vec::new();
+    loop {
+        let page = bench.read(&path).await;
+        let items = page["items"].as_array().unwrap();
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["ref"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("{PERSONS}?q=rossi&limit=2&cursor={next}");
+    }
+    assert_eq!(seen.len(), 5, "{seen:?}");
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 5, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_second_record_of_one_person_is_flagged_by_sound_and_refused_by_code() {
+    let bench = Bench::district().await;
+    let first = bench.made("persons", &anna()).await;
+    assert_eq!(first["_meta"]["flags"], json!([]));
+    let swapped = json!({"ref": "P-2", "family_name": "Kiara", "given_name": "Deluca", "born_on": "1985-01-31"});
+    let second = bench.made("persons", &swapped).await;
+    let flags =
+        json!([{"code": "possible_duplicate", "path": "/family_name", "records": [id_of(&first)]}]);
+    assert_eq!(second["_meta"]["flags"], flags);
+    let mut third = anna();
+    third["ref"] = json!("P-3");
+    // A variant of the same code is the same code.
+    third["fiscal_code"] = json!("RSSMRA85T10A56NH");
+    let refused = bench.post(PERSONS, &third).await;
+    assert_eq!(refused.refusal(), (409, "fiscal_code_in_use".to_owned()));
+    assert!(
+        refused.text().contains(&id_of(&first)),
+        "{}",
+        refused.text()
+    );
+    let patch = json!([{"op": "add", "path": "/fiscal_code", "value": "RSSMRA85T10A562S"}]);
+    let refused = bench.patch(&format!("{PERSONS}/P-2"), None, &patch).await;
+    assert_eq!(refused.refusal(), (409, "fiscal_code_in_use".to_owned()));
+    let alike = bench.read(&format!("{PERSONS}/P-1/duplicates")).await;
+    let wanted = json!([{"id": id_of(&second), "ref": "P-2", "state": "registered", "why": ["name_and_year"]}]);
+    assert_eq!(alike["items"], wanted);
+}
+
+#[tokio::test]
+async fn a_merge_leads_references_to_the_record_that_stands_and_is_taken_back() {
+    let bench = Bench::district().await;
+    let first = bench.made("persons", &anna()).await;
+    let fields = json!({"ref": "P-2", "family_name": "De Luca", "given_name": "Chiara", "born_on": "1985-12-10"});
+    bench.made("persons", &fields).await;
+    let contact = json!({"ref": "K-1", "on": "2026-03-04", "person": "P-2"});
+    bench.made("contacts", &contact).await;
+    let merged = bench
+        .post(&format!("{PERSONS}/P-2/merge"), &json!({"into": "P-1"}))
+        .await;
+    assert_eq!(merged.status, StatusCode::OK, "{}", merged.text());
+    assert_eq!(merged.json()["state"], "merged");
+    let shown = bench.read("/api/v1/contacts/K-1").await;
+    assert_eq!(shown["person"], "P-2");
+    assert_eq!(
+        shown["_meta"]["resolved"],
+        json!([{"path": "/person", "id": id_of(&first)}])
+    );
+    assert_eq!(
+        bench.read(&format!("{PERSONS}/P-1/duplicates")).await["items"],
+        json!([])
+    );
+    let circle = bench
+        .post(&format!("{PERSONS}/P-1/merge"), &json!({"into": "P-2"}))
+        .await;
+    assert_eq!(circle.refusal(), (409, "merge_in_a_circle".to_owned()));
+    let back = json!([{"op": "replace", "path": "/state", "value": "registered"}, {"op": "remove", "path": "/merged_into"}]);
+    let undone = bench.patch(&format!("{PERSONS}/P-2"), None, &back).await;
+    assert_eq!(undone.status, StatusCode::OK, "{}", undone.text());
+    assert_eq!(
+        bench.read("/api/v1/contacts/K-1").await["_meta"].get("resolved"),
+        None
+    );
+    assert_eq!(
+        undone.json()["_meta"]["flags"][0]["code"],
+        "possible_duplicate"
+    );
+}
+
+#[tokio::test]
+async fn all_that_one_person_was_offered_comes_together_over_merged_records() {
+    let bench = Bench::district().await;
+    bench.made("persons", &anna()).await;
+    let double = json!({"ref": "P-2", "family_name": "Deluca", "given_name": "Chiara"});
+    bench.made("persons", &double).await;
+    let contact = |reference: &str, person: &str, on: &str| {
+        json!({"ref": reference, "person": person, "on": on, "need_area": "POV",
+            "services": {"s1": {"title": format!("Sportello {reference}"), "offered_on": on}}})
+    };
+    bench
+        .made("contacts", &contact("K-1", "P-1", "2026-03-04"))
+        .await;
+    bench
+        .made("contacts", &contact("K-2", "P-2", "2026-04-04"))
+        .await;
+    bench
+        .made("contacts", &contact("K-3", "P-9", "2026-05-04"))
+        .await;
+    let mut fields = project("FR-1");
+    fields["subject"] = json!({"kind": "person", "person": "P-1"});
+    fields["referrals"] = json!({"f1": {"to": "CPI", "sent_on": "2026-03-10", "state": "sent"}});
+    bench.made("projects", &fields).await;
+    bench
+        .post(&format!("{PERSONS}/P-2/merge"), &json!({"into": "P-1"}))
+        .await;
+    for name in ["P-1", "P-2"] {
+        let offered = bench.read(&format!("{PERSONS}/{name}/offered")).await;
+        let refs = |list: &str| {
+            let items = offered[list].as_array().unwrap().iter();
+            items
+                .map(|item| item["ref"].as_str().unwrap_or_default().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(refs("contacts"), ["K-2", "K-1"], "{offered}");
+        assert_eq!(refs("projects"), ["FR-1"]);
+        assert_eq!(
+            offered["services"].as_array().unwrap().len(),
+            3,
+            "{offered}"
+        );
+        assert_eq!(offered["referrals"][0]["to"], "CPI");
+        assert_eq!(offered["records"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_project_of_a_person_carries_their_pseudonym_and_the_casefile_leads_to_it() {
+    let bench = Bench::district().await;
+    let person = bench.made("persons", &anna()).await;
+    let mut fields = project("FR-1");
+    fields["subject"] = json!({"kind": "person", "person": "P-1"});
+    let first = bench.made("projects", &fields).await;
+    let token = first["subject"]["token"].as_str().unwrap().to_owned();
+    let parts: Vec<_> = token.split(':').collect();
+    assert_eq!(
+        (parts[0], parts[1].len(), parts[2].len()),
+        ("t1", 4, 64),
+        "{token}"
+    );
+    assert!(!first.to_string().contains("P-1"), "{first}");
+    fields["ref"] = json!("FR-2");
+    fields["subject"]["person"] = json!(id_of(&person));
+    let second = bench.made("projects", &fields).await;
+    assert_eq!(second["subject"]["token"], json!(token));
+    let files = bench.read("/api/v1/casefiles").await;
+    assert_eq!(files["items"].as_array().unwrap().len(), 1, "{files}");
+    let file = &files["items"][0];
+    assert_eq!(file["subject"], json!(id_of(&person)));
+    let linked: Vec<_> = file["projects"].as_object().unwrap().values().collect();
+    assert_eq!(linked.len(), 2, "{file}");
+    assert!(
+        linked
+            .iter()
+            .any(|entry| entry["project"] == json!(id_of(&first)))
+    );
+    // Without a code the token is a weak one, the same however the name is spelt.
+    let mut tokens = Vec::new();
+    for (reference, family) in [("P-8", "Bianchi"), ("P-9", "Bianki")] {
+        let person = json!({"ref": reference, "family_name": family, "given_name": "Ada", "born_on": "1990-05-06", "sex": "F"});
+        bench.made("persons", &person).await;
+        fields["ref"] = json!(format!("FR-{reference}"));
+        fields["subject"]["person"] = json!(reference);
+        tokens.push(bench.made("projects", &fields).await["subject"]["token"].clone());
+    }
+    assert!(tokens[0].as_str().unwrap().starts_with("w1:"), "{tokens:?}");
+    assert_eq!(tokens[0], tokens[1]);
+}
+
+#[tokio::test]
+async fn what_names_a_person_is_refused_in_a_project_that_is_shared() {
+    let bench = Bench::district().await;
+    let mut protected = anna();
+    protected["protected"] = json!(true);
+    bench.made("persons", &protected).await;
+    let mut fields = project("FR-1");
+    fields["subject"] = json!({"kind": "person", "person": "P-1"});
+    let refused = bench.post("/api/v1/projects", &fields).await;
+    assert_eq!(refused.refusal(), (409, "protected_subject".to_owned()));
+    assert_eq!(bench.read("/api/v1/casefiles").await["items"], json!([]));
+    fields["sharing"] = json!("local");
+    bench.made("projects", &fields).await;
+    fields["subject"]["person"] = json!("P-77");
+    assert_eq!(
+        bench.post("/api/v1/projects", &fields).await.refusal().0,
+        404
+    );
+
+    let mut shared = project("FR-2");
+    shared["plans"] = json!({"social": {"goals": {"g1": {"text": "casa per rssmra85t10a562s"}}}});
+    let refused = bench.post("/api/v1/projects", &shared).await;
+    assert_eq!(
+        refused.refusal(),
+        (409, "identity_in_shared_record".to_owned())
+    );
+    assert!(
+        refused.text().contains("/plans/social/goals/g1/text"),
+        "{}",
+        refused.text()
+    );
+    bench.made("projects", &project("FR-2")).await;
+    for (path, value, code) in [
+        ("/subject/person", json!("P-1"), "person_in_project"),
+        (
+            "/reviews/r1",
+            json!({"summary": "CF RSSMRA85T10A562S"}),
+            "identity_in_shared_record",
+        ),
+        (
+            "/ours",
+            json!(["RSSMRA85T10A562S"]),
+            "identity_in_shared_record",
+        ),
+    ] {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        let refused = bench.patch("/api/v1/projects/FR-2", None, &patch).await;
+        assert_eq!(refused.refusal(), (409, code.to_owned()), "{path}");
+    }
+    let line = json!({"op": "create", "kind": "project", "ref": "FR-3", "doc": {
+        "subject": {"kind": "person", "person": "P-1"}, "need_area": "POV", "opened_on": "2026-03-04"}});
+    let report = bench
+        .call(
+            "POST",
+            "/api/v1/import",
+            "application/jsonl",
+            &line.to_string(),
+        )
+        .await
+        .json();
+    assert_eq!(
+        report["rejects"][0]["code"], "person_in_project",
+        "{report}"
+    );
+}
