@@ -7,8 +7,8 @@ use toml::de::DeValue;
 
 use crate::raw::{Problem, Raw};
 use crate::settings::{
-    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Replication, Role,
-    Store, StoreEngine,
+    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Replication, Retention,
+    Role, Store, StoreEngine,
 };
 use crate::{PeerKey, Territory};
 
@@ -41,6 +41,7 @@ pub fn check(text: &str) -> Result<Config, Vec<Problem>> {
         overview: Overview {
             stale_after_s: number(&mut raw, "overview", "stale_after_s", 1, 86_400).unwrap_or(30),
         },
+        retention: retention(&mut raw),
         logs: logs(&mut raw),
         peers: peers(&mut raw),
         node: node.clone().unwrap_or_else(placeholder),
@@ -51,6 +52,17 @@ pub fn check(text: &str) -> Result<Config, Vec<Problem>> {
         Ok(config)
     } else {
         Err(problems)
+    }
+}
+
+fn retention(raw: &mut Raw<'_>) -> Retention {
+    let mut days = |name, default| number(raw, "retention", name, 0, 36_500).unwrap_or(default);
+    Retention {
+        person_days: days("person_days", 3_650),
+        household_days: days("household_days", 3_650),
+        contact_days: days("contact_days", 1_825),
+        project_days: days("project_days", 3_650),
+        binding: raw.read("retention", "binding", switch).unwrap_or(false),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Key {
 }
 
 /// Every section with its heading in the template.
-pub(crate) const SECTIONS: [(&str, &str); 9] = [
+pub(crate) const SECTIONS: [(&str, &str); 10] = [
     (
         "node",
         "Who this node is. Fixed when it was founded, but for the name.",
@@ -40,6 +40,10 @@ pub(crate) const SECTIONS: [(&str, &str); 9] = [
         "How nodes prove to each other, and each to itself, that what they hold is whole.",
     ),
     ("overview", "How the overview judges the age of figures."),
+    (
+        "retention",
+        "How long records of people are kept. The periods are proposals: set those that your rules name.",
+    ),
     ("logs", "What is written to standard error."),
     (
         "peers",
@@ -48,7 +52,7 @@ pub(crate) const SECTIONS: [(&str, &str); 9] = [
 ];
 
 /// Every key.
-pub(crate) const KEYS: [Key; 23] = [
+pub(crate) const KEYS: [Key; 28] = [
     Key {
         section: "node",
         name: "territory",
@@ -199,6 +203,46 @@ pub(crate) const KEYS: [Key; 23] = [
         default: Some("30"),
         unit: "seconds, 1 to 86400",
         effect: "Silence after which a territory's figures are shown as stale; peers are heard every 10 s.",
+        when: When::Live,
+    },
+    Key {
+        section: "retention",
+        name: "person_days",
+        default: Some("3650"),
+        unit: "days, 0 to 36500; 0: no period",
+        effect: "Days after the last change at which erasing a person, with casefile is proposed; a person decides.",
+        when: When::Live,
+    },
+    Key {
+        section: "retention",
+        name: "household_days",
+        default: Some("3650"),
+        unit: "days, 0 to 36500; 0: no period",
+        effect: "Days after the last change at which erasing a household is proposed; a person decides.",
+        when: When::Live,
+    },
+    Key {
+        section: "retention",
+        name: "contact_days",
+        default: Some("1825"),
+        unit: "days, 0 to 36500; 0: no period",
+        effect: "Days after the last change at which erasing a contact is proposed; a person decides.",
+        when: When::Live,
+    },
+    Key {
+        section: "retention",
+        name: "project_days",
+        default: Some("3650"),
+        unit: "days, 0 to 36500; 0: no period",
+        effect: "Days after the last change at which erasing a project that ended is proposed; a person decides.",
+        when: When::Live,
+    },
+    Key {
+        section: "retention",
+        name: "binding",
+        default: Some("false"),
+        unit: "true or false",
+        effect: "Whether an erasure before the end of these periods is refused.",
         when: When::Live,
     },
     Key {

@@ -24,8 +24,8 @@ pub use invitation::{BadInvitation, BadLifetime, Invitation, LIFETIME_S_MAX, par
 pub use peer::{BadPeerKey, PeerKey};
 pub use raw::Problem;
 pub use settings::{
-    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Replication, Role,
-    Store, StoreEngine,
+    Config, Http, Limits, LogFormat, Logs, Network, Node, Overview, Peers, Replication, Retention,
+    Role, Store, StoreEngine,
 };
 pub use template::{InitialSettings, template};
 pub use territory::{BadTerritory, Territory};

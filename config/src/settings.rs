@@ -23,6 +23,8 @@ pub struct Config {
     pub replication: Replication,
     /// `[overview]`
     pub overview: Overview,
+    /// `[retention]`
+    pub retention: Retention,
     /// `[logs]`
     pub logs: Logs,
     /// `[peers]`
@@ -100,6 +102,21 @@ pub struct Limits {
 pub struct Overview {
     /// Seconds without contact after which a territory is shown as stale.
     pub stale_after_s: u32,
+}
+
+/// How long records are kept after their last change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days for a person with their casefile; 0 is no period.
+    pub person_days: u32,
+    /// Days for a household; 0 is no period.
+    pub household_days: u32,
+    /// Days for a contact; 0 is no period.
+    pub contact_days: u32,
+    /// Days for a project that ended; 0 is no period.
+    pub project_days: u32,
+    /// Whether nothing is erased before its period is over.
+    pub binding: bool,
 }
 
 /// What is logged and how.

@@ -8,6 +8,7 @@ mod activity;
 mod casefile;
 mod codes;
 mod contact;
+mod erasure_order;
 mod field;
 mod guideline;
 mod household;
@@ -46,6 +47,8 @@ pub enum Kind {
     Resource = 8,
     /// What a district's unit did.
     Activity = 9,
+    /// That a subject is to be forgotten.
+    ErasureOrder = 11,
 }
 
 /// For whom the records of a kind are.
@@ -103,7 +106,7 @@ pub struct Opening {
 
 impl Kind {
     /// Every kind.
-    pub const fn all() -> [Self; 9] {
+    pub const fn all() -> [Self; 10] {
         [
             Self::Project,
             Self::Guideline,
@@ -114,6 +117,7 @@ impl Kind {
             Self::Contact,
             Self::Resource,
             Self::Activity,
+            Self::ErasureOrder,
         ]
     }
 
@@ -128,6 +132,7 @@ impl Kind {
             Self::Contact => &contact::TABLE,
             Self::Resource => &resource::TABLE,
             Self::Activity => &activity::TABLE,
+            Self::ErasureOrder => &erasure_order::TABLE,
         }
     }
 

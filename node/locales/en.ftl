@@ -499,3 +499,6 @@ refusal-legal_hold = A legal hold forbids the erasure
 refusal-retention = The retention period is not over
 flag-possible_duplicate = The same person may have another record
 flag-fiscal_code_in_use_twice = Another record has the same fiscal code
+record-erasure_order = Order of erasure
+state-ordered = Ordered
+state-completed = Completed

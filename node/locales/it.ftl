@@ -499,3 +499,6 @@ refusal-legal_hold = Un vincolo di conservazione vieta la cancellazione
 refusal-retention = Il periodo di conservazione non è finito
 flag-possible_duplicate = Forse la stessa persona ha un’altra scheda
 flag-fiscal_code_in_use_twice = Un’altra scheda ha lo stesso codice fiscale
+record-erasure_order = Ordine di cancellazione
+state-ordered = Ordinata
+state-completed = Completata

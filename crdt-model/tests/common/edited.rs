@@ -98,6 +98,10 @@ fn of_the_territory(
             json!([{"op":"add","path":"/title","value":one(["Uno","Due"])}]),
             json!([{"op":"add","path":"/who_for/0","value":one(["uno","due"])}]),
         ],
+        Kind::ErasureOrder => vec![
+            json!([{"op":"add","path":"/documents/d2","value":{"document":one(["ee","ff"])}}]),
+            json!([{"op":"replace","path":"/state","value":"completed"}]),
+        ],
         Kind::Activity => vec![
             json!([{"op":"add","path":"/state","value":"corrected"}]),
             json!([{"op":"add","path":"/hours","value":amount}]),

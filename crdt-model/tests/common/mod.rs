@@ -82,6 +82,10 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             "municipality":"060006","who_for":["senza_dimora"],"need_areas":["POV"],"how_to_ask":"Senza appuntamento",
             "hours":"9-13","public":true,"valid_from":"2026-01-01","valid_until":"2026-12-31","state":"offered"})
         }
+        Kind::ErasureOrder => {
+            json!({"ref":"E-1","ordered_on":"2026-03-04","completed_on":"2026-03-05","sharing":"shared","state":"ordered",
+            "documents":{"d1":{"document":"00112233445566778899aabbccddeeff"}}})
+        }
         Kind::Activity => {
             json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
             "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})

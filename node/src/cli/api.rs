@@ -144,14 +144,6 @@ impl Api {
             .await
     }
 
-    /// Removes what stands at a path, with arguments.
-    pub(super) async fn delete_with(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let mut request = request(Method::DELETE, path, Body::from(body.to_string()))?;
-        let json = header::HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        self.call(request).await
-    }
-
     /// Sends a request and reads the JSON of a success; a refusal becomes its sentence.
     pub(super) async fn call(&self, request: Request<Body>) -> anyhow::Result<Value> {
         let bytes = success(self.send(request).await?).await?;

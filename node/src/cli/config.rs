@@ -147,6 +147,13 @@ fn values(settings: &Config) -> serde_json::Value {
         },
         "replication": {"proof_every_s": settings.replication.proof_every_s, "scrub_per_minute": settings.replication.scrub_per_minute},
         "overview": {"stale_after_s": settings.overview.stale_after_s},
+        "retention": {
+            "person_days": settings.retention.person_days,
+            "household_days": settings.retention.household_days,
+            "contact_days": settings.retention.contact_days,
+            "project_days": settings.retention.project_days,
+            "binding": settings.retention.binding,
+        },
         "logs": {"level": settings.logs.level, "format": settings.logs.format.name()},
         "peers": {"pin": keys(&settings.peers.pin), "refuse": keys(&settings.peers.refuse)},
     })

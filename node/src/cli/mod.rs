@@ -65,7 +65,7 @@ pub enum Command {
     /// Refused entries: see them, admit them once more, or go on without them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
-    /// Erase a record for good, here and at every peer
+    /// Erase a record for good, here and at every peer; a person or household with all that is theirs
     Erase(EraseArguments),
     /// Check or show the configuration
     #[command(subcommand)]
@@ -288,7 +288,7 @@ pub enum QuarantineCommand {
     },
 }
 
-/// `erase RECORD --reason TEXT`, `erase status`
+/// `erase SUBJECT --reason TEXT`, `erase status`, `erase proposals`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct EraseArguments {
@@ -296,14 +296,14 @@ pub struct EraseArguments {
     #[command(subcommand)]
     pub command: Option<EraseCommand>,
     /// The document's id (or a unique beginning of at least 8 digits), or the office's ref
-    #[arg(value_name = "RECORD", required = true)]
+    #[arg(value_name = "SUBJECT", required = true)]
     pub id: Option<String>,
     /// Why, at most 500 characters; it is signed and goes to every peer
     #[arg(long, value_name = "TEXT", required = true)]
     pub reason: Option<String>,
-    /// Its kind
-    #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
-    pub kind: Kind,
+    /// Its kind, where the name alone does not tell
+    #[arg(long, value_name = "KIND", value_parser = meant::kind)]
+    pub kind: Option<Kind>,
     /// Decides when several territories use the same ref
     #[arg(long, value_parser = meant::territory)]
     pub territory: Option<Territory>,
@@ -315,8 +315,23 @@ pub struct EraseArguments {
 /// `erase …`
 #[derive(Debug, Subcommand)]
 pub enum EraseCommand {
-    /// All erasures and the receipts of every peer
-    Status(Format),
+    /// All erasures and the receipts of every peer, or one of them
+    Status(EraseStatusArguments),
+    /// Records whose period of retention is over; erase them one by one, or not
+    Proposals(Format),
+}
+
+/// `erase status`
+#[derive(Debug, Args)]
+pub struct EraseStatusArguments {
+    /// The id of an order or of an erased record, or a beginning of it of at least 8 digits
+    pub id: Option<String>,
+    /// Write the certificate there, as text in Italian and English
+    #[arg(long, value_name = "FILE", requires = "id")]
+    pub certificate: Option<PathBuf>,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// `config …`

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::api::{Api, escape, with_query};
+use super::api::{Api, escape};
 use super::table::{Table, cell, short};
-use super::{EraseArguments, EraseCommand, Format, QuarantineCommand, print};
+use super::{EraseArguments, EraseCommand, EraseStatusArguments, Format, QuarantineCommand, print};
 
 /// `quarantine …`
 pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyhow::Result<()> {
@@ -39,7 +39,8 @@ pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyho
 /// `erase …`
 pub(super) async fn erase(data: &Path, arguments: EraseArguments) -> anyhow::Result<()> {
     match arguments.command {
-        Some(EraseCommand::Status(format)) => status(data, format).await,
+        Some(EraseCommand::Status(arguments)) => status(data, &arguments).await,
+        Some(EraseCommand::Proposals(format)) => proposals(data, format).await,
         None => order(data, &arguments).await,
     }
 }
@@ -48,31 +49,86 @@ async fn order(data: &Path, record: &EraseArguments) -> anyhow::Result<()> {
     let (Some(id), Some(reason)) = (&record.id, &record.reason) else {
         bail!("name a record and a reason, or see what was erased with `raccordo erase status`");
     };
-    let territory = record.territory.as_ref().map(ToString::to_string);
-    let path = format!("/api/v1/{}/{}", record.kind.plural(), escape(id));
-    let path = with_query(&path, &[("territory", territory)]);
+    let mut order = json!({"subject": id, "reason": reason});
+    if let Some(kind) = record.kind {
+        order["kind"] = json!(kind.singular());
+    }
+    if let Some(territory) = &record.territory {
+        order["territory"] = json!(territory.to_string());
+    }
     let api = Api::open(data).await?;
-    let answer = api.delete_with(&path, &json!({"reason": reason})).await;
+    let answer = api.post("/api/v1/erasures", &order).await;
     api.close().await;
     let erased = answer?;
     if record.format.json {
         return print::json(&erased);
     }
+    let more = erased["covered"].as_array().map_or(0, Vec::len);
+    let with = if more > 0 {
+        format!(" with {more} records of the same subject")
+    } else {
+        String::new()
+    };
     print::line(&format!(
-        "erased {}; `raccordo erase status` shows the receipts of the peers",
+        "erased {}{with}; `raccordo erase status` shows the receipts of the peers",
         cell(&erased["id"])
     ))
 }
 
-async fn status(data: &Path, format: Format) -> anyhow::Result<()> {
+async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result<()> {
     let api = Api::open(data).await?;
-    let answer = api.read("/api/v1/erasures").await;
+    let answer = match &arguments.id {
+        None => api.read("/api/v1/erasures").await,
+        Some(id) => {
+            api.read(&format!("/api/v1/erasures/{}/certificate", escape(id)))
+                .await
+        }
+    };
     api.close().await;
-    let erasures = answer?;
-    if format.json {
+    let mut erasures = answer?;
+    if arguments.id.is_some() {
+        if let Some(file) = &arguments.certificate {
+            let text = erasures["text"].as_str().unwrap_or_default();
+            std::fs::write(file, text)
+                .with_context(|| format!("cannot write the certificate to {}", file.display()))?;
+        }
+        if !arguments.format.json {
+            erasures = json!({"items": erasures["records"]});
+        }
+    }
+    if arguments.format.json {
         return print::json(&erasures);
     }
     print::line(&receipts(&erasures))
+}
+
+async fn proposals(data: &Path, format: Format) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = api.read("/api/v1/erasures/proposals").await;
+    api.close().await;
+    let page = answer?;
+    if format.json {
+        return print::json(&page);
+    }
+    let mut table = Table::new([
+        "record",
+        "kind",
+        "ref",
+        "last change",
+        "due since",
+        "records",
+    ]);
+    for item in page["items"].as_array().into_iter().flatten() {
+        table.row([
+            cell(&item["id"]),
+            cell(&item["kind"]),
+            cell(&item["ref"]),
+            cell(&item["last_change"]),
+            cell(&item["due_since"]),
+            cell(&item["records"]),
+        ]);
+    }
+    print::line(&table.show("nothing is past its period of retention"))
 }
 
 fn place(id: &str, verb: &str) -> String {

@@ -216,6 +216,15 @@ pub(crate) fn history(
     Ok(items.collect())
 }
 
+/// Every document of a kind with the time of its last change, unix ms; the newest change first.
+pub(crate) fn all_of(core: &Core, kind: Kind) -> Result<Vec<(DocumentId, i64)>, ReadFailed> {
+    let rows = core
+        .store
+        .scan(Table::Rows, &[kind.code()], None, usize::MAX)?;
+    let of = |key: &[u8]| Some((key.get(9..).and_then(id_of)?, rows::list_key_time(key)?));
+    Ok(rows.iter().filter_map(|(key, _)| of(key)).collect())
+}
+
 /// Every record of a kind as an import line, sorted by reference.
 pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFailed> {
     let mut lines: Vec<(String, String)> = Vec::new();

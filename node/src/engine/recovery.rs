@@ -20,6 +20,7 @@ use super::core::{Core, ReadFailed};
 use super::draft::{Draft, Group};
 use super::entry_run::{self, BodyPlace, StoredEntry, entry_key, log_key};
 use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::forget;
 use super::ledger::{Ledger, LogEnd};
 use super::peers;
 use super::quarantine::{signed_bytes, signed_of};
@@ -341,6 +342,7 @@ fn finish(core: &Core) -> Result<Result<(), NotStored>, ReadFailed> {
         );
         draft.audit("peer", "recovered", &log.to_string(), &detail);
     }
+    forget::replay(&mut draft)?;
     Ok(commit::commit(draft))
 }
 

@@ -11,7 +11,7 @@ use super::core::ReadFailed;
 use super::fields::BadRow;
 
 /// Meta key: something was erased since keys were last wrapped anew.
-const DUE: &[u8] = b"shredding-due";
+pub(crate) const DUE: &[u8] = b"shredding-due";
 /// Keys that one commit wraps.
 const KEYS_AT_ONCE: usize = 1_000;
 

@@ -34,8 +34,8 @@ use super::seen::{self, Opened};
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
 use super::{
-    clones, equivocation, import, ingest, local, peers, quarantine, recovery, report, tokens,
-    tombstone,
+    clones, equivocation, forget, import, ingest, local, peers, quarantine, recovery, report,
+    tokens,
 };
 
 /// Most jobs that one commit takes together.
@@ -326,7 +326,8 @@ impl Writer {
         self.notes.insert(note.subject(), note);
     }
 
-    /// Jobs in order; an import looks things up in the store, so it has a commit of its own.
+    /// Jobs in order; an import or an erasure looks things up in the store, so it has a commit of its
+    /// own.
     fn commit_jobs(&mut self) {
         let mut together = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
@@ -334,7 +335,7 @@ impl Writer {
                 self.commit_together(std::mem::take(&mut together));
                 let outcome = ingest::retry(&self.core, &self.inbox, *place, by);
                 answer(job.reply, outcome);
-            } else if matches!(job.command, Command::Import(_)) {
+            } else if matches!(job.command, Command::Import(_) | Command::Erase { .. }) {
                 self.commit_together(std::mem::take(&mut together));
                 self.commit_together(vec![job]);
             } else {
@@ -572,6 +573,6 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             id,
             reason,
             by,
-        } => tombstone::erase(draft, kind, id, &reason, &by),
+        } => forget::order(draft, kind, id, &reason, &by),
     }
 }

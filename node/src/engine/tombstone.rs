@@ -12,7 +12,6 @@ use raccordo_transport::{EntryHeader, EntryKind, LogId, PeerId, SignedEntry, Sig
 use crate::store::Table;
 
 use super::admission::NotAdmitted;
-use super::between::Between;
 use super::commit;
 use super::core::{Core, NODE_DOCUMENT, ReadFailed};
 use super::draft::Draft;
@@ -20,6 +19,7 @@ use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::roster::Member;
 use super::rows;
+use super::scope::{self, Party};
 use super::seen;
 use super::shredding;
 use super::task::Done;
@@ -312,27 +312,22 @@ fn sealed(core: &Core, header: &EntryHeader, body: &[u8]) -> Vec<u8> {
 /// Every erasure known here, with its receipts; newest first.
 pub(crate) fn receipts(core: &Core) -> Result<Vec<ErasureView>, ReadFailed> {
     let ledger = core.ledger();
-    let peers: Vec<Member> = ledger
-        .roster
-        .iter()
-        .filter(|member| {
-            member.key != core.id
-                && member.state == MemberState::Approved
-                && ledger.roster.is_peer(&member.key)
-        })
-        .cloned()
-        .collect();
     let mut views = Vec::new();
     for id in ledger.erased.iter() {
         let Some(row) = core.store.get(Table::Tombstones, id.as_bytes())? else {
             continue;
         };
         let row = TombstoneRow::decode(&row)?;
-        let offered = peers.iter().filter(|peer| {
-            Between::of(core, &ledger, &peer.key).is_some_and(|between| between.offers(row.log))
-        });
-        let receipts: Result<Vec<_>, ReadFailed> =
-            offered.map(|peer| receipt(core, &row, peer)).collect();
+        let author = ledger.roster.of_origin(row.log.origin).map(Party::from);
+        let author = author.unwrap_or_else(|| core.party());
+        let mut receipts = Vec::new();
+        for member in ledger.roster.iter() {
+            let holds = member.key != core.id && scope::offered(member, &author, row.log.lane);
+            if holds && member.state != MemberState::Pending {
+                let linked = ledger.roster.is_peer(&member.key);
+                receipts.extend(receipt(core, &row, member, linked)?);
+            }
+        }
         views.push(ErasureView {
             id: *id,
             kind: Kind::from_code(row.kind).map_or("unknown", Kind::singular),
@@ -340,26 +335,40 @@ pub(crate) fn receipts(core: &Core) -> Result<Vec<ErasureView>, ReadFailed> {
             at: UnixMillis(row.at_ms),
             log: row.log.to_string(),
             seq: row.seq,
-            receipts: receipts?,
+            receipts,
         });
     }
     views.sort_by_key(|view| (std::cmp::Reverse(view.at), view.id));
     Ok(views)
 }
 
-fn receipt(core: &Core, row: &TombstoneRow, peer: &Member) -> Result<ErasureReceipt, ReadFailed> {
-    let at = acknowledged(core, &peer.key, row.log, row.seq)?;
-    Ok(ErasureReceipt {
-        peer: peer.key.to_string(),
-        territory: peer.territory.clone(),
-        name: peer.name.clone(),
-        state: if at.is_some() {
-            ReceiptState::Delivered
-        } else {
-            ReceiptState::Queued
-        },
+/// What is known of a member that may hold the document; none of one that left before.
+fn receipt(
+    core: &Core,
+    row: &TombstoneRow,
+    member: &Member,
+    linked: bool,
+) -> Result<Option<ErasureReceipt>, ReadFailed> {
+    let at = acknowledged(core, &member.key, row.log, row.seq)?;
+    let state = match (at, member.state) {
+        (Some(_), _) => ReceiptState::Delivered,
+        (None, MemberState::Revoked) => {
+            let ever = acknowledged(core, &member.key, row.log, 0)?;
+            if ever.is_none() {
+                return Ok(None);
+            }
+            ReceiptState::Revoked
+        }
+        (None, _) if linked => ReceiptState::Queued,
+        (None, _) => ReceiptState::Relayed,
+    };
+    Ok(Some(ErasureReceipt {
+        peer: member.key.to_string(),
+        territory: member.territory.clone(),
+        name: member.name.clone(),
+        state,
         at: at.map(UnixMillis),
-    })
+    }))
 }
 
 /// When a peer acknowledged an entry of a log or a later one, if it did.

@@ -9,9 +9,10 @@ use raccordo_transport::{EntryKind, SignedEntry, SignedHeader};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    Alike, Delivery, EquivocationView, ErasureView, HistoryView, ImportReport, InvitationView,
-    OverlapView, OverviewView, PeerView, QuarantineView, RecordView, ScopeView, SharedLogView,
-    StatusView, StopView, TerritoryView, TokenView, TotalsView,
+    Alike, Certificate, Delivery, EquivocationView, ErasureView, HistoryView, ImportReport,
+    InvitationView, OverlapView, OverviewView, PeerView, Proposal, QuarantineView, RecordView,
+    ScopeView, SharedLogView, StatusView, StopView, SubjectErased, TerritoryView, TokenView,
+    TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -334,6 +335,36 @@ pub(crate) fn erasure(view: &ErasureView) -> Value {
         "log": view.log,
         "seq": view.seq,
         "receipts": receipts,
+    })
+}
+
+/// A subject that was erased: the record named, and what belonged to it.
+pub(crate) fn subject_erased(view: &SubjectErased) -> Value {
+    let mut out = erasure(&view.record);
+    out["covered"] = view.covered.iter().map(erasure).collect();
+    out["order"] = json!(view.order.map(|order| order.to_string()));
+    out
+}
+
+/// What can be shown to whoever asked for an erasure.
+pub(crate) fn certificate(view: &Certificate) -> Value {
+    json!({
+        "order": view.order.map(|order| order.to_string()),
+        "complete": view.complete,
+        "records": view.records.iter().map(erasure).collect::<Vec<_>>(),
+        "text": view.text,
+    })
+}
+
+/// A record whose period of retention is over.
+pub(crate) fn proposal(view: &Proposal) -> Value {
+    json!({
+        "id": view.id.to_string(),
+        "kind": view.kind.singular(),
+        "ref": view.reference,
+        "last_change": view.last_change.to_string(),
+        "due_since": view.due_since.to_string(),
+        "records": view.records,
     })
 }
 

@@ -139,13 +139,18 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/quarantine/{id}", get(api::trust::quarantined))
         .route("/quarantine/{id}/{verb}", post(api::trust::decide))
         .route("/equivocations", get(api::trust::equivocations))
-        .route("/erasures", get(api::trust::erasures))
         .route("/audit", get(api::people::audit))
         .route("/audit/verify", get(api::people::verify))
         .route(
             "/emergency",
             get(api::people::emergencies).post(api::people::declare),
         )
+        .route(
+            "/erasures",
+            get(api::trust::erasures).post(api::trust::erase_subject),
+        )
+        .route("/erasures/proposals", get(api::trust::proposals))
+        .route("/erasures/{id}/certificate", get(api::trust::certificate))
         .route("/overlaps", get(api::subjects::overlaps))
         .route("/persons/{id}/duplicates", get(api::subjects::duplicates))
         .route("/persons/{id}/merge", post(api::subjects::merge))

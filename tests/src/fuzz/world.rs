@@ -87,6 +87,9 @@ pub(crate) fn fields(kind: Kind) -> Value {
         Kind::Resource => {
             json!({"ref":"R-1","title":"Sportello casa","who_for":["tutti"],"public":true})
         }
+        Kind::ErasureOrder => {
+            json!({"ref":"E-1","ordered_on":"2026-03-04","documents":{"d1":{"document":"00"}}})
+        }
         Kind::Activity => json!({"ref":"A-1","on":"2026-03-04","bodies":["SSD"],"hours":2.5}),
     }
 }
@@ -138,7 +141,12 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
             ),
             (2, true, json!([{"op":"remove","path":"/assessments/a1"}])),
         ],
-        Kind::Person | Kind::Household | Kind::Contact | Kind::Resource | Kind::Activity => vec![(
+        Kind::Person
+        | Kind::Household
+        | Kind::Contact
+        | Kind::Resource
+        | Kind::Activity
+        | Kind::ErasureOrder => vec![(
             2,
             true,
             json!([{"op":"replace","path":"/ref","value":"X-2"}]),

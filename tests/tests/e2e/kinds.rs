@@ -34,6 +34,7 @@ fn fields(kind: Kind) -> Value {
         }
         Kind::Resource => json!({"title": "Sportello casa", "public": true}),
         Kind::Activity => json!({"on": "2026-03-04", "cases_discussed": 4}),
+        Kind::ErasureOrder => json!({"ordered_on": "2026-03-04"}),
     };
     fields["ref"] = json!(reference(kind));
     fields
@@ -133,7 +134,7 @@ async fn every_kind_lives_at_a_district_and_goes_only_where_it_may() {
             Audience::Territory => {}
         }
     }
-    for (node, wanted) in [(a, 9), (above, 5), (b, 3)] {
+    for (node, wanted) in [(a, 10), (above, 6), (b, 3)] {
         eventually("each holds what it may", async || {
             let status = node.status().await;
             seen(status["store"]["documents"] == wanted, || {

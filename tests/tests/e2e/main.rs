@@ -33,6 +33,7 @@ mod restart;
 mod revocation;
 mod rollback;
 mod seen;
+mod subject;
 mod two_nodes;
 
 /// The program under test.

@@ -1,6 +1,6 @@
 //! What the engine shows of what is not trusted: stopped logs, refused entries, proofs, erasures.
 
-use raccordo_crdt_model::{DocumentId, UnixMillis};
+use raccordo_crdt_model::{DocumentId, Kind, UnixMillis};
 use raccordo_transport::{SignedEntry, SignedHeader};
 
 /// A log of which one side takes no more.
@@ -116,6 +116,10 @@ pub enum ReceiptState {
     Delivered,
     /// It is on its way.
     Queued,
+    /// It goes there through another node, whose answer alone is heard here.
+    Relayed,
+    /// That node is no member any more, and may keep what it held.
+    Revoked,
 }
 
 impl ReceiptState {
@@ -124,6 +128,49 @@ impl ReceiptState {
         match self {
             Self::Delivered => "delivered",
             Self::Queued => "queued",
+            Self::Relayed => "relayed",
+            Self::Revoked => "revoked",
         }
     }
+}
+
+/// A subject that was erased.
+#[derive(Debug, Clone)]
+pub struct SubjectErased {
+    /// The record that was named.
+    pub record: ErasureView,
+    /// What else belonged to the subject.
+    pub covered: Vec<ErasureView>,
+    /// The order that names what ended in the territory alone.
+    pub order: Option<DocumentId>,
+}
+
+/// What can be shown to whoever asked for an erasure.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The order, where there is one.
+    pub order: Option<DocumentId>,
+    /// What was erased, with receipts.
+    pub records: Vec<ErasureView>,
+    /// Whether every node that held something has answered.
+    pub complete: bool,
+    /// In Italian and English, plain text.
+    pub text: String,
+}
+
+/// A record whose period of retention is over.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// Its id.
+    pub id: DocumentId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The office's own number.
+    pub reference: Option<String>,
+    /// When anything of the subject was last changed.
+    pub last_change: UnixMillis,
+    /// When the period ended.
+    pub due_since: UnixMillis,
+    /// Records that would be erased with it, itself included.
+    pub records: usize,
 }

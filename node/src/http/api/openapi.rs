@@ -133,6 +133,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     operation("get", "/api/v1/erasures", "What was erased, and the receipts of every peer.", NO_QUERY),
     operation(
+        "post",
+        "/api/v1/erasures",
+        "Erases a subject for good: {\"subject\": ID, \"reason\": TEXT}, and where a name is not enough kind and territory. Of a person or household also casefiles, contacts and the projects named there. 409 legal_hold or retention where that is forbidden.",
+        NO_QUERY,
+    )
+    .takes(JSON),
+    operation(
+        "get",
+        "/api/v1/erasures/proposals",
+        "Records whose period of retention is over; a person decides.",
+        NO_QUERY,
+    ),
+    operation(
+        "get",
+        "/api/v1/erasures/{id}/certificate",
+        "The certificate of an erasure, in Italian and English, by the order's or an erased record's id.",
+        NO_QUERY,
+    ),
+    operation(
         "get",
         "/api/v1/overlaps",
         "Subjects that projects of several territories have in common, by equal tokens: territories and project ids, no identity.",

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use raccordo_crdt_model::Kind;
 use serde_json::Value;
 
 use super::kind;
@@ -98,4 +99,41 @@ pub(crate) async fn erase(
     let reason = body::text(&arguments, "reason")?;
     let erased = shared.engine.erase(kind, id, reason, &principal).await?;
     Ok(Json(json::erasure(&erased)))
+}
+
+pub(crate) async fn erase_subject(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let arguments = body::arguments(&headers, bytes)?;
+    let subject = body::text(&arguments, "subject")?;
+    let reason = body::text(&arguments, "reason")?;
+    let word = |name: &str| arguments.get(name).and_then(Value::as_str);
+    let kind = word("kind").map(|word| {
+        let known = Kind::from_singular(word).or_else(|| Kind::from_plural(word));
+        known.ok_or_else(|| ApiError::malformed(format!("there is no kind {word:?}")))
+    });
+    let kind = kind.transpose()?;
+    let territory = word("territory");
+    let erased = shared
+        .engine
+        .erase_subject(subject, kind, territory, reason, &principal)
+        .await?;
+    Ok(Json(json::subject_erased(&erased)))
+}
+
+pub(crate) async fn proposals(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let all = shared.engine.erasure_proposals().await?;
+    let items: Vec<Value> = all.iter().map(json::proposal).collect();
+    Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn certificate(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let certificate = shared.engine.certificate(&id).await?;
+    Ok(Json(json::certificate(&certificate)))
 }

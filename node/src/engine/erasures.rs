@@ -1,0 +1,287 @@
+//! What was forgotten and what is due: receipts, the certificate, proposals. Reads only.
+
+use std::fmt::Write as _;
+
+use raccordo_crdt_model::{DocumentId, Kind, UnixMillis};
+
+use crate::store::Table;
+
+use super::Engine;
+use super::core::{Core, ReadFailed};
+use super::forget;
+use super::read;
+use super::rows;
+use super::shredding;
+use super::task::Command;
+use super::tombstone;
+use super::view::{
+    Certificate, CommandFailed, ErasureView, Principal, Proposal, ReceiptState, SubjectErased,
+};
+
+const DAY_MS: i64 = 86_400_000;
+/// Most proposals that are listed.
+const PROPOSALS_MAX: usize = 500;
+/// States in which a project may be proposed.
+const ENDED: [&str; 3] = ["closed", "transferred", "archived"];
+
+impl Engine {
+    /// Erases a subject: the record that a name means, and all that belongs to it.
+    pub async fn erase_subject(
+        &self,
+        name: &str,
+        kind: Option<Kind>,
+        territory: Option<&str>,
+        reason: &str,
+        by: &Principal,
+    ) -> Result<SubjectErased, CommandFailed> {
+        let (name, territory) = (name.to_owned(), territory.map(str::to_owned));
+        let look = move |core: &Core| {
+            let (kind, id) = forget::subject(core, &name, kind, territory.as_deref())?;
+            Ok((kind, id, forget::covered(core, kind, id)?))
+        };
+        let (kind, id, covered) = self.read(look).await?;
+        let command = Command::Erase {
+            kind,
+            id,
+            reason: reason.to_owned(),
+            by: by.name.clone(),
+        };
+        self.hand.submit(command).await?;
+        let all = self.erasures().await?;
+        let of = |id: DocumentId| all.iter().find(|view| view.id == id).cloned();
+        let record = of(id).ok_or(CommandFailed::Stopping)?;
+        let covered = covered.iter().filter(|(_, other)| *other != id);
+        let covered = covered.filter_map(|(_, other)| of(*other)).collect();
+        let orders = self.read(move |core| Ok(orders_of(core, id)?)).await?;
+        Ok(SubjectErased {
+            record,
+            covered,
+            order: orders.last().copied(),
+        })
+    }
+
+    /// The certificate of an erasure, named by an order or by an erased record.
+    pub async fn certificate(&self, name: &str) -> Result<Certificate, CommandFailed> {
+        let name = name.to_owned();
+        self.read(move |core| certificate(core, &name)).await
+    }
+
+    /// Records whose period of retention is over; a person decides.
+    pub async fn erasure_proposals(&self) -> Result<Vec<Proposal>, CommandFailed> {
+        self.read(proposals).await
+    }
+}
+
+/// The orders that name a record, the oldest first.
+fn orders_of(core: &Core, id: DocumentId) -> Result<Vec<DocumentId>, ReadFailed> {
+    let mut orders = Vec::new();
+    for (order, made) in read::all_of(core, Kind::ErasureOrder)? {
+        if named_by(core, order)?.contains(&id) {
+            orders.push((made, order));
+        }
+    }
+    orders.sort_unstable();
+    Ok(orders.into_iter().map(|(_, order)| order).collect())
+}
+
+/// The records that an order names.
+fn named_by(core: &Core, order: DocumentId) -> Result<Vec<DocumentId>, ReadFailed> {
+    let Some(document) = core.look(order)? else {
+        return Ok(Vec::new());
+    };
+    let fields = document.record().fields;
+    let documents = fields["documents"].as_object().into_iter().flatten();
+    let ids = documents.filter_map(|(_, entry)| entry["document"].as_str());
+    Ok(ids.filter_map(|id| DocumentId::parse(id).ok()).collect())
+}
+
+fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
+    let unknown = || CommandFailed::NotFound {
+        kind: "erasure",
+        id: name.to_owned(),
+    };
+    let erasures = tombstone::receipts(core)?;
+    let named = read::named(core, Kind::ErasureOrder, name)?;
+    let order = named.filter(|id| {
+        let row = core.document_row(*id).ok().flatten();
+        row.is_some_and(|row| row.kind == Kind::ErasureOrder.code())
+    });
+    let by_record = |prefix: &str| {
+        let mut found = erasures
+            .iter()
+            .filter(|one| one.id.to_string().starts_with(prefix));
+        found.next().map(|one| one.id)
+    };
+    let (order, ids) = match order {
+        Some(order) => (Some(order), named_by(core, order)?),
+        None => {
+            let record = (name.len() >= 8).then(|| by_record(name)).flatten();
+            let record = record.ok_or_else(unknown)?;
+            match orders_of(core, record)?.last() {
+                Some(order) => (Some(*order), named_by(core, *order)?),
+                None => (None, vec![record]),
+            }
+        }
+    };
+    // Projects that ended in the same commit are not named by the order: their own tombstones went
+    // to everybody who holds them.
+    let at = erasures
+        .iter()
+        .filter(|one| ids.contains(&one.id))
+        .map(|one| one.at)
+        .max();
+    let belongs = |one: &&ErasureView| {
+        ids.contains(&one.id)
+            || order.is_some() && Some(one.at) == at && one.territory == core.territory()
+    };
+    let records: Vec<ErasureView> = erasures.iter().filter(belongs).cloned().collect();
+    if records.is_empty() {
+        return Err(unknown());
+    }
+    let shredded = core
+        .store
+        .get(Table::Meta, shredding::DUE)
+        .map_err(ReadFailed::from)?
+        .is_none();
+    let mut receipts = records.iter().flat_map(|record| &record.receipts);
+    let open = |state| matches!(state, ReceiptState::Queued | ReceiptState::Revoked);
+    let complete = !receipts.any(|receipt| open(receipt.state));
+    let text = written(core, order, &records, shredded, complete);
+    Ok(Certificate {
+        order,
+        records,
+        complete,
+        text,
+    })
+}
+
+/// The certificate in both languages.
+fn written(
+    core: &Core,
+    order: Option<DocumentId>,
+    records: &[ErasureView],
+    shredded: bool,
+    complete: bool,
+) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| writeln!(out, "{text}").expect("a string takes any text");
+    let now = UnixMillis(core.clock.unix_millis());
+    let config = core.config();
+    line("CERTIFICATO DI CANCELLAZIONE / CERTIFICATE OF ERASURE");
+    line("");
+    line(&format!("territorio / territory: {}", core.territory()));
+    line(&format!("nodo / node: {} ({})", config.node.name, core.id));
+    if let Some(order) = order {
+        line(&format!("ordine / order: {order}"));
+    }
+    line(&format!("rilasciato / issued: {now}"));
+    line("");
+    line("Schede cancellate: contenuto e chiave distrutti in questo nodo.");
+    line("Records erased: content and key destroyed at this node.");
+    for record in records {
+        line(&format!("  {} {}  {}", record.id, record.kind, record.at));
+    }
+    line(if shredded {
+        "Anche la chiave che proteggeva le chiavi è stata sostituita: le copie precedenti dell’archivio non si aprono.\n\
+         The key that wrapped the keys was replaced too: earlier copies of the store do not open."
+    } else {
+        "La chiave che proteggeva le chiavi viene sostituita al prossimo avvio del nodo.\n\
+         The key that wrapped the keys is replaced when the node next starts."
+    });
+    line("");
+    line("Ricevute dei nodi che le avevano / Receipts of the nodes that held them:");
+    let mut any = false;
+    for record in records {
+        for receipt in &record.receipts {
+            any = true;
+            let at = receipt
+                .at
+                .map_or_else(|| "-".to_owned(), |at| at.to_string());
+            line(&format!(
+                "  {} {}  {} ({}) {}",
+                record.id,
+                receipt.state.word(),
+                receipt.name,
+                receipt.territory,
+                at
+            ));
+        }
+    }
+    if !any {
+        line("  nessun altro nodo le aveva / no other node held them");
+    }
+    line("");
+    line(if complete {
+        "COMPLETO: tutti i nodi hanno risposto. / COMPLETE: every node has answered."
+    } else {
+        "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono.\n\
+         NOT COMPLETE: answers are missing; the nodes stay listed until they answer."
+    });
+    out
+}
+
+/// Records of this territory whose period is over, with all that belongs to them; the oldest first.
+fn proposals(core: &Core) -> Result<Vec<Proposal>, CommandFailed> {
+    let config = core.config();
+    let now_ms = core.clock.unix_millis();
+    let mut out = Vec::new();
+    for kind in [Kind::Person, Kind::Household, Kind::Contact, Kind::Project] {
+        let Some(days) = forget::period(&config, kind) else {
+            continue;
+        };
+        let limit_ms = now_ms - i64::from(days) * DAY_MS;
+        let from = rows::list_key(kind.code(), limit_ms, DocumentId::from_bytes([0; 16]));
+        let page = core
+            .store
+            .scan(Table::Rows, &[kind.code()], Some(&from), PROPOSALS_MAX);
+        for (key, _) in page.map_err(ReadFailed::from)? {
+            let Some(id) = key.get(9..).and_then(|id| id.try_into().ok()) else {
+                continue;
+            };
+            let id = DocumentId::from_bytes(id);
+            out.extend(proposal(core, kind, id, days, limit_ms)?);
+        }
+    }
+    out.sort_by_key(|proposal| proposal.due_since);
+    out.truncate(PROPOSALS_MAX);
+    Ok(out)
+}
+
+fn proposal(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+    days: u32,
+    limit_ms: i64,
+) -> Result<Option<Proposal>, CommandFailed> {
+    let Some(row) = core
+        .document_row(id)?
+        .filter(|row| row.territory == core.territory())
+    else {
+        return Ok(None);
+    };
+    let state = row.indexed.map(|indexed| indexed.state).unwrap_or_default();
+    if kind == Kind::Project && !ENDED.contains(&state.as_str()) {
+        return Ok(None);
+    }
+    let all = forget::covered(core, kind, id)?;
+    let mut newest = i64::MIN;
+    for (_, other) in &all {
+        newest = newest.max(forget::last_change(core, *other)?.unwrap_or(i64::MIN));
+    }
+    // Something of the subject is still going on.
+    if newest > limit_ms {
+        return Ok(None);
+    }
+    let reference = core
+        .look(id)?
+        .and_then(|document| document.summary().reference);
+    Ok(Some(Proposal {
+        id,
+        kind,
+        reference,
+        last_change: UnixMillis(newest),
+        due_since: UnixMillis(newest + i64::from(days) * DAY_MS),
+        records: all.len(),
+    }))
+}
