@@ -118,6 +118,8 @@ mod tests {
             withdrawn → offered withdrawn
             recorded → recorded corrected
             corrected → corrected
+            ordered → ordered completed
+            completed → completed
         "#]].assert_eq(&table);
         assert!(!Kind::Project.lifecycle().may_follow("invented", "active"));
     }
