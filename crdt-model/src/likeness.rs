@@ -67,7 +67,7 @@ pub fn found_by(name: &str) -> Vec<String> {
     let joined: Vec<String> = found
         .windows(2)
         .filter(|pair| PARTICLES.contains(&pair[0].as_str()))
-        .map(|pair| pair.concat())
+        .map(<[String]>::concat)
         .collect();
     found.extend(joined);
     found.sort();
@@ -86,18 +86,15 @@ fn hear(word: &[char], at: usize) -> (&'static str, usize) {
         ('g', 'l') if next(2) == 'i' => ("l", 2),
         ('g', 'n') => ("n", 2),
         ('c' | 'g', 'c' | 'g') if word[at] == next(1) => ("", 1),
-        ('c', 'h' | 'k' | 'q') => ("k", 2),
+        ('c', 'h' | 'k' | 'q') | ('q', 'u') => ("k", 2),
         ('c', letter) if soft(letter) => ("c", 1),
-        ('c' | 'k', _) => ("k", 1),
-        ('q', 'u') => ("k", 2),
-        ('q', _) => ("k", 1),
+        ('c' | 'k' | 'q', _) => ("k", 1),
         ('g', 'h') => ("g", 2),
         ('g', letter) if soft(letter) => ("j", 1),
         ('g', _) => ("g", 1),
         ('p', 'h') | ('f', _) => ("f", if word[at] == 'p' { 2 } else { 1 }),
         ('x', _) => ("ks", 1),
         ('w' | 'v', _) => ("v", 1),
-        ('h', _) => ("", 1),
         ('i' | 'j' | 'y', _) => ("i", 1),
         ('a', _) => ("a", 1),
         ('b', _) => ("b", 1),
@@ -113,7 +110,7 @@ fn hear(word: &[char], at: usize) -> (&'static str, usize) {
         ('t', _) => ("t", 1),
         ('u', _) => ("u", 1),
         ('z', _) => ("z", 1),
-        // Figures and letters of other scripts.
+        // The silent one, figures, letters of other scripts.
         _ => ("", 1),
     }
 }

@@ -329,7 +329,8 @@ fn at_place(grant: &Grant, action: Action, place: Place) -> Decision {
         Action::Administer => 'a',
         Action::Invoke => 'u',
         Action::Import => 'i',
-        Action::Create | Action::Edit | Action::Erase | Action::Export => {
+        Action::Erase => 'x',
+        Action::Create | Action::Edit | Action::Export => {
             return Decision::Deny(Reason::Role);
         }
     };

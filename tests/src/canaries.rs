@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use raccordo_crdt_model::likeness;
+
 /// Bytes of memory read at a time.
 const PIECE: usize = 1 << 20;
 
@@ -13,10 +15,16 @@ const PIECE: usize = 1 << 20;
 pub struct Planted(Vec<(String, Vec<u8>)>);
 
 impl Planted {
-    /// Adds a word: as it is, in lower case, in upper case.
+    /// Adds a word: as it is, in lower case, in upper case, and folded as an index would hold it,
+    /// without accents.
     pub fn plant(&mut self, what: &str, word: &str) {
         assert!(word.len() >= 6, "{word:?} is found anywhere");
-        for form in [word.to_owned(), word.to_lowercase(), word.to_uppercase()] {
+        let folded = likeness::words(word).join(" ");
+        let folded = if folded.len() < 6 { word } else { &folded };
+        for form in [word, folded]
+            .into_iter()
+            .flat_map(|form| [form.to_owned(), form.to_lowercase(), form.to_uppercase()])
+        {
             if !self.0.iter().any(|(_, known)| known == form.as_bytes()) {
                 self.0.push((what.to_owned(), form.into_bytes()));
             }
@@ -128,5 +136,10 @@ mod tests {
         );
         assert_eq!(planted.found_in(b"ZANZAVECCHIA").len(), 1);
         assert!(planted.found_in(b"zanzavecchi").is_empty());
+        planted.plant("a place", "Forl\u{ec}mpopoli");
+        assert_eq!(
+            planted.found_in(b"at forlimpopoli"),
+            ["a place: forlimpopoli"]
+        );
     }
 }

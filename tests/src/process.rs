@@ -254,6 +254,11 @@ impl Node {
         self.cli(&["id"]).await.expect(0).line().to_owned()
     }
 
+    /// All that the node wrote to its log.
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of the node's log.
     pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();

@@ -44,7 +44,7 @@ fn tables_like(shown: &ShownTable, most: u64) -> Vec<Vec<Vec<u64>>> {
             .iter()
             .flat_map(|table| {
                 rows.iter()
-                    .map(|row| [table.as_slice(), &[row.clone()]].concat())
+                    .map(|row| [table.as_slice(), std::slice::from_ref(row)].concat())
             })
             .collect();
     }

@@ -1,7 +1,7 @@
 //! The rights of every role: kind of record × section × action, and the node's own places.
 //!
 //! Letters: `r` read and list, `t` title, state and dates alone, `c` create, `e` edit, `x` erase,
-//! `o` export, `i` import; at places `r` look, `a` administer, `u` invoke, `i` import. A small letter counts in the
+//! `o` export, `i` import; at places `r` look, `a` administer, `u` invoke, `i` import, `x` erase. A small letter counts in the
 //! node's own territory, a capital in every territory. What is not here is denied.
 
 use super::sections::Section;
@@ -230,6 +230,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("resource",     Frame,    ["RCEXOI", "Rce","Rce",  "Rce",  "R",  "R",  "R",  "R", "Rcex", "Rcexoi", "R","RO", "R", "R", "R", "R",     "", "", ""]),
     ("activity",     Frame,    ["RCEXOI", "r",  "rce",  "rce",  "r",  "r",  "r",  "r", "rce",  "rcexoi", "", "RO", "",  "",  "R", "",      "", "", ""]),
     ("transfer",     Frame,    ["RCEXOI", "",   "R",    "Rce",  "",   "",   "",   "",  "R",    "Rceo",   "", "",   "",  "",  "",  "",      "", "", ""]),
+    ("erasure_order", Frame,   ["RCEXOI", "",   "",     "",     "",   "",   "",   "",  "",     "ro",     "r", "R", "",  "",  "",  "",      "", "", ""]),
     ("guideline",    Frame,    ["RCEXOI", "R",  "R",    "R",    "R",  "R",  "R",  "R", "R",    "RO",     "R","Rceo","R","R", "R", "Rcexoi","R","R",""]),
     ("organisation", Frame,    ["RCEXOI", "R",  "Rce",  "Rce",  "R",  "R",  "R",  "R", "Rce",  "Rcexoi", "R","RO", "R", "R", "R", "R",     "R","R",""]),
 ];
@@ -243,7 +244,7 @@ pub(crate) const PLACES: &[(Place, Rights)] = &[
     (Place::Peers,       ["ra", "",  "",  "",  "",  "",  "",  "",  "r", "r",  "",  "r", "",  "",  "",  "",  "ra", "ra", ""]),
     (Place::Quarantine,  ["ra", "",  "",  "",  "",  "",  "",  "",  "",  "r",  "",  "",  "",  "",  "",  "",  "ra", "r",  "r"]),
     (Place::Evidence,    ["r",  "",  "",  "",  "",  "",  "",  "",  "",  "",   "",  "",  "",  "",  "",  "",  "",   "",   ""]),
-    (Place::Erasures,    ["r",  "",  "",  "",  "",  "",  "",  "",  "",  "r",  "r", "",  "",  "",  "",  "",  "r",  "r",  "r"]),
+    (Place::Erasures,    ["rx", "",  "",  "",  "",  "",  "",  "",  "",  "rx", "r", "",  "",  "",  "",  "",  "r",  "r",  "r"]),
     (Place::Audit,       ["r",  "",  "",  "",  "",  "",  "",  "",  "",  "",   "r", "",  "",  "",  "",  "",  "",   "",   "r"]),
     (Place::Emergency,   ["ru", "u", "u", "u", "u", "",  "u", "",  "u", "ru", "r", "",  "",  "",  "",  "",  "",   "",   ""]),
     (Place::Import,      ["i",  "",  "",  "",  "",  "",  "",  "",  "",  "i",  "",  "",  "",  "",  "",  "i", "",   "",   ""]),

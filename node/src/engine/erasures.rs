@@ -25,21 +25,29 @@ const PROPOSALS_MAX: usize = 500;
 const ENDED: [&str; 3] = ["closed", "transferred", "archived"];
 
 impl Engine {
-    /// Erases a subject: the record that a name means, and all that belongs to it.
-    pub async fn erase_subject(
+    /// The record that a name means, of whatever kind.
+    pub async fn subject(
         &self,
         name: &str,
         kind: Option<Kind>,
         territory: Option<&str>,
+    ) -> Result<(Kind, DocumentId), CommandFailed> {
+        let (name, territory) = (name.to_owned(), territory.map(str::to_owned));
+        self.read(move |core| forget::subject(core, &name, kind, territory.as_deref()))
+            .await
+    }
+
+    /// Erases a subject: a record, and all that belongs to it.
+    pub async fn erase_subject(
+        &self,
+        kind: Kind,
+        id: DocumentId,
         reason: &str,
         by: &Principal,
     ) -> Result<SubjectErased, CommandFailed> {
-        let (name, territory) = (name.to_owned(), territory.map(str::to_owned));
-        let look = move |core: &Core| {
-            let (kind, id) = forget::subject(core, &name, kind, territory.as_deref())?;
-            Ok((kind, id, forget::covered(core, kind, id)?))
-        };
-        let (kind, id, covered) = self.read(look).await?;
+        let covered = self
+            .read(move |core| forget::covered(core, kind, id))
+            .await?;
         let command = Command::Erase {
             kind,
             id,

@@ -111,9 +111,10 @@ pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<A
     }
     let mut out = Vec::new();
     for (id, why) in found {
-        let (Some(state), Some(reference)) = (state_of(core, id)?, reference_of(core, id)?) else {
+        let (Some(state), Some(document)) = (state_of(core, id)?, core.look(id)?) else {
             continue;
         };
+        let reference = document.summary().reference;
         if state != MERGED {
             out.push(Alike {
                 id,
@@ -240,7 +241,7 @@ pub(super) fn names(
     let mut names = Vec::new();
     for id in records {
         names.push(id.to_string());
-        names.extend(reference_of(core, *id)?.flatten());
+        names.extend(reference_of(core, *id)?);
     }
     Ok(names)
 }
@@ -272,6 +273,7 @@ impl Offered {
             let mut service = picked(service, &["resource", "title", "offered_on", "outcome"]);
             service["on"] = service["offered_on"].take();
             service["contact"] = json!(id.to_string());
+            service["from"] = json!("contact");
             self.services.push(service);
         }
     }
@@ -287,11 +289,14 @@ impl Offered {
             referral["project"] = json!(id.to_string());
             self.referrals.push(referral);
         }
-        for (kind, from) in [("instruments", "from"), ("vouchers", "issued_on")] {
+        for (kind, on, from) in [
+            ("instruments", "from", "instrument"),
+            ("vouchers", "issued_on", "voucher"),
+        ] {
             for (_, service) in fields[kind].as_object().into_iter().flatten() {
                 self.services
-                    .push(json!({"on": service[from], "title": service["kind"],
-                    "outcome": service["outcome"], "project": id.to_string()}));
+                    .push(json!({"on": service[on], "title": service["kind"],
+                    "outcome": service["outcome"], "project": id.to_string(), "from": from}));
             }
         }
     }
@@ -322,8 +327,8 @@ fn state_of(core: &Core, id: DocumentId) -> Result<Option<String>, ReadFailed> {
     Ok(row.and_then(|row| row.indexed).map(|indexed| indexed.state))
 }
 
-/// The reference of a record that is here.
-fn reference_of(core: &Core, id: DocumentId) -> Result<Option<Option<String>>, ReadFailed> {
+/// The reference of a record that is here and has one.
+fn reference_of(core: &Core, id: DocumentId) -> Result<Option<String>, ReadFailed> {
     let document = core.look(id)?;
-    Ok(document.map(|document| document.summary().reference))
+    Ok(document.and_then(|document| document.summary().reference))
 }

@@ -236,8 +236,8 @@ fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentI
 fn code_within(value: &Value, way: &mut Vec<String>) -> Option<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::String(text) => {
-            let pointer = || way.iter().map(|key| format!("/{key}")).collect::<String>();
-            return fiscal_code::found_in(text).map(|_| pointer());
+            let steps = way.iter().flat_map(|key| ["/", key]);
+            return fiscal_code::found_in(text).map(|_| steps.collect());
         }
         Value::Array(items) => {
             let items = items.iter().enumerate();

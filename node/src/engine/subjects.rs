@@ -3,15 +3,10 @@
 use raccordo_crdt_model::{DocumentId, Kind, Patch};
 use serde_json::{Value, json};
 
-use super::view::{Alike, CommandFailed, OverlapView, Principal, RecordView};
+use super::view::{CommandFailed, OverlapView, Principal, RecordView};
 use super::{Engine, overlaps, persons};
 
 impl Engine {
-    /// Other living records that may be of the same person, the surest first.
-    pub async fn alike(&self, id: DocumentId) -> Result<Vec<Alike>, CommandFailed> {
-        Ok(self.record(Kind::Person, id).await?.alike)
-    }
-
     /// Lets another record stand for this one; patching `state` back undoes it.
     pub async fn merge(
         &self,

@@ -2,6 +2,7 @@
 //!
 //! `http` and `cli` turn these into JSON and pages; nothing here derives `Serialize`.
 
+mod events;
 mod people;
 mod subject;
 mod trust;
@@ -9,6 +10,7 @@ mod trust;
 use raccordo_config::{Role, Territory};
 use raccordo_crdt_model::{Conflict, DocumentId, Flag, Heads, HistoryChange, Kind, UnixMillis};
 
+pub use self::events::*;
 pub use self::people::*;
 pub use self::subject::*;
 pub use self::trust::*;
@@ -446,48 +448,6 @@ pub struct ScrubView {
     pub found: u64,
     /// When all had been read once more.
     pub passed_at: Option<UnixMillis>,
-}
-
-/// What watchers hear, after it is durable.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// A record changed here.
-    Record {
-        id: DocumentId,
-        kind: Kind,
-        territory: String,
-    },
-    /// Acknowledgements moved: entries up to this number are on the peer's disk.
-    Delivery {
-        peer: String,
-        acked_seq: u64,
-        to_send: u64,
-    },
-    /// A person at a peer has opened a record that this node wrote.
-    Seen {
-        id: DocumentId,
-        kind: Kind,
-        territory: String,
-        peer: String,
-    },
-    /// A peer's state changed.
-    Peer {
-        id: String,
-        territory: String,
-        state: &'static str,
-    },
-    /// Live projects of several territories turned out to have one subject.
-    Overlap { territories: Vec<String> },
-    /// The overview moved.
-    Overview,
-    /// Somebody opened a record in an emergency.
-    Emergency {
-        /// Of the emergency.
-        id: String,
-        record: DocumentId,
-        by: String,
-        until: UnixMillis,
-    },
 }
 
 /// Why a command was not done.

@@ -1,7 +1,7 @@
 //! What offices know of people, planted and searched for at the coordination: on its disk, in its
 //! memory, in what it opens, answers and exports.
 
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Kind, likeness};
 use raccordo_node::engine::simulated::opened;
 use raccordo_tests::below::created;
 use raccordo_tests::canaries::Planted;
@@ -14,7 +14,7 @@ use crate::PROGRAM;
 
 /// Two people, one a district.
 const PEOPLE: [(&str, &str, &str); 2] = [
-    ("Zanzavecchia", "Ermenegilda", "RSSMRA85T10A562S"),
+    ("Zanzavècchia", "Ermenegilda", "RSSMRA85T10A562S"),
     ("Quadrifogli", "Serpentino", "MRTMTT91D08F205J"),
 ];
 
@@ -82,12 +82,15 @@ async fn told(node: &Node) -> Vec<u8> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
-    let mut federation = Federation::joined(PROGRAM, 2, &[]).await;
+/// Both districts' records: what is to stay there, and what is shared.
+async fn plant(federation: &Federation) -> (Planted, Planted) {
     let mut planted = Planted::default();
     let mut shared = Planted::default();
-    for which in 0..2 {
+    for (which, (family, given, _)) in PEOPLE.into_iter().enumerate() {
+        let sound = likeness::name_sound(family, given).expect("they have a sound");
+        for heard in sound.split(' ') {
+            planted.plant("sound of a name", heard);
+        }
         let http = federation.districts[which].node.http();
         for (kind, fields) in records(which, &mut planted) {
             let path = created(&http, kind.plural(), &fields).await;
@@ -95,9 +98,7 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
             if kind == Kind::Person {
                 let patch = json!([{"op": "replace", "path": "/birth_place", "value": "Sora"}]);
                 http.patch(&path, None, &patch).await.expect(200);
-                let found = http
-                    .read(&format!("/api/v1/persons?q={}", PEOPLE[which].0))
-                    .await;
+                let found = http.read(&format!("/api/v1/persons?q={given}")).await;
                 assert_eq!(found["items"][0]["ref"], format!("P-{which}"), "{found}");
             }
         }
@@ -108,6 +109,13 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
         fields["subject"]["person"] = json!(format!("P-{which}"));
         created(&http, "projects", &fields).await;
     }
+    (planted, shared)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
+    let mut federation = Federation::joined(PROGRAM, 2, &[]).await;
+    let (planted, shared) = plant(&federation).await;
     districts_and_coordination_come_to_hold_the_same(&federation).await;
 
     let above = &federation.coordination;
@@ -126,6 +134,12 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
     assert!(!planted.found_in(&told(office).await).is_empty());
     let own = planted.found_in_memory(office.pid().expect("it runs"));
     assert!(!own.is_empty());
+
+    let nodes = [above, office, &federation.districts[1].node];
+    for log in nodes.map(Node::log_text) {
+        assert!(!log.is_empty());
+        assert_eq!(planted.found_in(log.as_bytes()), [""; 0], "in a log");
+    }
 
     let mut at_rest = Vec::new();
     let mut folders = vec![&mut federation.coordination];

@@ -7,6 +7,7 @@ use raccordo_tests::eventually::{eventually, seen};
 use raccordo_tests::federation::Federation;
 use raccordo_tests::http::Client;
 use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
+use raccordo_tests::process::Node;
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -39,6 +40,38 @@ async fn all_gone(at: &Client, paths: &[String]) {
     }
 }
 
+/// The shared project ends there too, and the order names what ended in the district alone.
+async fn the_coordination_follows(above: &Client, project: &str, order: &str) {
+    eventually("the coordination has erased the project", async || {
+        let answer = above.get(project).await;
+        seen(answer.status == 410, || answer.to_string())
+    })
+    .await;
+    let told = above.read(&format!("/api/v1/erasure_orders/{order}")).await;
+    assert_eq!(
+        told["documents"].as_object().map(serde_json::Map::len),
+        Some(4),
+        "{told}"
+    );
+}
+
+/// Nothing of a subject is erased while a casefile of theirs is under a hold.
+async fn a_hold_forbids_it(office: &Node, http: &Client, paths: &[String]) {
+    let hold = json!([{"op": "add", "path": "/legal_hold/h1", "value": {"reason": "contenzioso", "until": "2099-01-01"}}]);
+    http.patch(&paths[4], None, &hold).await.expect(200);
+    let refused = office
+        .cli(&["erase", "P-1", "--reason", "su richiesta"])
+        .await;
+    refused.refused(&["legal hold", "2099-01-01", "contenzioso"]);
+    office
+        .cli(&["erase", "FR-1", "--reason", "su richiesta"])
+        .await
+        .refused(&["legal hold"]);
+    http.get(&paths[0]).await.expect(200);
+    let lifted = json!([{"op": "remove", "path": "/legal_hold/h1"}]);
+    http.patch(&paths[4], None, &lifted).await.expect(200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erased_person_is_gone_with_all_that_is_theirs_and_an_offline_node_is_listed_until_it_answers()
  {
@@ -56,19 +89,7 @@ async fn an_erased_person_is_gone_with_all_that_is_theirs_and_an_offline_node_is
     .await;
     laptop.node.stop().await;
 
-    let hold = json!([{"op": "add", "path": "/legal_hold/h1", "value": {"reason": "contenzioso", "until": "2099-01-01"}}]);
-    http.patch(&paths[4], None, &hold).await.expect(200);
-    let refused = office
-        .cli(&["erase", "P-1", "--reason", "su richiesta"])
-        .await;
-    refused.refused(&["legal hold", "2099-01-01", "contenzioso"]);
-    office
-        .cli(&["erase", "FR-1", "--reason", "su richiesta"])
-        .await
-        .refused(&["legal hold"]);
-    http.get(&paths[0]).await.expect(200);
-    let lifted = json!([{"op": "remove", "path": "/legal_hold/h1"}]);
-    http.patch(&paths[4], None, &lifted).await.expect(200);
+    a_hold_forbids_it(office, &http, &paths).await;
 
     let erased = office
         .cli(&["erase", "P-1", "--reason", "su richiesta", "--json"])
@@ -84,19 +105,8 @@ async fn an_erased_person_is_gone_with_all_that_is_theirs_and_an_offline_node_is
         http.read("/api/v1/persons?q=invenzione").await["items"],
         json!([])
     );
-    let above = federation.coordination.local();
-    eventually("the coordination has erased the project", async || {
-        let answer = above.get(&paths[2]).await;
-        seen(answer.status == 410, || answer.to_string())
-    })
-    .await;
     let order = erased["order"].as_str().expect("an order").to_owned();
-    let told = above.read(&format!("/api/v1/erasure_orders/{order}")).await;
-    assert_eq!(
-        told["documents"].as_object().map(serde_json::Map::len),
-        Some(4),
-        "{told}"
-    );
+    the_coordination_follows(&federation.coordination.local(), &paths[2], &order).await;
 
     let file = office.data.join("certificate.txt");
     let status = [

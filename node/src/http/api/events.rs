@@ -93,7 +93,7 @@ fn hears(principal: &Principal, home: &str, event: &Event) -> bool {
             kind, territory, ..
         } => permit::may_hear(principal, *kind, territory == home),
         Event::Delivery { .. } | Event::Peer { .. } => at(Place::Status),
-        Event::Overview => at(Place::Overview),
+        Event::Overview | Event::Overlap { .. } => at(Place::Overview),
         Event::Emergency { .. } => at(Place::Emergency),
     }
 }

@@ -13,16 +13,17 @@ use serde_json::Value;
 use super::records::{Where, resolve};
 use crate::engine::Principal;
 use crate::http::problem::ApiError;
-use crate::http::{Shared, body, json};
+use crate::http::{Shared, body, json, permit};
 
 pub(crate) async fn duplicates(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path(id): Path<String>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    let alike = shared.engine.alike(id).await?;
-    let items: Vec<Value> = alike.iter().map(json::alike).collect();
+    let shown = permit::record(&shared, &principal, Kind::Person, id).await?;
+    let items: Vec<Value> = shown.view.alike.iter().map(json::alike).collect();
     Ok(Json(json::page(&items, None)))
 }
 
@@ -39,17 +40,25 @@ pub(crate) async fn merge(
     let into = body::text(&arguments, "into")?;
     let id = resolve(&shared, Kind::Person, &id, &place).await?;
     let into = resolve(&shared, Kind::Person, into, &place).await?;
+    let reached = serde_json::json!([{"path": "/merged_into"}, {"path": "/state"}]);
+    for one in [id, into] {
+        permit::patch(&shared, &principal, Kind::Person, one, &reached).await?;
+    }
     let merged = shared.engine.merge(id, into, &principal).await?;
-    Ok(Json(json::record(&merged)))
+    Ok(Json(permit::written(&shared, &principal, merged)))
 }
 
 pub(crate) async fn offered(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path(id): Path<String>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    Ok(Json(shared.engine.offered(id).await?))
+    permit::record(&shared, &principal, Kind::Person, id).await?;
+    let mut all = shared.engine.offered(id).await?;
+    permit::offered(&principal, &mut all);
+    Ok(Json(all))
 }
 
 pub(crate) async fn overlaps(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {

@@ -117,16 +117,24 @@ pub(crate) async fn erase_subject(
     });
     let kind = kind.transpose()?;
     let territory = word("territory");
+    let (kind, id) = shared.engine.subject(subject, kind, territory).await?;
+    permit::erase(&shared, &principal, kind, id).await?;
     let erased = shared
         .engine
-        .erase_subject(subject, kind, territory, reason, &principal)
+        .erase_subject(kind, id, reason, &principal)
         .await?;
     Ok(Json(json::subject_erased(&erased)))
 }
 
-pub(crate) async fn proposals(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn proposals(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<Value>, ApiError> {
     let all = shared.engine.erasure_proposals().await?;
-    let items: Vec<Value> = all.iter().map(json::proposal).collect();
+    let read = all
+        .iter()
+        .filter(|one| permit::may_read(&principal, one.kind));
+    let items: Vec<Value> = read.map(json::proposal).collect();
     Ok(Json(json::page(&items, None)))
 }
 

@@ -356,6 +356,45 @@ pub(crate) async fn erase(
     }
 }
 
+/// Takes out of all that one person was offered what stands in sections that may not be read, and
+/// says which lists are not whole.
+pub(crate) fn offered(principal: &Principal, all: &mut Value) {
+    let reads = |kind: Kind, section| {
+        let part = Part {
+            section,
+            ..frame(kind, true, false)
+        };
+        decide(principal, Action::Read, Subject::Part(part)) == Decision::Allow
+    };
+    let mut withheld = Vec::new();
+    for name in ["contacts", "services", "projects", "referrals"] {
+        let items = all[name].as_array_mut();
+        let before = items.as_ref().map_or(0, |items| items.len());
+        let kept = items.map_or(0, |items| {
+            items.retain(|item| match (name, item["from"].as_str()) {
+                ("contacts", _) | (_, Some("contact")) => reads(Kind::Contact, Section::Frame),
+                ("projects", _) => reads(Kind::Project, Section::Frame),
+                ("referrals", _) => reads(Kind::Project, Section::Team),
+                (_, Some("instrument")) => reads(Kind::Project, Section::Instruments),
+                _ => reads(Kind::Project, Section::Social),
+            });
+            items.len()
+        });
+        if kept < before {
+            withheld.push(name);
+        }
+    }
+    if !withheld.is_empty() {
+        all["withheld"] = json!(withheld);
+    }
+}
+
+/// Whether somebody may read records of a kind in the own territory.
+pub(crate) fn may_read(principal: &Principal, kind: Kind) -> bool {
+    let part = frame(kind, true, false);
+    decide(principal, Action::Read, Subject::Part(part)) == Decision::Allow
+}
+
 /// Why a line of an import may not be brought in by somebody; none if it may, or if the engine has
 /// to say what is wrong with it.
 pub(crate) fn line_refused(principal: &Principal, line: &str) -> Option<String> {
@@ -408,6 +447,10 @@ fn cut(reading: &Reading, view: &mut RecordView) -> Vec<String> {
     reading.conflicts(&mut view.conflicts);
     reading.conflicts(&mut view.overwritten);
     view.flags.retain(|flag| reading.shows(&flag.path));
+    if !reading.shows("/family_name") {
+        // Who else has a like name tells of the name.
+        view.alike.clear();
+    }
     reading.fields(&mut view.fields)
 }
 
@@ -492,5 +535,37 @@ fn says(value: &Value, wanted: &str) -> bool {
         Value::Array(items) => items.iter().any(|item| says(item, wanted)),
         Value::Object(members) => members.values().any(|value| says(value, wanted)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Grant, Role};
+
+    #[test]
+    fn of_what_one_person_was_offered_each_role_sees_its_own_sections() {
+        let all = json!({
+            "contacts": [{"id": "c"}], "referrals": [{"id": "r"}], "projects": [{"id": "p"}],
+            "services": [{"from": "contact"}, {"from": "instrument"}, {"from": "voucher"}],
+        });
+        let seen = |role, body: Option<&str>| {
+            let body = body.map(str::to_owned);
+            let principal = Principal {
+                grants: vec![Grant { role, body }],
+                ..Principal::office("prova")
+            };
+            let mut all = all.clone();
+            offered(&principal, &mut all);
+            all
+        };
+        assert_eq!(seen(Role::SocialWorker, None), all);
+        let desk = seen(Role::AccessOperator, None);
+        assert_eq!(desk["services"], json!([{"from": "contact"}]));
+        assert_eq!(desk["projects"], all["projects"]);
+        assert_eq!(desk["withheld"], json!(["services", "referrals"]));
+        let health = seen(Role::Referent, Some("DSM"));
+        assert_eq!(health["contacts"], json!([]));
+        assert_eq!(health["referrals"], all["referrals"]);
     }
 }

@@ -165,7 +165,7 @@ fn asked(two: &Two) -> Vec<Asked> {
     {
         match need {
             Need::Kind(action) => all.extend(of_records(two, method, route, *action, *need)),
-            Need::Of(..) if route.contains("{id}") => {
+            Need::Of(Kind::Project, _) if route.contains("{id}") => {
                 for (place, ids) in [("own", &two.own), ("other", &two.other)] {
                     let (kind, id) = &ids[0];
                     all.push(Asked {
