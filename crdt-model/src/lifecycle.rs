@@ -120,6 +120,10 @@ mod tests {
             corrected → corrected
             ordered → ordered completed
             completed → completed
+            records → records aggregates
+            aggregates → records aggregates
+            open → open ended
+            ended → open ended
         "#]].assert_eq(&table);
         assert!(!Kind::Project.lifecycle().may_follow("invented", "active"));
     }

@@ -12,10 +12,12 @@ mod erasure_order;
 mod field;
 mod guideline;
 mod household;
+mod notice;
 mod organisation;
 mod person;
 mod project;
 mod project_parts;
+mod publication;
 mod resource;
 mod told;
 
@@ -49,6 +51,10 @@ pub enum Kind {
     Activity = 9,
     /// That a subject is to be forgotten.
     ErasureOrder = 11,
+    /// What a district publishes, and its counts.
+    Publication = 12,
+    /// That a subject is followed in several territories.
+    Notice = 13,
 }
 
 /// For whom the records of a kind are.
@@ -106,7 +112,7 @@ pub struct Opening {
 
 impl Kind {
     /// Every kind.
-    pub const fn all() -> [Self; 10] {
+    pub const fn all() -> [Self; 12] {
         [
             Self::Project,
             Self::Guideline,
@@ -118,6 +124,8 @@ impl Kind {
             Self::Resource,
             Self::Activity,
             Self::ErasureOrder,
+            Self::Publication,
+            Self::Notice,
         ]
     }
 
@@ -133,6 +141,8 @@ impl Kind {
             Self::Resource => &resource::TABLE,
             Self::Activity => &activity::TABLE,
             Self::ErasureOrder => &erasure_order::TABLE,
+            Self::Publication => &publication::TABLE,
+            Self::Notice => &notice::TABLE,
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Term {
     Project(String),
     /// The record that this one was merged into, by id or reference.
     Into(String),
+    /// The mark by which a notice is recognised.
+    Mark(String),
 }
 
 impl Term {
@@ -41,6 +43,7 @@ impl Term {
             Self::About(_) => "term-about",
             Self::Project(_) => "term-project",
             Self::Into(_) => "term-into",
+            Self::Mark(_) => "term-mark",
         }
     }
 
@@ -53,7 +56,8 @@ impl Term {
             | Self::Alike(text)
             | Self::About(text)
             | Self::Project(text)
-            | Self::Into(text) => text,
+            | Self::Into(text)
+            | Self::Mark(text) => text,
         }
     }
 }
@@ -70,6 +74,7 @@ pub fn terms(kind: Kind, fields: &Value) -> Vec<Term> {
     let mut terms = Vec::new();
     match kind {
         Kind::Person => of_person(fields, &mut terms),
+        Kind::Notice => terms.extend(entries(fields, "sides", "mark").map(Term::Mark)),
         Kind::Household => terms.extend(entries(fields, "members", "person").map(Term::About)),
         Kind::Casefile => {
             terms.extend(text(fields, "subject").map(Term::About));

@@ -41,6 +41,8 @@ fn every_kind_says_for_whom_it_is_and_who_writes_it() {
         8 resources Everyone District
         9 activities Home District
         11 erasure_orders Home District
+        12 publications Home District
+        13 notices Home Coordination
     "#]]
     .assert_eq(&out);
     assert_eq!(Kind::Guideline.audience(), Audience::Everyone);
@@ -85,7 +87,7 @@ fn a_record_of_every_kind_comes_through_export_and_import_byte_for_byte() {
         );
     }
     let unknown = ImportLine::parse(r#"{"op":"create","kind":"village","ref":"x","doc":{}}"#);
-    expect![[r#"/kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, erasure_order are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
+    expect![[r#"/kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, erasure_order, publication, notice are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
 }
 
 /// A full record of a kind in short, in four lines.
@@ -153,6 +155,14 @@ fn a_record_in_short_holds_what_its_kind_has() {
           (None, None, "ordered")
           ("", "", None)
           ["E-1"]
+        (Publication, None, None, None)
+          (None, None, "aggregates")
+          ("", "", None)
+          ["Q-1"]
+        (Notice, None, None, None)
+          (None, None, "open")
+          ("", "", None)
+          ["V-1"]
     "#]]
     .assert_eq(&out);
 }

@@ -102,6 +102,15 @@ fn of_the_territory(
             json!([{"op":"add","path":"/documents/d2","value":{"document":one(["ee","ff"])}}]),
             json!([{"op":"replace","path":"/state","value":"completed"}]),
         ],
+        Kind::Publication => vec![
+            json!([{"op":"add","path":"/counts/c1/count","value":amount + 5}]),
+            json!([{"op":"replace","path":"/state","value":one(["records","aggregates"])}]),
+            json!([{"op":"remove","path":"/counts/c2"}]),
+        ],
+        Kind::Notice => vec![
+            json!([{"op":"add","path":"/sides/s2","value":{"mark":one(["ee","ff"])}}]),
+            json!([{"op":"replace","path":"/state","value":"ended"}]),
+        ],
         Kind::Activity => vec![
             json!([{"op":"add","path":"/state","value":"corrected"}]),
             json!([{"op":"add","path":"/hours","value":amount}]),

@@ -82,13 +82,29 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             "municipality":"060006","who_for":["senza_dimora"],"need_areas":["POV"],"how_to_ask":"Senza appuntamento",
             "hours":"9-13","public":true,"valid_from":"2026-01-01","valid_until":"2026-12-31","state":"offered"})
         }
+        Kind::ErasureOrder | Kind::Publication | Kind::Notice => full_fact(kind),
+        Kind::Activity => {
+            json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
+            "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})
+        }
+    }
+}
+
+/// A whole record of a kind that nodes write by themselves.
+fn full_fact(kind: Kind) -> Value {
+    match kind {
         Kind::ErasureOrder => {
             json!({"ref":"E-1","ordered_on":"2026-03-04","completed_on":"2026-03-05","sharing":"shared","state":"ordered",
             "documents":{"d1":{"document":"00112233445566778899aabbccddeeff"}}})
         }
-        Kind::Activity => {
-            json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
-            "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})
+        Kind::Publication => {
+            json!({"ref":"Q-1","since":"2026-01-01","counted_on":"2026-03-04","smallest":5,"sharing":"shared","state":"aggregates",
+            "counts":{"c1":{"table":"local_projects","row":"POV","column":"active","count":12},
+            "c2":{"table":"contacts","row":"POV","column":"*","withheld":true}}})
+        }
+        _ => {
+            json!({"ref":"V-1","on":"2026-03-04","household":false,"strength":"certain","sharing":"shared","state":"open",
+            "sides":{"s1":{"mark":"00112233445566778899aabbccddeeff","sealed":"0011"}}})
         }
     }
 }

@@ -231,6 +231,8 @@ pub(crate) const TABLE: &[Row] = &[
     ("activity",     Frame,    ["RCEXOI", "r",  "rce",  "rce",  "r",  "r",  "r",  "r", "rce",  "rcexoi", "", "RO", "",  "",  "R", "",      "", "", ""]),
     ("transfer",     Frame,    ["RCEXOI", "",   "R",    "Rce",  "",   "",   "",   "",  "R",    "Rceo",   "", "",   "",  "",  "",  "",      "", "", ""]),
     ("erasure_order", Frame,   ["RCEXOI", "",   "",     "",     "",   "",   "",   "",  "",     "ro",     "r", "R", "",  "",  "",  "",      "", "", ""]),
+    ("publication",  Frame,    ["RCEXOI", "r",  "r",    "r",    "r",  "r",  "r",  "r", "r",    "rceo",   "r","RO", "R", "R", "R", "",      "r","r",""]),
+    ("notice",       Frame,    ["RCEXOI", "",   "R",    "R",    "",   "",   "R",  "",  "R",    "R",      "R","RO", "",  "",  "",  "",      "", "", ""]),
     ("guideline",    Frame,    ["RCEXOI", "R",  "R",    "R",    "R",  "R",  "R",  "R", "R",    "RO",     "R","Rceo","R","R", "R", "Rcexoi","R","R",""]),
     ("organisation", Frame,    ["RCEXOI", "R",  "Rce",  "Rce",  "R",  "R",  "R",  "R", "Rce",  "Rcexoi", "R","RO", "R", "R", "R", "R",     "R","R",""]),
 ];

@@ -11,7 +11,7 @@ use clap::CommandFactory;
 
 use super::{
     Arguments, Command, ConfigCommand, config, demo, export, import, init, overview, peer, print,
-    record, run, status, token, trust, user,
+    publish, record, run, status, token, trust, user,
 };
 
 /// Where a node lives unless `--data` or `RACCORDO_DATA` says otherwise.
@@ -69,6 +69,7 @@ async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode>
         Command::Join(arguments) => peer::join(data, arguments).await?,
         Command::Peer(command) => peer::peer(data, command).await?,
         Command::Quarantine(command) => trust::quarantine(data, command).await?,
+        Command::Publish(arguments) => publish::publish(data, arguments).await?,
         Command::Erase(arguments) => trust::erase(data, arguments).await?,
         Command::Export(arguments) => export::export(data, arguments).await?,
         Command::Record(command) => record::record(data, command).await?,

@@ -15,6 +15,7 @@ mod meant;
 mod overview;
 mod peer;
 mod print;
+mod publish;
 mod record;
 mod run;
 mod socket;
@@ -67,6 +68,8 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Erase a record for good, here and at every peer; a person or household with all that is theirs
     Erase(EraseArguments),
+    /// Publish counts of what stays in the territory, and choose whether new projects stay as well
+    Publish(PublishArguments),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -286,6 +289,18 @@ pub enum QuarantineCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// `publish`
+#[derive(Debug, Args)]
+pub struct PublishArguments {
+    /// From now on new projects and activities are shared with the coordination (records) or stay
+    /// in the territory, which tells counts alone (aggregates); without it that stays as it is
+    #[arg(long, value_parser = ["records", "aggregates"])]
+    pub level: Option<String>,
+    /// How to print what is published.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// `erase SUBJECT --reason TEXT`, `erase status`, `erase proposals`

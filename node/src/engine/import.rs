@@ -24,6 +24,7 @@ use super::draft::Draft;
 use super::import_file::{RecordLine, RecordLines};
 use super::lines;
 use super::local;
+use super::publish;
 use super::rows::DocumentRow;
 use super::scope::{self, LANES};
 use super::subject;
@@ -221,7 +222,11 @@ fn perform(
         )]),
         (ImportOp::Create { doc }, None) => {
             let id = DocumentId::from_bytes(draw(&*core.entropy));
-            let fields = with_reference(doc, &line.reference);
+            let mut fields = with_reference(doc, &line.reference);
+            publish::keep_home(core, line.kind, &mut fields).map_err(|failed| match failed {
+                CommandFailed::Rejected(refused) => problems(refused),
+                failed => vec![Problem::new("", "unreadable", failed.to_string())],
+            })?;
             let created =
                 Document::create(id, line.kind, territory, &fields, stamp).map_err(problems)?;
             subject::may_be_shared(&created.0, &fields).map_err(problems)?;

@@ -16,6 +16,7 @@ use crate::store::Table;
 use super::admission;
 use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
+use super::publish;
 use super::repair;
 use super::scope;
 use super::subject;
@@ -34,6 +35,7 @@ pub(crate) fn create(
     may_write(draft, kind)?;
     let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
     let mut fields = fields.clone();
+    publish::keep_home(draft.core, kind, &mut fields)?;
     let subject = subject::taken_out(draft, kind, &mut fields)?;
     let fields = &fields;
     let stamp = stamp(draft, by);

@@ -35,6 +35,7 @@ mod links;
 mod local;
 mod membership;
 mod node;
+mod notices;
 mod observed;
 mod overlaps;
 mod overview;
@@ -43,6 +44,7 @@ mod peers;
 mod people;
 mod persons;
 mod project;
+mod publish;
 mod quarantine;
 mod queues;
 mod read;
@@ -290,7 +292,18 @@ impl Engine {
 
     /// The merged view; a district's own territory alone.
     pub fn overview(&self) -> OverviewView {
-        report::overview(&self.core)
+        let mut view = report::overview(&self.core);
+        for part in &mut view.territories {
+            part.published = publish::of_territory(&self.core, &part.territory).unwrap_or_else(|failed| {
+                tracing::error!(error = %failed, territory = part.territory, "what it publishes cannot be read");
+                None
+            });
+            let published = part.published.as_ref();
+            part.contacts = published
+                .and_then(|published| published.contacts)
+                .unwrap_or(0);
+        }
+        view
     }
 
     /// One territory's part of the overview.

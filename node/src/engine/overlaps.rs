@@ -11,6 +11,7 @@ use crate::store::Table;
 
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
+use super::notices;
 use super::view::{Event, OverlapView};
 
 /// First byte of the rows of holders, and of those of overlaps.
@@ -44,6 +45,9 @@ impl Draft<'_> {
         territories.dedup();
         let row = [&[OVERLAP], token.as_slice()].concat();
         let known = self.get(Table::Subjects, &row)?.is_some();
+        if known || territories.len() > 1 {
+            self.look_at_overlap(&token);
+        }
         match (territories.len() > 1, known) {
             (true, false) => {
                 let named = territories
@@ -62,6 +66,52 @@ impl Draft<'_> {
     }
 }
 
+/// A subject with live projects in several territories.
+pub(crate) struct Overlap {
+    pub(crate) household: bool,
+    pub(crate) strength: &'static str,
+    /// The projects of each territory.
+    pub(crate) projects: BTreeMap<String, Vec<DocumentId>>,
+}
+
+/// The overlap with this name, if it is one.
+pub(crate) fn named(core: &Core, name: &[u8]) -> Result<Option<Overlap>, ReadFailed> {
+    let prefix = [&[HOLDER], name].concat();
+    let holders = core
+        .store
+        .scan(Table::Subjects, &prefix, None, usize::MAX)?;
+    let mut projects: BTreeMap<String, Vec<DocumentId>> = BTreeMap::new();
+    let mut strength = "typed";
+    for (holder, territory) in holders {
+        let Some(id) = project_of(&holder) else {
+            continue;
+        };
+        let token = core.look(id)?.and_then(|document| document.summary().token);
+        strength = strength_of(token.as_deref().unwrap_or_default());
+        let territory = String::from_utf8_lossy(&territory).into_owned();
+        projects.entry(territory).or_default().push(id);
+    }
+    Ok((projects.len() > 1).then_some(Overlap {
+        household: name.first() == Some(&1),
+        strength,
+        projects,
+    }))
+}
+
+/// A territory's live projects whose subjects have a token.
+pub(crate) fn holders_at(core: &Core, territory: &str) -> Result<Vec<DocumentId>, ReadFailed> {
+    let rows = core
+        .store
+        .scan(Table::Subjects, &[HOLDER], None, usize::MAX)?;
+    let here = rows.iter().filter(|(_, at)| at == territory.as_bytes());
+    Ok(here.filter_map(|(key, _)| project_of(key)).collect())
+}
+
+fn project_of(holder: &[u8]) -> Option<DocumentId> {
+    let id = holder.get(NAME..)?.try_into().ok()?;
+    Some(DocumentId::from_bytes(id))
+}
+
 /// Every overlap known here, the newest first.
 pub(crate) fn all(core: &Core) -> Result<Vec<OverlapView>, ReadFailed> {
     let rows = core
@@ -69,30 +119,18 @@ pub(crate) fn all(core: &Core) -> Result<Vec<OverlapView>, ReadFailed> {
         .scan(Table::Subjects, &[OVERLAP], None, usize::MAX)?;
     let mut views = Vec::new();
     for (key, at) in rows.iter().filter(|(key, _)| key.len() == NAME) {
-        let prefix = [&[HOLDER], &key[1..]].concat();
-        let holders = core
-            .store
-            .scan(Table::Subjects, &prefix, None, usize::MAX)?;
-        let mut projects: BTreeMap<String, Vec<DocumentId>> = BTreeMap::new();
-        let mut strength = "typed";
-        for (holder, territory) in holders {
-            let id = holder.get(NAME..).and_then(|id| id.try_into().ok());
-            let Some(id) = id.map(DocumentId::from_bytes) else {
-                continue;
-            };
-            let token = core.look(id)?.and_then(|document| document.summary().token);
-            strength = strength_of(token.as_deref().unwrap_or_default());
-            let territory = String::from_utf8_lossy(&territory).into_owned();
-            projects.entry(territory).or_default().push(id);
-        }
+        let Some(overlap) = named(core, &key[1..])? else {
+            continue;
+        };
         let at = at.as_slice().try_into().map_or(0, i64::from_be_bytes);
         views.push(OverlapView {
             since: UnixMillis(at),
-            household: key[1] == 1,
-            strength,
-            projects,
+            household: overlap.household,
+            strength: overlap.strength,
+            projects: overlap.projects,
         });
     }
+    views.extend(notices::heard(core)?);
     views.sort_by_key(|view| std::cmp::Reverse(view.since));
     Ok(views)
 }
@@ -104,4 +142,13 @@ fn strength_of(token: &str) -> &'static str {
         Some("w1") => "possible",
         _ => "typed",
     }
+}
+
+/// The same from the word of a notice.
+pub(crate) fn strength_from_word(word: &str) -> &'static str {
+    let known = ["certain", "possible"].into_iter();
+    known
+        .into_iter()
+        .find(|known| *known == word)
+        .unwrap_or("typed")
 }

@@ -64,7 +64,7 @@ impl Draft<'_> {
             indexed.reference,
         );
         self.list(id, &working.row, &working.key, &summary, indexed.updated_ms);
-        if working.kind.audience() == Audience::Territory {
+        if is_indexed(working.kind) {
             self.index(id, &summary.terms)?;
         }
         working.row.heads = heads.iter().copied().collect();
@@ -98,7 +98,7 @@ impl Draft<'_> {
         let summary = document.summary();
         let indexed = self.indexed(&summary, document.heads().item_hash(id));
         self.refer(id, None, indexed.reference);
-        if row.lane != LANE_SHARED
+        if is_indexed(document.kind())
             && let Err(failed) = self.index(id, &summary.terms)
         {
             tracing::error!(error = %failed, document = %id, "a document is not indexed");
@@ -344,6 +344,11 @@ impl Draft<'_> {
         }
         Ok(count == 0 || next == 0)
     }
+}
+
+/// Whether records of a kind are found by what stands in them: people, and notices about them.
+fn is_indexed(kind: Kind) -> bool {
+    kind.audience() == Audience::Territory || kind == Kind::Notice
 }
 
 /// Meta key of a home's digest.

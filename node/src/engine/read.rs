@@ -15,6 +15,7 @@ use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::ledger::Ledger;
+use super::notices;
 use super::persons;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
@@ -280,9 +281,18 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
             path: "/ref".to_owned(),
         });
     }
-    let (mut alike, mut resolved) = (Vec::new(), Vec::new());
+    let (mut alike, mut resolved, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     match document.kind() {
         Kind::Person => alike = persons::alike(core, id, &record.fields)?,
+        Kind::Project if row.territory == core.territory() => {
+            elsewhere = notices::elsewhere(core, id)?;
+            if !elsewhere.is_empty() {
+                flags.push(Flag {
+                    code: "subject_elsewhere".to_owned(),
+                    path: "/subject".to_owned(),
+                });
+            }
+        }
         Kind::Household | Kind::Casefile | Kind::Contact => {
             resolved = persons::resolved(core, &record.fields)?;
         }
@@ -292,6 +302,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         id,
         alike,
         resolved,
+        elsewhere,
         kind: document.kind(),
         territory: row.territory.clone(),
         heads: document.heads(),

@@ -439,6 +439,7 @@ fn of_counts(path: &str, counts: &Counts) -> TerritoryView {
         contacts: 0,
         conflicts: counts.conflicts,
         local_projects: Some(counts.local_projects),
+        published: None,
     }
 }
 

@@ -34,8 +34,8 @@ use super::seen::{self, Opened};
 use super::tokens::TokenCommand;
 use super::view::{CommandFailed, ImportReport};
 use super::{
-    clones, equivocation, forget, import, ingest, local, peers, quarantine, recovery, report,
-    tokens,
+    clones, equivocation, forget, import, ingest, local, notices, peers, publish, quarantine,
+    recovery, report, tokens,
 };
 
 /// Most jobs that one commit takes together.
@@ -75,6 +75,12 @@ pub(crate) enum Command {
         kind: Kind,
         id: DocumentId,
         reason: String,
+        by: String,
+    },
+    /// What is published from now on, with counts as of now.
+    Publish {
+        level: Option<String>,
+        counts: publish::Counts,
         by: String,
     },
 }
@@ -279,6 +285,7 @@ impl Writer {
         self.mend();
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
+        notices::follow(&self.core);
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {
@@ -335,7 +342,10 @@ impl Writer {
                 self.commit_together(std::mem::take(&mut together));
                 let outcome = ingest::retry(&self.core, &self.inbox, *place, by);
                 answer(job.reply, outcome);
-            } else if matches!(job.command, Command::Import(_) | Command::Erase { .. }) {
+            } else if matches!(
+                job.command,
+                Command::Import(_) | Command::Erase { .. } | Command::Publish { .. }
+            ) {
                 self.commit_together(std::mem::take(&mut together));
                 self.commit_together(vec![job]);
             } else {
@@ -521,8 +531,10 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         | Command::Patch { .. }
         | Command::Import(_)
         | Command::Peer(_)
-        | Command::Erase { .. } => true,
+        | Command::Erase { .. }
+        | Command::Publish { .. } => true,
     };
+    publish::by_hand(command)?;
     match report::writes_problem(core, &draft.ledger) {
         Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),
         _ => Ok(()),
@@ -548,6 +560,9 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             base,
             by,
         } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
+        Command::Publish { level, counts, by } => {
+            publish::publish(draft, level.as_deref(), &counts, &by)
+        }
         Command::Import(portion) => import::run(draft, portion),
         Command::Peer(command) => peers::execute(draft, command),
         Command::Token(command) => tokens::execute(draft, command),

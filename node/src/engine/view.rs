@@ -48,6 +48,8 @@ pub struct RecordView {
     pub alike: Vec<Alike>,
     /// References to persons whose record was merged into another.
     pub resolved: Vec<Resolved>,
+    /// Of a project of this territory: where else its subject is followed.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// How far a record has travelled, from acknowledgements alone.
@@ -254,6 +256,8 @@ pub struct TerritoryView {
     pub conflicts: u64,
     /// Projects that never leave (a district's own view only).
     pub local_projects: Option<u64>,
+    /// What the territory publishes; none where it never said.
+    pub published: Option<Published>,
 }
 
 /// How fresh a territory's part is.

@@ -9,10 +9,10 @@ use raccordo_transport::{EntryKind, SignedEntry, SignedHeader};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    Alike, Certificate, Delivery, EquivocationView, ErasureView, HistoryView, ImportReport,
-    InvitationView, OverlapView, OverviewView, PeerView, Proposal, QuarantineView, RecordView,
-    ScopeView, SharedLogView, StatusView, StopView, SubjectErased, TerritoryView, TokenView,
-    TotalsView,
+    Alike, Certificate, Delivery, Elsewhere, EquivocationView, ErasureView, HistoryView,
+    ImportReport, InvitationView, OverlapView, OverviewView, PeerView, Proposal, Published,
+    QuarantineView, RecordView, ScopeView, SharedLogView, StatusView, StopView, SubjectErased,
+    TerritoryView, TokenView, TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -40,6 +40,9 @@ pub(crate) fn record(view: &RecordView) -> Value {
             "flags": flags(view),
         }),
     );
+    if !view.elsewhere.is_empty() {
+        out["_meta"]["elsewhere"] = view.elsewhere.iter().map(elsewhere).collect();
+    }
     if !view.resolved.is_empty() {
         let resolved = view.resolved.iter();
         out["_meta"]["resolved"] = resolved
@@ -67,6 +70,11 @@ fn flags(view: &RecordView) -> Vec<Value> {
         }
     }
     flags
+}
+
+/// Where else a subject is followed.
+fn elsewhere(told: &Elsewhere) -> Value {
+    json!({"on": told.on, "strength": told.strength, "territories": told.territories})
 }
 
 /// Another record that may be of the same person.
@@ -131,7 +139,22 @@ pub(crate) fn territory(view: &TerritoryView) -> Value {
         "persons": view.persons,
         "households": view.households,
         "contacts": view.contacts,
+        "publishes": publishes(view.published.as_ref()),
         "conflicts": view.conflicts,
+    })
+}
+
+/// What a territory publishes; the counts in full are in the record.
+fn publishes(published: Option<&Published>) -> Value {
+    let Some(published) = published else {
+        return json!({"level": "records"});
+    };
+    json!({
+        "level": if published.aggregates_only { "aggregates" } else { "records" },
+        "publication": published.id.to_string(),
+        "counted_on": published.counted_on,
+        "local_projects": published.local_projects,
+        "contacts": published.contacts,
     })
 }
 

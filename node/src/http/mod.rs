@@ -151,6 +151,7 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         )
         .route("/erasures/proposals", get(api::trust::proposals))
         .route("/erasures/{id}/certificate", get(api::trust::certificate))
+        .route("/publish", post(api::subjects::publish))
         .route("/overlaps", get(api::subjects::overlaps))
         .route("/persons/{id}/duplicates", get(api::subjects::duplicates))
         .route("/persons/{id}/merge", post(api::subjects::merge))

@@ -90,6 +90,12 @@ pub(crate) fn fields(kind: Kind) -> Value {
         Kind::ErasureOrder => {
             json!({"ref":"E-1","ordered_on":"2026-03-04","documents":{"d1":{"document":"00"}}})
         }
+        Kind::Publication => {
+            json!({"ref":"Q-1","counted_on":"2026-03-04","counts":{"c1":{"table":"contacts","row":"POV","count":9}}})
+        }
+        Kind::Notice => {
+            json!({"ref":"V-1","on":"2026-03-04","sides":{"s1":{"mark":"00","sealed":"11"}}})
+        }
         Kind::Activity => json!({"ref":"A-1","on":"2026-03-04","bodies":["SSD"],"hours":2.5}),
     }
 }
@@ -146,7 +152,9 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
         | Kind::Contact
         | Kind::Resource
         | Kind::Activity
-        | Kind::ErasureOrder => vec![(
+        | Kind::ErasureOrder
+        | Kind::Publication
+        | Kind::Notice => vec![(
             2,
             true,
             json!([{"op":"replace","path":"/ref","value":"X-2"}]),

@@ -35,6 +35,8 @@ fn fields(kind: Kind) -> Value {
         Kind::Resource => json!({"title": "Sportello casa", "public": true}),
         Kind::Activity => json!({"on": "2026-03-04", "cases_discussed": 4}),
         Kind::ErasureOrder => json!({"ordered_on": "2026-03-04"}),
+        Kind::Publication => json!({"since": "2026-03-04"}),
+        Kind::Notice => json!({"on": "2026-03-04", "strength": "typed"}),
     };
     fields["ref"] = json!(reference(kind));
     fields
@@ -134,7 +136,7 @@ async fn every_kind_lives_at_a_district_and_goes_only_where_it_may() {
             Audience::Territory => {}
         }
     }
-    for (node, wanted) in [(a, 10), (above, 6), (b, 3)] {
+    for (node, wanted) in [(a, 12), (above, 8), (b, 4)] {
         eventually("each holds what it may", async || {
             let status = node.status().await;
             seen(status["store"]["documents"] == wanted, || {

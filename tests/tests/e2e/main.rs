@@ -25,6 +25,7 @@ mod kinds;
 mod levels;
 mod network;
 mod partition;
+mod published;
 mod quarantine;
 mod reading;
 mod relay;

@@ -8,7 +8,7 @@ use raccordo_tests::federation::Federation;
 use raccordo_tests::http::Client;
 use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
 use raccordo_tests::process::Node;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::PROGRAM;
 
@@ -180,9 +180,63 @@ async fn a_store_put_back_on_a_copy_from_before_forgets_again_before_it_writes()
     created(&node.http(), "persons", &again).await;
 }
 
+/// Each office hears of its own project and the other's territory, and nobody else of anything.
+async fn both_offices_are_warned(federation: &Federation, ids: &[String]) {
+    for (at, own, other) in [
+        (0, "frosinone/a", "frosinone/b"),
+        (1, "frosinone/b", "frosinone/a"),
+    ] {
+        let office = federation.districts[at].node.http();
+        let warned = eventually("the office is warned", async || {
+            let told = office.look("/api/v1/overlaps").await?;
+            seen(
+                told["items"].as_array().is_some_and(|all| all.len() == 1),
+                || told.to_string(),
+            )
+            .map(|()| told)
+        })
+        .await;
+        let mut wanted = vec![
+            json!({"territory": own, "projects": [ids[at]]}),
+            json!({"territory": other, "projects": []}),
+        ];
+        wanted.sort_by_key(|one| one["territory"].to_string());
+        assert_eq!(warned["items"][0]["territories"], json!(wanted), "{warned}");
+        let project = office.read(&format!("/api/v1/projects/{}", ids[at])).await;
+        assert_eq!(
+            project["_meta"]["flags"][0]["code"], "subject_elsewhere",
+            "{project}"
+        );
+        assert_eq!(
+            project["_meta"]["elsewhere"][0]["territories"],
+            json!([other])
+        );
+        let notices = office.read("/api/v1/notices").await.to_string();
+        for known in ids.iter().map(String::as_str).chain(["00112233"]) {
+            assert!(!notices.contains(known), "{known} in {notices}");
+        }
+    }
+    let third = federation.districts[2].node.http();
+    eventually("the third has the notice too", async || {
+        let notices = third.look("/api/v1/notices").await?;
+        seen(
+            notices["items"]
+                .as_array()
+                .is_some_and(|all| all.len() == 1),
+            || notices.to_string(),
+        )
+    })
+    .await;
+    assert_eq!(
+        third.read("/api/v1/overlaps").await["items"],
+        json!([]),
+        "and cannot read it"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_subject_in_two_territories_is_told_by_the_coordination_without_a_name() {
-    let federation = Federation::joined(PROGRAM, 2, &[]).await;
+    let federation = Federation::joined(PROGRAM, 3, &[]).await;
     let token = "t1:2026:00112233";
     let mut ids = Vec::new();
     for (at, reference) in [(0, "FR-A-1"), (1, "FR-B-1"), (0, "FR-A-2")] {
@@ -199,21 +253,18 @@ async fn one_subject_in_two_territories_is_told_by_the_coordination_without_a_na
     assert_eq!(overlaps["items"][0]["territories"], wanted, "{overlaps}");
     assert_eq!(overlaps["items"][0]["strength"], "certain");
     assert_eq!(overlaps["items"].as_array().map(Vec::len), Some(1));
-    let own: Value = federation.districts[0]
-        .node
-        .local()
-        .read("/api/v1/overlaps")
-        .await;
-    assert_eq!(
-        own["items"],
-        json!([]),
-        "a district holds no other's projects"
-    );
+    both_offices_are_warned(&federation, &ids).await;
     let erase = ["erase", "FR-B-1", "--reason", "errore"];
     federation.districts[1].node.cli(&erase).await.expect(0);
     eventually("the overlap has ended", async || {
         let overlaps = above.look("/api/v1/overlaps").await?;
         seen(overlaps["items"] == json!([]), || overlaps.to_string())
+    })
+    .await;
+    let office = federation.districts[0].node.http();
+    eventually("the warning has ended", async || {
+        let own = office.look("/api/v1/overlaps").await?;
+        seen(own["items"] == json!([]), || own.to_string())
     })
     .await;
 }

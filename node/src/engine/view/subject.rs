@@ -26,6 +26,36 @@ pub struct Resolved {
     pub id: DocumentId,
 }
 
+/// Where else a project's subject is followed, as the coordination tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The notice that tells.
+    pub notice: DocumentId,
+    /// Its day.
+    pub on: String,
+    /// Whether the subject is a household.
+    pub household: bool,
+    /// As of an overlap.
+    pub strength: &'static str,
+    /// The other territories.
+    pub territories: Vec<String>,
+}
+
+/// What a territory publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The record that says it.
+    pub id: DocumentId,
+    /// Whether its new projects stay with it.
+    pub aggregates_only: bool,
+    /// When the counts were made.
+    pub counted_on: Option<String>,
+    /// Projects that stay in the territory; none where the number is withheld or was not given.
+    pub local_projects: Option<u64>,
+    /// Contacts at its access points, likewise.
+    pub contacts: Option<u64>,
+}
+
 /// Live projects of several territories whose subjects have one token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverlapView {

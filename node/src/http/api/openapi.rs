@@ -152,9 +152,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         NO_QUERY,
     ),
     operation(
+        "post",
+        "/api/v1/publish",
+        "Publishes counts of what stays in the territory, small ones withheld; with {\"level\": \"aggregates\"} every new project and activity stays too, with \"records\" they are shared again.",
+        NO_QUERY,
+    )
+    .takes(JSON),
+    operation(
         "get",
         "/api/v1/overlaps",
-        "Subjects that projects of several territories have in common, by equal tokens: territories and project ids, no identity.",
+        "Subjects that projects of several territories have in common, by equal tokens: territories and project ids, no identity. At a district, of its own projects, as the coordination tells.",
         NO_QUERY,
     ),
     operation(

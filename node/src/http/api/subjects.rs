@@ -1,4 +1,5 @@
-//! People as an office asks for them: doubles, merging, all that was offered to one; overlaps.
+//! People as an office asks for them: doubles, merging, all that was offered to one; overlaps; and
+//! what of all that is published.
 
 use std::sync::Arc;
 
@@ -65,4 +66,28 @@ pub(crate) async fn overlaps(State(shared): State<Arc<Shared>>) -> Result<Json<V
     let all = shared.engine.overlaps().await?;
     let items: Vec<Value> = all.iter().map(json::overlap).collect();
     Ok(Json(json::page(&items, None)))
+}
+
+pub(crate) async fn publish(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let arguments = body::arguments(&headers, bytes)?;
+    let level = match arguments.get("level") {
+        None => None,
+        Some(level) => Some(
+            level
+                .as_str()
+                .filter(|level| matches!(*level, "records" | "aggregates"))
+                .ok_or_else(|| {
+                    let detail =
+                        format!("level is {level}, allowed are \"records\" and \"aggregates\"");
+                    ApiError::malformed(detail)
+                })?,
+        ),
+    };
+    let published = shared.engine.publish(level, &principal).await?;
+    Ok(Json(permit::written(&shared, &principal, published)))
 }

@@ -447,6 +447,9 @@ fn cut(reading: &Reading, view: &mut RecordView) -> Vec<String> {
     reading.conflicts(&mut view.conflicts);
     reading.conflicts(&mut view.overwritten);
     view.flags.retain(|flag| reading.shows(&flag.path));
+    if !reading.shows("/subject") {
+        view.elsewhere.clear();
+    }
     if !reading.shows("/family_name") {
         // Who else has a like name tells of the name.
         view.alike.clear();

@@ -46,6 +46,8 @@ struct Part {
     as_of: String,
     behind: u64,
     member: Option<String>,
+    /// Where the territory tells counts alone.
+    publishes: Option<String>,
     projects: u64,
     persons: u64,
     households: u64,
@@ -149,6 +151,11 @@ fn part(view: &TerritoryView, words: Words) -> Part {
         behind: view.behind,
         member: (view.member != MemberState::Approved)
             .then(|| words.code("member", view.member.word())),
+        publishes: view
+            .published
+            .as_ref()
+            .filter(|published| published.aggregates_only)
+            .map(|_| words.code("state", "aggregates")),
         projects: view.projects,
         persons: view.persons,
         households: view.households,
