@@ -3,7 +3,7 @@
 //! It goes to the coordination, which holds none of a subject's private records: so that a store put
 //! back on an older copy hears of it again.
 
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of orders of erasure.
 pub(super) const TABLE: Table = Table {
@@ -19,6 +19,7 @@ pub(super) const TABLE: Table = Table {
     lifecycle: &LIFECYCLE,
     title: None,
     search: &["ref"],
+    unknown: Section::Frame,
 };
 
 const STATES: &[&str] = &["ordered", "completed"];

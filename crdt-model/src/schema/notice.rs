@@ -3,7 +3,7 @@
 //! Each side has a mark that only who holds its project can recognise, and the names of the other
 //! territories, sealed with what only they know. Nobody's name, no token, no id.
 
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of notices.
 pub(super) const TABLE: Table = Table {
@@ -19,6 +19,7 @@ pub(super) const TABLE: Table = Table {
     lifecycle: &LIFECYCLE,
     title: None,
     search: &["ref"],
+    unknown: Section::Frame,
 };
 
 const STATES: &[&str] = &["open", "ended"];

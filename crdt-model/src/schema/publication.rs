@@ -2,7 +2,7 @@
 //!
 //! The district's node makes the counts and withholds small ones; a count that is not listed is zero.
 
-use super::{Audience, Entity, Field, Lifecycle, Rule, Table, Writer, keyed, leaf};
+use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, keyed, leaf};
 
 /// What the table says of publications.
 pub(super) const TABLE: Table = Table {
@@ -18,6 +18,7 @@ pub(super) const TABLE: Table = Table {
     lifecycle: &LIFECYCLE,
     title: None,
     search: &["ref"],
+    unknown: Section::Frame,
 };
 
 /// `records`: projects are shared unless they are made local. `aggregates`: every new one stays.

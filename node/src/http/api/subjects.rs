@@ -23,7 +23,7 @@ pub(crate) async fn duplicates(
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    let shown = permit::record(&shared, &principal, Kind::Person, id).await?;
+    let shown = permit::read(&shared, &principal, Kind::Person, id, "with doubles").await?;
     let items: Vec<Value> = shown.view.alike.iter().map(json::alike).collect();
     Ok(Json(json::page(&items, None)))
 }
@@ -56,7 +56,14 @@ pub(crate) async fn offered(
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    permit::record(&shared, &principal, Kind::Person, id).await?;
+    permit::read(
+        &shared,
+        &principal,
+        Kind::Person,
+        id,
+        "with all that was offered",
+    )
+    .await?;
     let mut all = shared.engine.offered(id).await?;
     permit::offered(&principal, &mut all);
     Ok(Json(all))

@@ -50,8 +50,19 @@ pub(crate) async fn with_history(
     kind: Kind,
     id: DocumentId,
 ) -> Result<Shown, ApiError> {
+    read(shared, principal, kind, id, "with its history").await
+}
+
+/// One record that is read for something else than itself; `how` is for the audit log.
+pub(crate) async fn read(
+    shared: &Shared,
+    principal: &Principal,
+    kind: Kind,
+    id: DocumentId,
+    how: &str,
+) -> Result<Shown, ApiError> {
     let view = shared.engine.record(kind, id).await?;
-    shown(shared, principal, view, "with its history")
+    shown(shared, principal, view, how)
 }
 
 /// One record; where a `person` reads it, the peers that wrote parts of it will be told.

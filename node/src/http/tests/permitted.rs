@@ -76,8 +76,10 @@ async fn records(node: &Node, name: &str) -> Ids {
             Kind::Contact => json!({"on": "2026-03-04", "asked": "Casa", "state": "open"}),
             Kind::Resource => json!({"title": "Sportello", "state": "offered"}),
             Kind::Activity => json!({"on": "2026-03-04", "state": "recorded"}),
+            Kind::ErasureOrder => json!({"ordered_on": "2026-03-04", "state": "ordered"}),
+            Kind::Publication => json!({"since": "2026-03-04", "state": "records"}),
             // Made by a coordination alone.
-            Kind::Guideline => continue,
+            Kind::Guideline | Kind::Notice => continue,
         };
         fields["ref"] = json!(name);
         let made = node.engine().create(kind, fields, &by).await.unwrap();

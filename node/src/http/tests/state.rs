@@ -101,6 +101,9 @@ async fn the_overview_has_the_promised_shape() {
                 "local": "number",
                 "total": "number"
               },
+              "publishes": {
+                "level": "text"
+              },
               "seq": "number",
               "state": "text",
               "territory": "text"
