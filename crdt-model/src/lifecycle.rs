@@ -118,6 +118,13 @@ mod tests {
             withdrawn → offered withdrawn
             recorded → recorded corrected
             corrected → corrected
+            offered → offered accepted refused withdrawing expired
+            accepted → accepted completed
+            refused → refused completed
+            withdrawing → withdrawing withdrawn completed
+            expired → expired withdrawn completed
+            withdrawn → withdrawn completed
+            completed → completed
         "#]].assert_eq(&table);
         assert!(!Kind::Project.lifecycle().may_follow("invented", "active"));
     }

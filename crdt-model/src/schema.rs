@@ -17,6 +17,7 @@ mod project;
 mod project_parts;
 mod resource;
 mod told;
+mod transfer;
 
 pub use crate::lifecycle::Lifecycle;
 pub use field::{Entity, Field, Node, Privacy, Rule, Section, find};
@@ -46,6 +47,8 @@ pub enum Kind {
     Resource = 8,
     /// What a district's unit did.
     Activity = 9,
+    /// Handing a project over to another district.
+    Transfer = 10,
 }
 
 /// For whom the records of a kind are.
@@ -57,6 +60,9 @@ pub enum Audience {
     Territory,
     /// All members of the federation.
     Everyone,
+    /// The home territory, the one that the record is for, and the coordinations above either;
+    /// both territories write it.
+    Parties,
 }
 
 /// Whose nodes make and edit the records of a kind, each in its own territory.
@@ -103,7 +109,7 @@ pub struct Opening {
 
 impl Kind {
     /// Every kind.
-    pub const fn all() -> [Self; 9] {
+    pub const fn all() -> [Self; 10] {
         [
             Self::Project,
             Self::Guideline,
@@ -114,6 +120,7 @@ impl Kind {
             Self::Contact,
             Self::Resource,
             Self::Activity,
+            Self::Transfer,
         ]
     }
 
@@ -128,6 +135,7 @@ impl Kind {
             Self::Contact => &contact::TABLE,
             Self::Resource => &resource::TABLE,
             Self::Activity => &activity::TABLE,
+            Self::Transfer => &transfer::TABLE,
         }
     }
 
@@ -220,7 +228,7 @@ impl Kind {
         match self.audience() {
             Audience::Home => sharing == Some("local"),
             Audience::Territory => true,
-            Audience::Everyone => false,
+            Audience::Everyone | Audience::Parties => false,
         }
     }
 }

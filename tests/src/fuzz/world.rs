@@ -88,6 +88,10 @@ pub(crate) fn fields(kind: Kind) -> Value {
             json!({"ref":"R-1","title":"Sportello casa","who_for":["tutti"],"public":true})
         }
         Kind::Activity => json!({"ref":"A-1","on":"2026-03-04","bodies":["SSD"],"hours":2.5}),
+        Kind::Transfer => {
+            json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
+                   "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","pieces":0})
+        }
     }
 }
 
@@ -138,7 +142,12 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
             ),
             (2, true, json!([{"op":"remove","path":"/assessments/a1"}])),
         ],
-        Kind::Person | Kind::Household | Kind::Contact | Kind::Resource | Kind::Activity => vec![(
+        Kind::Person
+        | Kind::Household
+        | Kind::Contact
+        | Kind::Resource
+        | Kind::Activity
+        | Kind::Transfer => vec![(
             2,
             true,
             json!([{"op":"replace","path":"/ref","value":"X-2"}]),

@@ -299,6 +299,7 @@ fn audience(audience: Audience) -> &'static str {
         Audience::Home => "home territory and its coordination",
         Audience::Territory => "home territory",
         Audience::Everyone => "everyone",
+        Audience::Parties => "home territory, the territory it is for, their coordinations",
     }
 }
 

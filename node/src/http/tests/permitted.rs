@@ -76,8 +76,8 @@ async fn records(node: &Node, name: &str) -> Ids {
             Kind::Contact => json!({"on": "2026-03-04", "asked": "Casa", "state": "open"}),
             Kind::Resource => json!({"title": "Sportello", "state": "offered"}),
             Kind::Activity => json!({"on": "2026-03-04", "state": "recorded"}),
-            // Made by a coordination alone.
-            Kind::Guideline => continue,
+            // Made by a coordination alone, or by offering a project.
+            Kind::Guideline | Kind::Transfer => continue,
         };
         fields["ref"] = json!(name);
         let made = node.engine().create(kind, fields, &by).await.unwrap();
