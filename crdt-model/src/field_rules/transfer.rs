@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::schema::Kind;
 
 /// A record that is being handed over, or was.
-pub(super) const LOCKED: &str = "locked_by_transfer";
+pub const LOCKED: &str = "locked_by_transfer";
 /// Two nodes of a receiver took the same project over.
 pub(super) const ACCEPTED_TWICE: &str = "accepted_twice";
 /// What a transfer's state does not allow any more, or not yet.

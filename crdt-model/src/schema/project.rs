@@ -98,6 +98,7 @@ const LIFECYCLE: Lifecycle = Lifecycle {
         "active",
     ],
     shown_first: &[
+        "transferred",
         "transferring",
         "suspended",
         "reopened",
@@ -109,7 +110,6 @@ const LIFECYCLE: Lifecycle = Lifecycle {
         "taken_in_charge",
         "reported",
         "closed",
-        "transferred",
         "archived",
     ],
 };

@@ -42,6 +42,7 @@ use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
     Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
+    statements, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -296,7 +297,7 @@ impl Node {
             Arc::clone(&core),
             self.engine.hand.clone(),
         )));
-        tasks.push(tokio::spawn(look_around(core)));
+        tasks.push(tokio::spawn(look_around(core, self.engine.hand.clone())));
         Ok(Online {
             tasks,
             endpoint,
@@ -319,8 +320,8 @@ pub(super) fn link_limits(config: &Config) -> Limits {
 }
 
 /// Announces what changes by the mere passing of time: a territory that became stale.
-async fn look_around(core: Arc<Core>) {
-    let mut words = Vec::new();
+async fn look_around(core: Arc<Core>, hand: Hand) {
+    let (mut words, mut day) = (Vec::new(), String::new());
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
         every.tick().await;
@@ -334,6 +335,11 @@ async fn look_around(core: Arc<Core>) {
             words = now;
             commit::announce(&core, Event::Overview);
         }
+        let today = transfer::today(&core);
+        if today != day && !core.ledger().transfers.is_empty() {
+            hand.signal(Signal::Day);
+        }
+        day = today;
     }
 }
 
@@ -417,9 +423,11 @@ pub(super) fn assemble(
         config.http.address.to_string(),
     );
     let starts = all(&store, Table::Meta, clones::prefix())?;
+    let sealing_key = vault.sealing_key();
     let core = Core {
         config: RwLock::new(Arc::new(config)),
         store,
+        sealing_key,
         vault,
         node_key,
         node_seal,
@@ -515,6 +523,22 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         narrowed.insert(key, Narrowed::decode(&value)?);
     }
     ledger.narrowed = Arc::new(narrowed);
+    let mut pairs = std::collections::BTreeMap::new();
+    for (key, value) in all(store, Table::Meta, statements::PAIRS)? {
+        if let Some(log) = log_of(&key[statements::PAIRS.len()..]) {
+            pairs.insert(log, String::from_utf8_lossy(&value).into_owned());
+        }
+    }
+    ledger.pairs = Arc::new(pairs);
+    let mut sealing = std::collections::BTreeMap::new();
+    for (key, value) in all(store, Table::Meta, statements::SEALING)? {
+        let origin = key[statements::SEALING.len()..].try_into();
+        if let (Ok(origin), Ok(key)) = (origin, value.try_into()) {
+            sealing.insert(origin, key);
+        }
+    }
+    ledger.sealing = Arc::new(sealing);
+    ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {
         let key = key_of(&key, "invitation")?;

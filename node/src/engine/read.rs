@@ -19,7 +19,9 @@ use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
 use super::seen;
+use super::statements;
 use super::tombstone;
+use super::transfer;
 use super::view::{
     CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
     RecordView,
@@ -236,6 +238,10 @@ pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFail
 fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordView, ReadFailed> {
     let id = document.id();
     let record = document.record();
+    let mut fields = record.fields;
+    if document.kind() == Kind::Transfer {
+        transfer::show(core, id, &mut fields);
+    }
     let mut flags = record.flags;
     if let Some(hash) = row.indexed.as_ref().and_then(|indexed| indexed.reference)
         && core.store.scan(Table::References, &hash, None, 2)?.len() > 1
@@ -250,7 +256,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         kind: document.kind(),
         territory: row.territory.clone(),
         heads: document.heads(),
-        fields: record.fields,
+        fields,
         created_at: record.created_at,
         updated_at: record.updated_at,
         updated_by: record.updated_by,
@@ -271,7 +277,11 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         seen_by: Vec::new(),
     };
     let ledger = core.ledger();
-    let own = core.own_log(row.lane);
+    let (pairs, own) = (&ledger.pairs, core.id.origin());
+    let Some(lane) = statements::lane_in(pairs, row, own, &core.territory()) else {
+        return Ok(saved);
+    };
+    let own = core.own_log(lane);
     let peers = recipients(core, &ledger, own);
     if peers.is_empty() || row.last_seq == 0 {
         return Ok(saved);

@@ -32,6 +32,7 @@ use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
 use super::seen::{self, Opened};
 use super::tokens::TokenCommand;
+use super::transfer::{self, Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
 use super::{
     clones, equivocation, import, ingest, local, peers, quarantine, recovery, report, tokens,
@@ -77,6 +78,7 @@ pub(crate) enum Command {
         reason: String,
         by: String,
     },
+    Transfer(TransferCommand),
 }
 
 /// What a command led to.
@@ -112,6 +114,8 @@ pub(crate) enum Signal {
     Note(Note),
     /// Somebody read something, or was kept from it.
     Observed(Observed),
+    /// Another day has begun.
+    Day,
     Stop,
 }
 
@@ -210,6 +214,7 @@ pub(crate) struct Writer {
     /// Logs that lacked entries when it last looked.
     torn: usize,
     evidence: Vec<Evidence>,
+    transfers: Driver,
     observed: Observations,
 }
 
@@ -224,6 +229,7 @@ impl Writer {
             entries: false,
             torn: 0,
             evidence: Vec::new(),
+            transfers: Driver::default(),
             observed: Observations::default(),
         }
     }
@@ -259,6 +265,7 @@ impl Writer {
                 }
                 Signal::Returned(returned) => self.take_back(returned),
                 Signal::KeptOut { peer, is } => clones::kept_out(&self.core, peer, is),
+                Signal::Day => {}
                 Signal::Stop => return false,
             }
             next = if self.jobs.len() < JOBS_MAX {
@@ -279,6 +286,7 @@ impl Writer {
         self.mend();
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
+        self.transfers.drive(&self.core);
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {
@@ -520,7 +528,8 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         | Command::Patch { .. }
         | Command::Import(_)
         | Command::Peer(_)
-        | Command::Erase { .. } => true,
+        | Command::Erase { .. }
+        | Command::Transfer(_) => true,
     };
     match report::writes_problem(core, &draft.ledger) {
         Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),
@@ -573,5 +582,6 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             reason,
             by,
         } => tombstone::erase(draft, kind, id, &reason, &by),
+        Command::Transfer(command) => transfer::execute(draft, command),
     }
 }

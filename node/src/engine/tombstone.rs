@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use raccordo_crdt_model::{ChangeHash, DocumentId, Kind, UnixMillis};
+use raccordo_crdt_model::{Audience, ChangeHash, DocumentId, Kind, UnixMillis};
 use raccordo_transport::{EntryHeader, EntryKind, LogId, PeerId, SignedEntry, SignedHeader};
 
 use crate::store::Table;
@@ -20,8 +20,10 @@ use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::roster::Member;
 use super::rows;
+use super::scope;
 use super::seen;
 use super::shredding;
+use super::statements;
 use super::task::Done;
 use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberState, ReceiptState};
 use crate::clock::draw;
@@ -114,7 +116,9 @@ pub(crate) fn erase(
         reason: reason.to_owned(),
         at_ms: draft.now_ms,
     };
-    let signed = draft.sign_tombstone(id, kind, row.lane, &order.encode());
+    let (pairs, own) = (&draft.ledger.pairs, draft.core.id.origin());
+    let lane = statements::lane_in(pairs, &row, own, &row.territory).unwrap_or(row.lane);
+    let signed = draft.sign_tombstone(id, kind, lane, &order.encode());
     put(draft, &signed, &order, &order.encode(), &row.territory)?;
     draft.audit(by, "erase", &id.to_string(), "");
     Ok(Done::Record(id))
@@ -139,7 +143,11 @@ pub(crate) fn judge(
     if home != author.territory {
         return Ok(Verdict::Refused(NotAdmitted::NotHome));
     }
-    if lane != header.lane {
+    let same = match Kind::from_code(kind).map(Kind::audience) {
+        Some(Audience::Parties) => scope::is_pair(header.lane),
+        _ => lane == header.lane,
+    };
+    if !same {
         return refused("it erases a document of another lane than its own");
     }
     if kind != header.document_kind {

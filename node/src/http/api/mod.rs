@@ -9,6 +9,7 @@ pub(super) mod overview;
 pub(super) mod peers;
 pub(super) mod people;
 pub(super) mod records;
+pub(super) mod transfers;
 pub(super) mod trust;
 
 use axum::http::{Method, StatusCode, Uri};
