@@ -32,6 +32,7 @@ mod restart;
 mod revocation;
 mod rollback;
 mod seen;
+mod transfer;
 mod two_nodes;
 
 /// The program under test.

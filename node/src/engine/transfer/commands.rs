@@ -142,7 +142,10 @@ pub(crate) fn execute(
 
 /// The records of this territory about whom a project is: casefiles that name it, their subject,
 /// and of a household its members, of a person its household.
-fn subject_of(core: &Core, project: DocumentId) -> Result<Vec<(Kind, DocumentId)>, ReadFailed> {
+pub(super) fn subject_of(
+    core: &Core,
+    project: DocumentId,
+) -> Result<Vec<(Kind, DocumentId)>, ReadFailed> {
     let Some(document) = core.look(project)? else {
         return Ok(Vec::new());
     };

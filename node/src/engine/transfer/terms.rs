@@ -82,6 +82,11 @@ impl Terms {
         })
     }
 
+    /// Whether an acceptance of this transfer made this project.
+    pub(super) fn has_made(&self, project: DocumentId) -> bool {
+        self.accepted().any(|(_, made)| made == project)
+    }
+
     /// Whether the sender has drawn the consequence of the answer.
     pub(super) fn is_settled(&self) -> bool {
         self.state == "completed" || (self.released && self.winner().is_none())
