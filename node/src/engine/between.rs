@@ -15,8 +15,8 @@ use super::overview;
 use super::roster::PINNED;
 use super::scope::{self, Party, Placed};
 
-/// How many unbegun lanes for one territory each are named to a peer.
-const PAIRS_ANNOUNCED: usize = 2;
+/// How many unbegun lanes for one territory each are compared with what a peer holds.
+const PAIRS_COMPARED: usize = 16;
 
 /// This node and one peer, at one instant.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl<'a> Between<'a> {
         // Lanes for one territory are begun in their order, so the first few tell.
         let pairs = scope::PAIR_LANES
             .filter(unbegun)
-            .take(PAIRS_ANNOUNCED)
+            .take(PAIRS_COMPARED)
             .filter(|_| self.own.role == Role::District);
         let own = scope::LANES.into_iter().filter(unbegun).chain(pairs);
         own.map(move |lane| LogId::new(origin, lane))
