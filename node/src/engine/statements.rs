@@ -204,6 +204,17 @@ pub(crate) fn lane_in(
     lane_of(pairs, author, with)
 }
 
+/// This node's lane for a record, begun if it is for one other territory and there is none yet.
+pub(crate) fn begun_lane(draft: &mut Draft<'_>, row: &DocumentRow) -> Option<u8> {
+    if !scope::is_pair(row.lane) {
+        return Some(row.lane);
+    }
+    let begun_in = LogId::new(row.home_origin, row.lane);
+    let own = draft.core.territory();
+    let with = other_party(&draft.ledger.pairs, begun_in, &row.territory, &own)?.to_owned();
+    own_lane(draft, &with)
+}
+
 /// Whether an author may write a record that was begun in `begun_in` by a node of `home`, in this
 /// lane of its own: it is of one of the two territories, and the lane is for the other.
 pub(crate) fn fits(

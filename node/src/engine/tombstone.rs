@@ -25,6 +25,7 @@ use super::seen;
 use super::shredding;
 use super::statements;
 use super::task::Done;
+use super::transfer;
 use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberState, ReceiptState};
 use crate::clock::draw;
 
@@ -116,8 +117,8 @@ pub(crate) fn erase(
         reason: reason.to_owned(),
         at_ms: draft.now_ms,
     };
-    let (pairs, own) = (&draft.ledger.pairs, draft.core.id.origin());
-    let lane = statements::lane_in(pairs, &row, own, &row.territory).unwrap_or(row.lane);
+    transfer::may_erase(draft, kind, id)?;
+    let lane = statements::begun_lane(draft, &row).unwrap_or(row.lane);
     let signed = draft.sign_tombstone(id, kind, lane, &order.encode());
     put(draft, &signed, &order, &order.encode(), &row.territory)?;
     draft.audit(by, "erase", &id.to_string(), "");

@@ -14,16 +14,17 @@ use raccordo_crdt_model::{
 };
 use serde_json::{Value, json};
 
-use super::super::core::{Core, ReadFailed};
+use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
-use super::super::{Engine, Principal, local, read, repair, statements, tombstone};
-use super::parcel::{self, Names, Parcel};
+use super::super::{Engine, Principal, local, repair, scope, statements, tombstone};
+use super::gather::subject_of;
+use super::parcel::{self, Parcel};
 use super::refused;
 use super::terms::{Origin, Terms};
+use super::unpack::{rehearse, unpack};
 use crate::clock::draw;
-use crate::store::Table;
 
 /// How long an offer stands if nothing is said, in days, and at most.
 const DAYS: i64 = 30;
@@ -140,81 +141,6 @@ pub(crate) fn execute(
     }
 }
 
-/// The records of this territory about whom a project is: casefiles that name it, their subject,
-/// and of a household its members, of a person its household.
-pub(super) fn subject_of(
-    core: &Core,
-    project: DocumentId,
-) -> Result<Vec<(Kind, DocumentId)>, ReadFailed> {
-    let Some(document) = core.look(project)? else {
-        return Ok(Vec::new());
-    };
-    let own = core.territory();
-    let name = document.record().fields["ref"].clone();
-    let is_it = |link: &Value| {
-        let named = &link["project"];
-        named == &json!(project.to_string()) || (name.is_string() && *named == name)
-    };
-    let mut found: Vec<(Kind, DocumentId)> = Vec::new();
-    let rows = core
-        .store
-        .scan(Table::Rows, &[Kind::Casefile.code()], None, usize::MAX)?;
-    for (key, _) in rows {
-        let Some(id) = key.last_chunk::<16>().map(|id| DocumentId::from_bytes(*id)) else {
-            continue;
-        };
-        let Some(casefile) = core.look(id)? else {
-            continue;
-        };
-        let fields = casefile.record().fields;
-        let mut links = fields["projects"].as_object().into_iter().flatten();
-        if !links.any(|(_, link)| is_it(link)) {
-            continue;
-        }
-        found.push((Kind::Casefile, id));
-        let subject = fields["subject"].as_str().unwrap_or_default();
-        for kind in [Kind::Person, Kind::Household] {
-            if let Ok(id) = read::resolve(core, kind, subject, Some(&own)) {
-                found.extend(kin(core, kind, id, &own)?);
-            }
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// A person or a household, and who belongs to it.
-fn kin(
-    core: &Core,
-    kind: Kind,
-    id: DocumentId,
-    own: &str,
-) -> Result<Vec<(Kind, DocumentId)>, ReadFailed> {
-    let Some(document) = core.look(id)? else {
-        return Ok(Vec::new());
-    };
-    if document.kind() != kind {
-        return Ok(Vec::new());
-    }
-    let fields = document.record().fields;
-    let mut found = vec![(kind, id)];
-    let mut add = |kind, name: &Value| {
-        let named = name
-            .as_str()
-            .map(|name| read::resolve(core, kind, name, Some(own)));
-        found.extend(named.into_iter().flatten().map(|id| (kind, id)));
-    };
-    match kind {
-        Kind::Household => {
-            let members = fields["members"].as_object().into_iter().flatten();
-            members.for_each(|(_, member)| add(Kind::Person, &member["person"]));
-        }
-        _ => add(Kind::Household, &fields["household"]),
-    }
-    Ok(found)
-}
-
 fn make_offer(
     draft: &mut Draft<'_>,
     offer: &Offer,
@@ -320,7 +246,7 @@ fn accept(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, Comma
     advance(draft, id, answered, answer.as_slice());
     for (document, changes, reference) in made {
         let (kind, id) = (document.kind(), document.id());
-        let lane = super::super::scope::lane_of(kind, document.is_local());
+        let lane = scope::lane_of(kind, document.is_local());
         let lane = lane.expect("what a transfer makes stays in this territory or goes above it");
         enter(draft, lane, document, &changes);
         local::refer(draft, kind, &own, reference.as_deref(), id);
@@ -521,80 +447,6 @@ fn within(pointer: &str, text: Option<&str>, most: usize) -> Result<Option<Strin
 fn invalid(pointer: &str, detail: &str) -> CommandFailed {
     let problem = Problem::new(pointer, "not_allowed", detail);
     CommandFailed::Rejected(Rejected::Invalid(vec![problem]))
-}
-
-/// Makes at the sender what the receiver will make, so that what cannot be made is not offered.
-fn rehearse(core: &Core, parcel: &Parcel, stamp: &Stamp) -> Result<(), CommandFailed> {
-    let project = [(Kind::Project, &parcel.project)];
-    let records = parcel
-        .records
-        .iter()
-        .map(|(kind, _, fields)| (*kind, fields));
-    for (kind, fields) in project.into_iter().chain(records) {
-        let id = DocumentId::from_bytes(draw(&*core.entropy));
-        let made = parcel::make(id, kind, "x", fields, stamp);
-        made.map_err(|failed| parcel::too_large(&format!("{}: {failed}", kind.singular())))?;
-    }
-    Ok(())
-}
-
-type Made = (Document, Vec<Change>, Option<String>);
-
-/// The records that a parcel makes here, the project first.
-fn unpack(
-    draft: &Draft<'_>,
-    parcel: &Parcel,
-    terms: &Terms,
-    transfer: DocumentId,
-    project: DocumentId,
-    by: &str,
-) -> Result<Vec<Made>, CommandFailed> {
-    let (core, own) = (draft.core, draft.core.territory());
-    let stamp = stamp(draft, by, true);
-    let mut fields = parcel.project.clone();
-    fields["state"] = json!(terms.former_state);
-    fields["links"] =
-        json!({"previous": terms.project.to_string(), "transfer": transfer.to_string()});
-    let mut waiting = vec![(Kind::Project, project, terms.project, fields)];
-    for (kind, former, fields) in &parcel.records {
-        let id = DocumentId::from_bytes(draw(&*core.entropy));
-        waiting.push((*kind, id, *former, fields.clone()));
-    }
-    let mut names = Names::new();
-    for (kind, id, former, fields) in &mut waiting {
-        names.insert(former.to_string(), id.to_string());
-        let Some(named) = fields["ref"].as_str().map(str::to_owned) else {
-            continue;
-        };
-        let reference = free_reference(draft, *kind, &own, &named, transfer)?;
-        names.insert(named, reference.clone());
-        fields["ref"] = json!(reference);
-    }
-    let mut made = Vec::new();
-    for (kind, id, _, mut fields) in waiting {
-        parcel::rename(kind, &mut fields, &names);
-        let reference = fields["ref"].as_str().map(str::to_owned);
-        let record = parcel::make(id, kind, &own, &fields, &stamp);
-        let (document, changes) = record.map_err(CommandFailed::Rejected)?;
-        made.push((document, changes, reference));
-    }
-    Ok(made)
-}
-
-/// The sender's number if it is free here, else with the beginning of the transfer's id.
-fn free_reference(
-    draft: &Draft<'_>,
-    kind: Kind,
-    own: &str,
-    named: &str,
-    transfer: DocumentId,
-) -> Result<String, CommandFailed> {
-    if local::holders(draft, kind, own, named)?.is_empty() {
-        return Ok(named.to_owned());
-    }
-    let tail: String = transfer.to_string().chars().take(8).collect();
-    let head: String = named.chars().take(64 - 1 - tail.len()).collect();
-    Ok(format!("{head}~{tail}"))
 }
 
 pub(super) fn own_word(core: &Core) -> String {

@@ -7,12 +7,14 @@
 
 mod commands;
 mod driver;
+mod gather;
 mod parcel;
 mod shown;
 mod step;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use std::collections::BTreeMap;
 
@@ -148,6 +150,20 @@ pub(crate) fn may_edit<'h>(
         return Err(refused("/state", rules::BY_COMMAND, detail));
     }
     Ok(base.filter(|_| !passes(&state)))
+}
+
+/// Whether a record may be erased: not a project while another district may be taking it over.
+pub(crate) fn may_erase(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<(), CommandFailed> {
+    let document = draft.document(id)?.filter(|_| kind == Kind::Project);
+    if document.is_some_and(|document| document.summary().state == "transferring") {
+        let detail = "the project is being transferred: withdraw the transfer, then erase it";
+        return Err(refused("/state", rules::LOCKED, detail));
+    }
+    Ok(())
 }
 
 /// Whether a line may be imported into this record.

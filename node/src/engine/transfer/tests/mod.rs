@@ -1,0 +1,256 @@
+//! Transfers between engines, in any order and with restarts anywhere: at every moment one project
+//! is live, and at most one can be edited.
+
+mod world;
+
+use std::sync::atomic::Ordering;
+
+use raccordo_crdt_model::{DocumentId, Kind};
+use serde_json::{Value, json};
+
+use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, World};
+use super::super::peers::{self, PeerCommand};
+use super::super::view::MemberState;
+use super::super::{local, report};
+
+#[test]
+fn an_accepted_project_lives_on_with_its_person_in_the_other_district_and_counts_once() {
+    let mut world = World::new();
+    let project = world.project();
+    world.ship_all();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferring"
+    );
+    let edit = json!([{"op": "add", "path": "/need_area", "value": "DIS"}]);
+    let edit = raccordo_crdt_model::Patch::parse(&edit).unwrap();
+    let refused = world.stations[A]
+        .run(|draft| local::patch(draft, Kind::Project, project, &edit, None, "op"));
+    assert!(
+        format!("{refused:?}").contains("locked_by_transfer"),
+        "{refused:?}"
+    );
+    world.ship_all();
+    let seen = world.stations[B].fields(Kind::Transfer, id).unwrap();
+    assert_eq!(seen["preview"]["age_class"], "30-44", "{seen}");
+    assert_eq!(seen["preview"]["note"], "chiamare il mattino", "{seen}");
+    assert!(!seen.to_string().contains("Uccellini"));
+    let above = world.stations[COORDINATION]
+        .fields(Kind::Transfer, id)
+        .unwrap();
+    assert_eq!(
+        (&above["state"], &above["preview"]),
+        (&json!("offered"), &Value::Null)
+    );
+    world.stations[B].accept(id).unwrap();
+    // The sender has not heard of it, the coordination has.
+    world.ship(B, COORDINATION, usize::MAX);
+    let totals = report::overview(&world.stations[COORDINATION].core).totals;
+    assert_eq!((totals.projects, totals.persons), (1, 1));
+    world.check(project, "accepted");
+    world.ship_all();
+    let totals = report::overview(&world.stations[COORDINATION].core).totals;
+    assert_eq!((totals.projects, totals.persons), (1, 1));
+    let old = world.stations[A].fields(Kind::Project, project).unwrap();
+    assert_eq!(old["state"], "transferred");
+    let new = super::terms::document(old.pointer("/links/next")).unwrap();
+    let new = world.stations[LAPTOP].fields(Kind::Project, new).unwrap();
+    assert_eq!(
+        (&new["state"], &new["ref"]),
+        (&json!("planning"), &json!("FR-1"))
+    );
+    assert_eq!(new["links"]["previous"], project.to_string());
+    let person = world.stations[LAPTOP]
+        .ids(Kind::Person)
+        .into_iter()
+        .next()
+        .unwrap();
+    let person = world.stations[LAPTOP].fields(Kind::Person, person).unwrap();
+    assert_eq!(person["family_name"], "Uccellini");
+    assert_eq!(world.stations[B].ids(Kind::Household).len(), 1);
+    assert_eq!(world.stations[A].state(Kind::Transfer, id), "completed");
+    world.check(project, "completed");
+}
+
+#[test]
+fn a_refused_or_withdrawn_project_is_open_again_once_every_node_of_the_receiver_has_confirmed() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].refuse(id).unwrap();
+    // The laptop could have accepted meanwhile: its word is awaited.
+    world.ship(B, COORDINATION, usize::MAX);
+    world.ship(COORDINATION, A, usize::MAX);
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferring"
+    );
+    let shown = world.stations[A].fields(Kind::Transfer, id).unwrap();
+    assert_eq!(shown["waits_for"], json!(["f/b 2"]), "{shown}");
+    world.ship_all();
+    assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.stations[A].withdraw(id).unwrap();
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferring"
+    );
+    world.ship_all();
+    assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+    assert_eq!(world.stations[A].state(Kind::Transfer, id), "withdrawn");
+    let refused = world.stations[B].accept(id);
+    assert!(
+        format!("{refused:?}").contains("transfer_not_open"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_offer_expires_by_the_senders_clock_and_a_revoked_node_is_not_waited_for() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.clock.0.store(31 * DAY_MS, Ordering::Relaxed);
+    let refused = world.stations[B].accept(id);
+    assert!(
+        format!("{refused:?}").contains("transfer_not_open"),
+        "{refused:?}"
+    );
+    let laptop = world.stations[LAPTOP].core.id;
+    let revoke = PeerCommand::Move {
+        key: laptop,
+        to: MemberState::Revoked,
+        reason: Some("lost".to_owned()),
+    };
+    world.stations[B]
+        .run(|draft| peers::execute(draft, revoke))
+        .unwrap();
+    for (above, below) in [LINKS[0], LINKS[1]] {
+        for _ in 0..4 {
+            world.ship(below, above, usize::MAX);
+            world.ship(above, below, usize::MAX);
+            world.stations[A].settle();
+        }
+    }
+    for _ in 0..3 {
+        world.ship(A, COORDINATION, usize::MAX);
+        world.ship(COORDINATION, B, usize::MAX);
+        world.ship(B, COORDINATION, usize::MAX);
+        world.ship(COORDINATION, A, usize::MAX);
+    }
+    assert_eq!(world.stations[A].state(Kind::Transfer, id), "expired");
+    assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+}
+
+#[test]
+fn of_two_nodes_that_accept_at_once_the_lower_one_wins_and_the_other_project_is_locked() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    world.stations[LAPTOP].accept(id).unwrap();
+    world.ship_all();
+    let (office, laptop) = (world.stations[B].core.id, world.stations[LAPTOP].core.id);
+    let winner = if office.origin() < laptop.origin() {
+        B
+    } else {
+        LAPTOP
+    };
+    let old = world.stations[A].fields(Kind::Project, project).unwrap();
+    let next = super::terms::document(old.pointer("/links/next")).unwrap();
+    let row = world.stations[B].core.document_row(next).unwrap().unwrap();
+    assert_eq!(row.home_origin, world.stations[winner].core.id.origin());
+    for at in [B, LAPTOP] {
+        let mut states: Vec<_> = world.stations[at]
+            .ids(Kind::Project)
+            .into_iter()
+            .map(|id| world.stations[at].state(Kind::Project, id))
+            .collect();
+        states.sort_unstable();
+        assert_eq!(states, ["planning", "transferring"], "at {at}");
+    }
+}
+
+/// A pseudo-random sequence that is the same on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        // splitmix64 (Steele, Lea, Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
+    }
+}
+
+#[test]
+fn whatever_is_cut_or_killed_between_any_two_steps_one_project_lives_and_one_is_edited() {
+    let mut ends = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..12 {
+        let mut numbers = Numbers(seed);
+        let mut world = World::new();
+        let project = world.project();
+        if numbers.below(2) == 0 {
+            world.ship_all();
+        }
+        for step in 0..60 {
+            let what = format!("seed {seed}, step {step}");
+            let offers = world.stations[A].ids(Kind::Transfer);
+            let newest = offers
+                .iter()
+                .nth(numbers.below(offers.len().max(1)))
+                .copied();
+            match (numbers.below(12), newest) {
+                (0, _) => drop(world.stations[A].offer(project, "f/b")),
+                (1, Some(id)) => drop(world.stations[A].withdraw(id)),
+                (2, Some(id)) => drop(world.stations[B].accept(id)),
+                (3, Some(id)) => drop(world.stations[LAPTOP].accept(id)),
+                (4, Some(id)) => drop(world.stations[[B, LAPTOP][numbers.below(2)]].refuse(id)),
+                (5, _) => world.stations[numbers.below(5)].restart(),
+                (6, _) => {
+                    let at = numbers.below(5);
+                    world.stations[at].settle();
+                }
+                _ => {
+                    let (above, below) = LINKS[numbers.below(4)];
+                    let most = [1, 2, usize::MAX][numbers.below(3)];
+                    if numbers.below(2) == 0 {
+                        world.ship(above, below, most);
+                    } else {
+                        world.ship(below, above, most);
+                    }
+                }
+            }
+            world.check(project, &what);
+        }
+        world.ship_all();
+        world.check(project, &format!("seed {seed}, at the end"));
+        let (old, _) = world.states(project);
+        *ends.entry(old).or_default() += 1;
+        let above = &world.stations[COORDINATION];
+        assert_eq!(
+            report::overview(&above.core).totals.projects,
+            1 + extra(&world, project),
+            "seed {seed}"
+        );
+    }
+    // The schedule reaches each of the ways that it can end.
+    assert!(
+        ends.contains_key("planning") && ends.contains_key("transferred"),
+        "{ends:?}"
+    );
+}
+
+/// Second projects of two nodes that accepted at once: locked, and counted until a person decides.
+fn extra(world: &World, project: DocumentId) -> u64 {
+    let (_, made) = world.states(project);
+    // Both nodes of the receiver show each.
+    let locked = made.iter().filter(|state| *state == "transferring").count() as u64;
+    locked / 2
+}
