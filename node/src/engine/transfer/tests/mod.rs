@@ -71,6 +71,7 @@ fn an_accepted_project_lives_on_with_its_person_in_the_other_district_and_counts
     assert_eq!(world.stations[B].ids(Kind::Household).len(), 1);
     assert_eq!(world.stations[A].state(Kind::Transfer, id), "completed");
     world.check(project, "completed");
+    world.check_secrecy("completed");
 }
 
 #[test]
@@ -192,22 +193,22 @@ impl Numbers {
 #[test]
 fn whatever_is_cut_or_killed_between_any_two_steps_one_project_lives_and_one_is_edited() {
     let mut ends = std::collections::BTreeMap::<String, u32>::new();
-    for seed in 0..12 {
+    for seed in 0..16 {
         let mut numbers = Numbers(seed);
         let mut world = World::new();
         let project = world.project();
         if numbers.below(2) == 0 {
             world.ship_all();
         }
-        for step in 0..60 {
+        for step in 0..150 {
             let what = format!("seed {seed}, step {step}");
             let offers = world.stations[A].ids(Kind::Transfer);
             let newest = offers
                 .iter()
                 .nth(numbers.below(offers.len().max(1)))
                 .copied();
-            match (numbers.below(12), newest) {
-                (0, _) => drop(world.stations[A].offer(project, "f/b")),
+            match (numbers.below(30), newest) {
+                (0 | 7, _) => drop(world.stations[A].offer(project, "f/b")),
                 (1, Some(id)) => drop(world.stations[A].withdraw(id)),
                 (2, Some(id)) => drop(world.stations[B].accept(id)),
                 (3, Some(id)) => drop(world.stations[LAPTOP].accept(id)),
@@ -231,6 +232,7 @@ fn whatever_is_cut_or_killed_between_any_two_steps_one_project_lives_and_one_is_
         }
         world.ship_all();
         world.check(project, &format!("seed {seed}, at the end"));
+        world.check_secrecy(&format!("seed {seed}"));
         let (old, _) = world.states(project);
         *ends.entry(old).or_default() += 1;
         let above = &world.stations[COORDINATION];

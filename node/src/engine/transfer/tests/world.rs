@@ -380,6 +380,10 @@ impl World {
             old != "transferred" || !made.is_empty(),
             "{what}: none is left"
         );
+    }
+
+    /// Nobody but the two districts holds who it is, and the third knows of no transfer at all.
+    pub(super) fn check_secrecy(&self, what: &str) {
         for outside in [COORDINATION, C] {
             for word in ["Uccellini", "RSSMRA85T10A562S", "chiamare il mattino"] {
                 assert!(
