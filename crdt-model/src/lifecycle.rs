@@ -93,7 +93,7 @@ mod tests {
             closed → closed reopened archived
             reopened → assessment planning active closed reopened transferring
             transferring → reported taken_in_charge assessment planning approval active review suspended reopened transferring transferred
-            transferred → transferred archived
+            transferred → transferred
             archived → archived
             draft → draft consultation published
             consultation → draft consultation published

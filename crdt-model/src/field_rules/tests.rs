@@ -107,7 +107,7 @@ fn a_record_that_is_handed_over_takes_reviews_only() {
 }
 
 #[test]
-fn a_record_that_was_handed_over_takes_nothing_but_its_archiving() {
+fn a_record_that_was_handed_over_takes_nothing_any_more() {
     let locked = |way: &[&str], makes| {
         let way: Vec<_> = way.iter().map(|key| (*key).to_owned()).collect();
         locked(Kind::Project, Some("transferred"), &way, makes).is_err()
@@ -119,15 +119,13 @@ fn a_record_that_was_handed_over_takes_nothing_but_its_archiving() {
 
 #[test]
 fn of_two_projects_made_of_one_transfer_the_one_that_does_not_count_says_so() {
-    let record = |state: &str, next: Option<&str>| json!({"state": state, "links": {"previous": "00", "next": next}});
-    let codes = |record: &Value| {
-        let flags = flags(Kind::Project, record, &[]);
+    let codes = |links: &Value| {
+        let record = json!({"state": "transferred", "links": links});
+        let flags = flags(Kind::Project, &record, &[]);
         flags.iter().map(|flag| flag.code).collect::<Vec<_>>()
     };
-    assert_eq!(
-        codes(&record("transferring", Some("11"))),
-        ["accepted_twice"]
-    );
-    assert_eq!(codes(&record("transferring", None)), [""; 0]);
-    assert_eq!(codes(&record("active", Some("11"))), [""; 0]);
+    let links = json!({"previous": "00", "transfer": "22", "instead": "11"});
+    assert_eq!(codes(&links), ["accepted_twice"]);
+    let onward = json!({"previous": "00", "transfer": "33", "next": "11"});
+    assert_eq!(codes(&onward), [""; 0]);
 }

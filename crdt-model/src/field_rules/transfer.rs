@@ -69,14 +69,9 @@ pub(crate) fn locked(
 
 /// Of two projects made of one transfer, the one that does not count says so.
 pub(super) fn accepted_twice(record: &Value, out: &mut Vec<Problem>) {
-    let link = |name: &str| {
-        record
-            .pointer(&format!("/links/{name}"))
-            .and_then(Value::as_str)
-    };
-    let state = record.get("state").and_then(Value::as_str);
-    if let (Some(next), Some(_), Some(TRANSFERRING)) = (link("next"), link("previous"), state) {
-        let detail = format!("two nodes took the project over: {next} counts");
-        out.push(Problem::new("/links/next", ACCEPTED_TWICE, detail));
+    let instead = record.pointer("/links/instead").and_then(Value::as_str);
+    if let Some(instead) = instead {
+        let detail = format!("two nodes took the project over: {instead} counts");
+        out.push(Problem::new("/links/instead", ACCEPTED_TWICE, detail));
     }
 }

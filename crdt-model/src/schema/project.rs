@@ -86,7 +86,8 @@ const LIFECYCLE: Lifecycle = Lifecycle {
                 "reopened",
             ],
         ),
-        ("transferred", &["archived"]),
+        // It counts in the one that took its place: archived, it would count twice.
+        ("transferred", &[]),
         ("archived", &[]),
     ],
     first: &[

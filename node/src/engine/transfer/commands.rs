@@ -22,7 +22,7 @@ use super::super::{Engine, Principal, local, repair, scope, statements, tombston
 use super::gather::subject_of;
 use super::parcel::{self, Parcel};
 use super::refused;
-use super::terms::{Origin, Terms};
+use super::terms::{Origin, Terms, document};
 use super::unpack::{rehearse, unpack};
 use crate::clock::draw;
 
@@ -154,6 +154,7 @@ fn make_offer(
     let project = of_this_territory(draft, Kind::Project, offer.project, &own)?;
     let state = project.summary().state;
     may_be_offered(&project)?;
+    is_confirmed(draft, &project, &own)?;
     let nodes = receivers(draft, &to);
     if to == own || nodes.is_empty() {
         let detail = format!(
@@ -396,6 +397,27 @@ fn may_be_offered(project: &Document) -> Result<(), CommandFailed> {
         Some("transferring" | "transferred")
     ) {
         let detail = "the project is in a transfer already, or was handed over";
+        return Err(refused("/project", rules::NOT_OPEN, detail));
+    }
+    Ok(())
+}
+
+/// A project that was taken over goes on only when its sender has said that it is the one that
+/// counts: else two districts could take over two copies of it.
+fn is_confirmed(draft: &mut Draft<'_>, project: &Document, own: &str) -> Result<(), CommandFailed> {
+    let fields = project.record().fields;
+    let Some(incoming) = document(fields.pointer("/links/transfer")) else {
+        return Ok(());
+    };
+    let incoming = draft.document(incoming)?;
+    let terms = incoming.and_then(|transfer| Terms::read(&transfer.record().fields));
+    let waits = terms.is_some_and(|terms| {
+        let confirmed = terms.is_settled() && terms.new_project == Some(project.id());
+        terms.to == own && !confirmed
+    });
+    if waits {
+        let detail = "the project was taken over and its sender has not confirmed it yet: \
+                      wait until that transfer is completed";
         return Err(refused("/project", rules::NOT_OPEN, detail));
     }
     Ok(())

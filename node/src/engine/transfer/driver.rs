@@ -99,7 +99,7 @@ fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<bool, CommandFai
             return Ok(true);
         };
         let Some(step) = due(core, id, &terms, today)? else {
-            return Ok(terms.is_settled());
+            return Ok(terms.is_at_rest());
         };
         let mut draft = Draft::new(core);
         take(&mut draft, id, &terms, step, today)?;
@@ -203,9 +203,9 @@ fn take(
             (told, holds.then_some((terms.project, open)))
         }
         Step::Yield { project, to } => {
-            let next = json!(to.to_string());
-            let locked = vec![state("transferring"), add("/links/next", &next)];
-            (Vec::new(), Some((project, locked)))
+            let instead = json!(to.to_string());
+            let given = vec![state("transferred"), add("/links/instead", &instead)];
+            (Vec::new(), Some((project, given)))
         }
     };
     if !of_transfer.is_empty() {

@@ -44,22 +44,19 @@ pub(crate) const OPEN: &[u8] = b"transfer/";
 pub(crate) struct Handing {
     /// Hash of the version that is here; zeros before it was looked at.
     pub(crate) item: [u8; 32],
-    /// Accepted and not yet seen by the sender: the project as it was, and the one in its place.
-    pub(crate) accepted: Option<(DocumentId, DocumentId)>,
+    /// Accepted and not at rest: the project as it was, and each that was made in its place.
+    pub(crate) copies: Vec<DocumentId>,
 }
 
 /// The transfers that are not at their end.
 pub(crate) fn read(rows: Vec<Row>) -> BTreeMap<DocumentId, Handing> {
     let open = rows.into_iter().filter_map(|(key, value)| {
         let id = DocumentId::from_bytes(key.get(OPEN.len()..)?.try_into().ok()?);
-        let pair: Option<[u8; 32]> = value.try_into().ok();
-        let accepted = pair.map(|pair| {
-            let (old, new) = pair.split_at(16);
-            let id = |half: &[u8]| DocumentId::from_bytes(half.try_into().expect("16 bytes"));
-            (id(old), id(new))
-        });
+        let copies = value.chunks_exact(16);
+        let copies = copies.map(|id| DocumentId::from_bytes(id.try_into().expect("16 bytes")));
+        let copies = copies.collect();
         let item = [0; 32];
-        Some((id, Handing { item, accepted }))
+        Some((id, Handing { item, copies }))
     });
     open.collect()
 }
@@ -72,37 +69,35 @@ pub(crate) fn note(
     item: [u8; 32],
 ) {
     let terms = document.and_then(|document| Terms::read(&document.record().fields));
-    let accepted = terms.as_ref().and_then(|terms| {
-        let (_, new) = terms.winner().filter(|_| !terms.is_settled())?;
-        Some((terms.project, new))
-    });
     let row = [OPEN, id.as_bytes()].concat();
-    if terms.is_some_and(|terms| terms.is_settled()) {
+    let mut copies = Vec::new();
+    if terms.as_ref().is_some_and(Terms::is_at_rest) {
         draft.batch.delete(Table::Meta, row);
     } else {
-        let value = accepted.map_or_else(Vec::new, |(old, new)| {
-            [*old.as_bytes(), *new.as_bytes()].concat()
-        });
+        if let Some(terms) = terms.filter(|terms| terms.winner().is_some()) {
+            copies.push(terms.project);
+            copies.extend(terms.accepted().map(|(_, made)| made));
+        }
+        let value: Vec<u8> = copies.iter().flat_map(|id| *id.as_bytes()).collect();
         draft.batch.put(Table::Meta, row, value);
     }
     let transfers = std::sync::Arc::make_mut(&mut draft.ledger.transfers);
-    transfers.insert(id, Handing { item, accepted });
+    transfers.insert(id, Handing { item, copies });
 }
 
-/// How many projects are here twice, each in two territories: the sender has not heard yet that
-/// its project has been taken over.
+/// How many projects are here more than once: the sender has not heard yet that its project has
+/// been taken over, or two nodes took it over at once and one has still to give way.
 pub(crate) fn counted_twice(core: &Core, ledger: &Ledger) -> u64 {
-    let state = |id: DocumentId| {
-        let row = core.document_row(id).ok().flatten()?;
-        Some(row.indexed?.state)
+    let counts = |id: &&DocumentId| {
+        let row = core.document_row(**id).ok().flatten();
+        let state = row.and_then(|row| row.indexed).map(|indexed| indexed.state);
+        state.is_some_and(|state| !overview::is_given(&state))
     };
-    let twice = ledger.transfers.values().filter(|handing| {
-        handing.accepted.is_some_and(|(old, new)| {
-            let counts = |id| state(id).is_some_and(|state| !overview::is_given(&state));
-            counts(old) && counts(new)
-        })
+    let more = ledger.transfers.values().map(|handing| {
+        let here = handing.copies.iter().filter(counts).count() as u64;
+        here.saturating_sub(1)
     });
-    twice.count() as u64
+    more.sum()
 }
 
 /// Today, as the node's clock says.

@@ -20,7 +20,7 @@ pub(super) enum Step {
     Complete { new: DocumentId },
     /// The sender's project is opened again as it was.
     Release,
-    /// A second project made of the same transfer is locked in favour of the one that counts.
+    /// A second project made of the same transfer ends in favour of the one that counts.
     Yield { project: DocumentId, to: DocumentId },
 }
 

@@ -92,6 +92,13 @@ impl Terms {
         self.state == "completed" || (self.released && self.winner().is_none())
     }
 
+    /// Whether nothing follows any more, whatever happens to the projects: not so while a second
+    /// acceptance has made a project that has to give way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let made: Vec<_> = self.accepted().map(|(_, made)| made).collect();
+        self.is_settled() && (made.is_empty() || self.new_project.as_slice() == made)
+    }
+
     /// Whether the offer was given up by either side and waits for every node's word.
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.state.as_str(), "refused" | "withdrawing" | "expired")

@@ -15,6 +15,8 @@ use super::terms::Terms;
 use crate::clock::draw;
 
 /// A record, the changes that make it, and its number.
+pub(super) type Made = (Document, Vec<Change>, Option<String>);
+
 /// Makes at the sender what the receiver will make, so that what cannot be made is not offered.
 pub(super) fn rehearse(core: &Core, parcel: &Parcel, stamp: &Stamp) -> Result<(), CommandFailed> {
     let project = [(Kind::Project, &parcel.project)];
@@ -29,8 +31,6 @@ pub(super) fn rehearse(core: &Core, parcel: &Parcel, stamp: &Stamp) -> Result<()
     }
     Ok(())
 }
-
-pub(super) type Made = (Document, Vec<Change>, Option<String>);
 
 /// The records that a parcel makes here, the project first.
 pub(super) fn unpack(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use raccordo_config::{Config, InitialSettings, Role, StoreEngine, Territory};
-use raccordo_crdt_model::{DocumentId, Kind};
+use raccordo_crdt_model::{DocumentId, Kind, Patch};
 use raccordo_transport::{JoinRequest, NodeKey, PeerId};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ use super::super::commands::{Offer, TransferCommand, execute};
 use super::super::driver::Driver;
 use crate::clock::{Clock, SystemEntropy};
 use crate::store::seal::Vault;
-use crate::store::{MemoryDisk, Store};
+use crate::store::{MemoryDisk, Moment, Store, Unsynced};
 
 /// 2026-11-01T12:00:00Z
 const START_MS: i64 = 1_793_534_400_000;
@@ -91,7 +91,32 @@ impl Station {
         self.driver = Driver::default();
     }
 
+    /// Lets the power go at this moment of the next commit of what it does, and starts it again
+    /// with what had reached the disk.
+    pub(super) fn lose_power(
+        &mut self,
+        moment: Moment,
+        unsynced: Unsynced,
+        work: impl FnOnce(&mut Self),
+    ) {
+        self.disk.cut_power_at(moment);
+        work(self);
+        self.disk = self.disk.after_power_cut(unsynced);
+        self.restart();
+    }
+
     pub(super) fn settle(&mut self) {
+        self.absorb();
+        self.drive();
+    }
+
+    /// Takes the steps that are due.
+    pub(super) fn drive(&mut self) {
+        self.driver.drive(&self.core);
+    }
+
+    /// Takes in what was delivered, and does not yet draw a consequence.
+    pub(super) fn absorb(&mut self) {
         loop {
             let taken = self.inbox.take(u64::MAX, |_| 0);
             if taken.is_empty() {
@@ -99,7 +124,6 @@ impl Station {
             }
             ingest::absorb(&self.core, &self.inbox, taken);
         }
-        self.driver.drive(&self.core);
     }
 
     pub(super) fn run(
@@ -108,7 +132,7 @@ impl Station {
     ) -> Result<DocumentId, CommandFailed> {
         let mut draft = Draft::new(&self.core);
         let done = work(&mut draft)?;
-        commit::commit(draft).unwrap();
+        commit::commit(draft).map_err(|failed| CommandFailed::from(&failed))?;
         match done {
             Done::Record(id) => Ok(id),
             _ => Ok(DocumentId::from_bytes([0; 16])),
@@ -192,8 +216,9 @@ fn assemble(store: Store, config: &Config, seed: [u8; 32], clock: &Arc<Hands>) -
     Arc::new(node::assemble(config.clone(), key, store, vault, clock, entropy).unwrap())
 }
 
-/// Hands over what one node offers another, at most so many entries of each log.
-fn ship(from: &Station, to: &mut Station, most: usize) {
+/// Hands over what one node offers another, at most so many entries of each log; it lies there
+/// until the other takes it in.
+fn deliver(from: &Station, to: &Station, most: usize) {
     let ledger = from.core.ledger();
     let Some(between) = Between::of(&from.core, &ledger, &to.core.id) else {
         return;
@@ -210,10 +235,6 @@ fn ship(from: &Station, to: &mut Station, most: usize) {
         let delivery = Delivery { log, peer, entries };
         futures_now(to.inbox.put(delivery, held, 0));
     }
-    drop(ledger);
-    to.settle();
-    let stopped = &to.core.ledger().stopped;
-    assert!(stopped.is_empty(), "{stopped:?}");
 }
 
 fn futures_now<T>(work: impl Future<Output = T>) -> T {
@@ -298,17 +319,15 @@ impl World {
             .unwrap();
     }
 
+    pub(super) fn deliver(&self, from: usize, to: usize, most: usize) {
+        deliver(&self.stations[from], &self.stations[to], most);
+    }
+
     pub(super) fn ship(&mut self, from: usize, to: usize, most: usize) {
-        let mut taken = std::mem::take(&mut self.stations);
-        let (low, high) = (from.min(to), from.max(to));
-        let (left, right) = taken.split_at_mut(high);
-        let (one, other) = (&mut left[low], &mut right[0]);
-        if from < to {
-            ship(one, other, most);
-        } else {
-            ship(other, one, most);
-        }
-        self.stations = taken;
+        self.deliver(from, to, most);
+        self.stations[to].settle();
+        let stopped = &self.stations[to].core.ledger().stopped;
+        assert!(stopped.is_empty(), "{stopped:?}");
     }
 
     /// Until nobody has anything that another may have and has not.
@@ -366,8 +385,9 @@ impl World {
         )
     }
 
-    /// One live project, at most one that can be edited; two nodes of one district that accepted
-    /// without knowing of each other are the one exception, and only among themselves.
+    /// Never editable copies in two districts, and never none that lives: either the sender's, open
+    /// or locked, or an open one of the receiver. Two nodes of the receiver that accepted without
+    /// knowing of each other may both have one, until they hear.
     pub(super) fn check(&self, project: DocumentId, what: &str) {
         let (old, made) = self.states(project);
         let editable = |state: &str| !state.starts_with("transfer");
@@ -377,9 +397,30 @@ impl World {
             "{what}: two can be edited, {old} and {made:?}"
         );
         assert!(
-            old != "transferred" || !made.is_empty(),
-            "{what}: none is left"
+            new || (made.is_empty() && old != "transferred"),
+            "{what}: none is left, {old} and {made:?}"
         );
+    }
+
+    /// The projects that take an edit somewhere, tried.
+    pub(super) fn edited(&self) -> BTreeSet<DocumentId> {
+        // A member that nobody has yet: saying again what stands is no edit.
+        let member: [u8; 8] = crate::clock::draw(&SystemEntropy);
+        let path = format!("/team/{}", data_encoding::HEXLOWER.encode(&member));
+        let edit = json!([{"op": "add", "path": path, "value": {"body": "SSD"}}]);
+        let patch = Patch::parse(&edit).unwrap();
+        let mut edited = BTreeSet::new();
+        for station in &self.stations {
+            for id in station.ids(Kind::Project) {
+                let patch = |draft: &mut Draft<'_>| {
+                    local::patch(draft, Kind::Project, id, &patch, None, "op")
+                };
+                if station.run(patch).is_ok() {
+                    edited.insert(id);
+                }
+            }
+        }
+        edited
     }
 
     /// Nobody but the two districts holds who it is, and the third knows of no transfer at all.
