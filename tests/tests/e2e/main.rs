@@ -33,6 +33,7 @@ mod revocation;
 mod rollback;
 mod seen;
 mod transfer;
+mod transfer_killed;
 mod two_nodes;
 
 /// The program under test.

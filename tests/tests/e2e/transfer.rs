@@ -13,7 +13,7 @@ use crate::PROGRAM;
 /// Words that nobody but the two districts may ever hold.
 const CANARIES: [&str; 3] = ["Uccellini", "RSSMRA85T10A562S", "chiamare il mattino"];
 
-async fn a_project(node: &Node, reference: &str) -> String {
+pub(crate) async fn a_project(node: &Node, reference: &str) -> String {
     let http = node.http();
     let person = json!({"ref": format!("P-{reference}"), "given_name": "Canaria",
         "family_name": "Uccellini", "fiscal_code": "RSSMRA85T10A562S"});
@@ -48,7 +48,7 @@ async fn offered(from: &Node, reference: &str, to: &str) -> String {
         .to_owned()
 }
 
-async fn comes_to(node: &Node, path: &str, state: &str) -> Value {
+pub(crate) async fn comes_to(node: &Node, path: &str, state: &str) -> Value {
     eventually(&format!("{path} at {} is {state}", node.name), async || {
         let record = node.local().look(path).await?;
         seen(record["state"] == state, || record.to_string()).map(|()| record)
@@ -100,7 +100,8 @@ async fn holds_no_canary(node: &Node) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_and_its_person_pass_to_another_district_and_nobody_else_learns_who_it_is() {
+pub(crate) async fn a_project_and_its_person_pass_to_another_district_and_nobody_else_learns_who_it_is()
+ {
     let federation = Federation::joined(PROGRAM, 3, &[]).await;
     let [a, b, c] = [0, 1, 2].map(|index| &federation.districts[index].node);
     let above = &federation.coordination;
