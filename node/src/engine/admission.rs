@@ -95,13 +95,11 @@ pub(crate) fn admit(
         return Err(NotAdmitted::NotForUs { lane });
     }
     match header.kind {
-        EntryKind::Roster if lane == LANE_EVERYONE => Ok(()),
-        EntryKind::Roster => Err(NotAdmitted::Lane { lane }),
+        EntryKind::Roster | EntryKind::Policy if lane == LANE_EVERYONE => Ok(()),
         // Of itself every node may say what there is to say; where it stands is its content's matter.
         EntryKind::Policy if author.role == Role::Coordination => Ok(()),
-        EntryKind::Policy if lane == LANE_EVERYONE => Ok(()),
         EntryKind::Policy if scope::is_pair(lane) && header.seq == 1 => Ok(()),
-        EntryKind::Policy => Err(NotAdmitted::Lane { lane }),
+        EntryKind::Roster | EntryKind::Policy => Err(NotAdmitted::Lane { lane }),
         EntryKind::Change | EntryKind::Tombstone if scope::is_pair(lane) && header.seq == 1 => {
             Err(NotAdmitted::Lane { lane })
         }

@@ -523,6 +523,19 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         narrowed.insert(key, Narrowed::decode(&value)?);
     }
     ledger.narrowed = Arc::new(narrowed);
+    read_statements(store, &mut ledger)?;
+    ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
+    let mut invitations = std::collections::BTreeMap::new();
+    for (key, value) in all(store, Table::Invitations, b"")? {
+        let key = key_of(&key, "invitation")?;
+        invitations.insert(key, InvitationRow::decode(&value)?);
+    }
+    ledger.invitations = Arc::new(invitations);
+    Ok(ledger)
+}
+
+/// What nodes stated of themselves: whom their lanes are for, what is sealed to them.
+fn read_statements(store: &Store, ledger: &mut Ledger) -> Result<(), ReadFailed> {
     let mut pairs = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Meta, statements::PAIRS)? {
         if let Some(log) = log_of(&key[statements::PAIRS.len()..]) {
@@ -538,14 +551,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         }
     }
     ledger.sealing = Arc::new(sealing);
-    ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
-    let mut invitations = std::collections::BTreeMap::new();
-    for (key, value) in all(store, Table::Invitations, b"")? {
-        let key = key_of(&key, "invitation")?;
-        invitations.insert(key, InvitationRow::decode(&value)?);
-    }
-    ledger.invitations = Arc::new(invitations);
-    Ok(ledger)
+    Ok(())
 }
 
 /// What the links knew when the node last ran: contacts and acknowledgements.

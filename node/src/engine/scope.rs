@@ -310,7 +310,7 @@ mod tests {
         for to in [laptop(), province(), region()] {
             assert!(gets(&to, with) && gets(&to, None), "{to:?}");
         }
-        for to in [other.clone(), other_province()] {
+        for to in [other, other_province()] {
             assert!(gets(&to, with) && !gets(&to, None), "{to:?}");
         }
         for to in [neighbour(), namesake(), office()] {

@@ -303,7 +303,7 @@ fn happen(world: &mut World, numbers: &mut Numbers, project: DocumentId) {
             let at = [A, A, B, LAPTOP][numbers.below(4)];
             let what = numbers.below(4);
             world.stations[at].lose_power(moment, unsynced, |station| {
-                act(station, what, project, newest)
+                act(station, what, project, newest);
             });
         }
         10..14 => {
@@ -314,7 +314,7 @@ fn happen(world: &mut World, numbers: &mut Numbers, project: DocumentId) {
                 world.stations[to].absorb();
             }
             world.stations[to].lose_power(moment, unsynced, |station| {
-                act(station, what, project, newest)
+                act(station, what, project, newest);
             });
         }
         14 => world.stations[at].restart(),
