@@ -472,7 +472,11 @@ fn invalid(pointer: &str, detail: &str) -> CommandFailed {
 }
 
 pub(super) fn own_word(core: &Core) -> String {
-    format!("/words/{}", HEXLOWER.encode(&core.id.origin()))
+    word_of(core.id.origin())
+}
+
+pub(super) fn word_of(node: Origin) -> String {
+    format!("/words/{}", HEXLOWER.encode(&node))
 }
 
 pub(super) fn add(path: &str, value: &Value) -> Value {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use raccordo_config::Role;
 use raccordo_crdt_model::{Document, DocumentId, Kind};
+use raccordo_transport::LogId;
 use serde_json::{Value, json};
 
 use super::super::commit;
@@ -16,11 +17,12 @@ use super::super::draft::Draft;
 use super::super::ledger::Ledger;
 use super::super::report;
 use super::super::roster::Roster;
+use super::super::scope;
 use super::super::statements;
 use super::super::view::{CommandFailed, MemberState};
-use super::commands::{add, advance, begin_lane, edit, own_word, stamp};
+use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
 use super::step::{self, Sight, Standing, Step};
-use super::terms::{Terms, document};
+use super::terms::{Origin, Terms, document};
 use super::{Handing, today};
 
 /// Who takes the steps, as history shows it.
@@ -120,10 +122,7 @@ fn due(
     let own = core.id.origin();
     let row = core.document_row(id)?;
     let offering = row.map_or(own, |row| row.home_origin);
-    let is_revoked = |origin| {
-        let member = ledger.roster.of_origin(origin);
-        member.is_some_and(|member| member.state == MemberState::Revoked)
-    };
+    let is_out = |origin| is_out(core, &ledger, origin);
     let project = |id| standing(core, id);
     let sight = Sight {
         transfer: id,
@@ -131,10 +130,27 @@ fn due(
         own,
         acts: acts(core, &ledger, offering),
         today,
-        is_revoked: &is_revoked,
+        is_out: &is_out,
         project: &project,
     };
     Ok(step::next(terms, &sight))
+}
+
+/// Whether a node is revoked and all that it had said to this territory is here: its acceptance may
+/// come later than the word that it is revoked. A lane that is not known may be for this territory.
+pub(super) fn is_out(core: &Core, ledger: &Ledger, origin: Origin) -> bool {
+    let Some(member) = ledger.roster.of_origin(origin) else {
+        return false;
+    };
+    let own = core.territory();
+    let is_here = |(lane, end): (&u8, &u64)| {
+        let log = LogId::new(origin, *lane);
+        let for_another = ledger.pairs.get(&log).is_some_and(|with| *with != own);
+        !scope::is_pair(*lane) || ledger.end(log).seq >= *end || {
+            member.territory != own && for_another
+        }
+    };
+    member.state == MemberState::Revoked && member.ends.iter().all(is_here)
 }
 
 /// Of several nodes of the sender the one that offered goes on; where it is revoked, the lowest.
@@ -184,6 +200,10 @@ fn take(
         Step::Decline => {
             let said = json!({"word": "declined", "on": today});
             (vec![add(&own_word(draft.core), &said)], None)
+        }
+        Step::DeclineFor { node } => {
+            let said = json!({"word": "declined", "on": today});
+            (vec![add(&word_of(node), &said)], None)
         }
         Step::Complete { new } => {
             let new = json!(new.to_string());
@@ -242,6 +262,7 @@ fn word(step: Step) -> &'static str {
         Step::Expire => "expire",
         Step::Withdraw => "withdraw",
         Step::Decline => "decline",
+        Step::DeclineFor { .. } => "decline-for",
         Step::Complete { .. } => "complete",
         Step::Release => "release",
         Step::Yield { .. } => "yield",

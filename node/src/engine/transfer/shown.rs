@@ -7,6 +7,7 @@ use raccordo_crdt_model::DocumentId;
 use serde_json::{Value, json};
 
 use super::super::core::Core;
+use super::driver::is_out;
 use super::parcel::{Parcel, preview};
 use super::terms::Terms;
 use super::today;
@@ -52,7 +53,7 @@ fn waits_for(core: &Core, terms: &Terms) -> Vec<String> {
     let silent = terms
         .keys
         .iter()
-        .filter(|node| !terms.words.contains_key(*node));
+        .filter(|node| !terms.words.contains_key(*node) && !is_out(core, &ledger, **node));
     let members = silent.filter_map(|node| ledger.roster.of_origin(*node));
     members.map(|member| member.name.clone()).collect()
 }

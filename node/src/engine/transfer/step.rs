@@ -16,6 +16,8 @@ pub(super) enum Step {
     Withdraw,
     /// This node of the receiver gives its word that it did not accept and never will.
     Decline,
+    /// Another node of the receiver is revoked, and did not accept in what it had said before.
+    DeclineFor { node: Origin },
     /// The sender's project ends in this one.
     Complete { new: DocumentId },
     /// The sender's project is opened again as it was.
@@ -41,7 +43,8 @@ pub(super) struct Sight<'a> {
     pub(super) acts: bool,
     /// The day, as this node's clock says.
     pub(super) today: &'a str,
-    pub(super) is_revoked: &'a dyn Fn(Origin) -> bool,
+    /// Whether a node is revoked, and all that it had said to this territory is here.
+    pub(super) is_out: &'a dyn Fn(Origin) -> bool,
     /// A project, if it is here.
     pub(super) project: &'a dyn Fn(DocumentId) -> Option<Standing>,
 }
@@ -77,8 +80,7 @@ fn of_the_sender(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
             elsewhere.then_some(Step::Withdraw)
         }
         _ if terms.is_ending() && !terms.released => {
-            let gave_word =
-                |node: &Origin| terms.words.contains_key(node) || (sight.is_revoked)(*node);
+            let gave_word = |node: &Origin| terms.words.contains_key(node) || (sight.is_out)(*node);
             terms.keys.iter().all(gave_word).then_some(Step::Release)
         }
         _ => None,
@@ -89,6 +91,11 @@ fn of_the_receiver(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
     let could = terms.keys.contains(&sight.own) && !terms.words.contains_key(&sight.own);
     if could && terms.is_ending() {
         return Some(Step::Decline);
+    }
+    // The sender may not know whether the revoked node has said all that it will: here it is known.
+    let silent = |node: &&Origin| !terms.words.contains_key(*node) && (sight.is_out)(**node);
+    if let Some(node) = terms.keys.iter().find(silent).filter(|_| terms.is_ending()) {
+        return Some(Step::DeclineFor { node: *node });
     }
     let (_, winner) = terms.winner()?;
     let told = terms.new_project.filter(|_| terms.state == "completed");
@@ -139,7 +146,7 @@ mod tests {
             own: [own; 8],
             acts: true,
             today: "2026-11-23",
-            is_revoked: &|node| node == [3; 8] && own == 7,
+            is_out: &|node| node == [3; 8] && own == 7,
             project: &|_| Some(project.clone()),
         };
         next(terms, &sight)
@@ -211,6 +218,11 @@ mod tests {
         assert_eq!(of("offered", &[], 2), None);
         assert_eq!(of("withdrawing", &[], 2), Some(Step::Decline));
         assert_eq!(of("withdrawing", &[(2, Word::Declined)], 2), None);
+        let node = [3; 8];
+        let instead = Some(Step::DeclineFor { node });
+        let said = [(2, Word::Declined)];
+        assert_eq!(of("withdrawing", &said, 7), instead, "it is revoked");
+        assert_eq!(of("offered", &[], 7), None);
         assert_eq!(of("withdrawing", &[(2, Word::Accepted(id(5)))], 2), None);
         assert_eq!(
             of("withdrawing", &[], 4),

@@ -9,8 +9,6 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
-use super::super::peers::{self, PeerCommand};
-use super::super::view::MemberState;
 use super::super::{local, report};
 use crate::store::{Moment, Unsynced};
 
@@ -123,30 +121,65 @@ fn an_offer_expires_by_the_senders_clock_and_a_revoked_node_is_not_waited_for() 
         format!("{refused:?}").contains("transfer_not_open"),
         "{refused:?}"
     );
-    let laptop = world.stations[LAPTOP].core.id;
-    let revoke = PeerCommand::Move {
-        key: laptop,
-        to: MemberState::Revoked,
-        reason: Some("lost".to_owned()),
-    };
-    world.stations[B]
-        .run(|draft| peers::execute(draft, revoke))
-        .unwrap();
-    for (above, below) in [LINKS[0], LINKS[1]] {
-        for _ in 0..4 {
-            world.ship(below, above, usize::MAX);
-            world.ship(above, below, usize::MAX);
-            world.stations[A].settle();
-        }
-    }
-    for _ in 0..3 {
-        world.ship(A, COORDINATION, usize::MAX);
-        world.ship(COORDINATION, B, usize::MAX);
-        world.ship(B, COORDINATION, usize::MAX);
-        world.ship(COORDINATION, A, usize::MAX);
-    }
+    world.revoke(B, LAPTOP);
+    world.stations[A].settle();
+    world.ship_without_laptop();
     assert_eq!(world.stations[A].state(Kind::Transfer, id), "expired");
     assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+}
+
+#[test]
+fn what_a_revoked_node_had_accepted_counts_though_its_revocation_is_heard_first() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.stations[A].withdraw(id).unwrap();
+    world.ship(A, COORDINATION, usize::MAX);
+    // The office confirms the withdrawal, and only then hears that its laptop had accepted.
+    world.ship(COORDINATION, B, usize::MAX);
+    world.stations[LAPTOP].accept(id).unwrap();
+    world.ship(LAPTOP, B, usize::MAX);
+    world.revoke(B, LAPTOP);
+    world.ship(B, COORDINATION, usize::MAX);
+    world.ship_but(COORDINATION, A, LAPTOP);
+    let laptop = world.stations[LAPTOP].core.id;
+    let standing = world.stations[A].core.ledger().roster.standing(&laptop);
+    assert_eq!(standing, raccordo_transport::Standing::Revoked);
+    world.check(project, "the revocation is heard");
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferring"
+    );
+    world.ship_without_laptop();
+    world.check(project, "all is heard");
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferred"
+    );
+}
+
+#[test]
+fn for_a_revoked_node_that_dealt_with_others_too_its_office_gives_the_word() {
+    let mut world = World::new();
+    let other =
+        world.stations[LAPTOP].make(Kind::Project, &json!({"ref": "FR-2", "need_area": "POV", "opened_on": "2026-03-04", "subject": {"kind": "household"}}));
+    world.stations[LAPTOP].offer(other, "f/c").unwrap();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.revoke(B, LAPTOP);
+    world.stations[A].withdraw(id).unwrap();
+    world.ship(B, COORDINATION, usize::MAX);
+    world.ship(COORDINATION, A, usize::MAX);
+    // That lane may be for it, as far as the sender knows.
+    assert_eq!(
+        world.stations[A].state(Kind::Project, project),
+        "transferring"
+    );
+    world.ship_without_laptop();
+    assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+    assert_eq!(world.stations[A].state(Kind::Transfer, id), "withdrawn");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use raccordo_config::{Config, InitialSettings, Role, StoreEngine, Territory};
 use raccordo_crdt_model::{DocumentId, Kind, Patch};
-use raccordo_transport::{JoinRequest, NodeKey, PeerId};
+use raccordo_transport::{JoinRequest, LogId, NodeKey, PeerId};
 use serde_json::{Value, json};
 
 use super::super::super::between::Between;
@@ -218,12 +218,15 @@ fn assemble(store: Store, config: &Config, seed: [u8; 32], clock: &Arc<Hands>) -
 
 /// Hands over what one node offers another, at most so many entries of each log; it lies there
 /// until the other takes it in.
-fn deliver(from: &Station, to: &Station, most: usize) {
+fn deliver(from: &Station, to: &Station, most: usize, takes: impl Fn(LogId) -> bool) {
     let ledger = from.core.ledger();
     let Some(between) = Between::of(&from.core, &ledger, &to.core.id) else {
         return;
     };
     for head in between.heads() {
+        if !takes(head.log) {
+            continue;
+        }
         let held = to.core.ledger().end(head.log).seq;
         let read = Reading::new(&from.core).entries(head.log, held, most, usize::MAX);
         let entries = read.unwrap();
@@ -320,7 +323,35 @@ impl World {
     }
 
     pub(super) fn deliver(&self, from: usize, to: usize, most: usize) {
-        deliver(&self.stations[from], &self.stations[to], most);
+        deliver(&self.stations[from], &self.stations[to], most, |_| true);
+    }
+
+    /// All but what one node said to another territory, which comes later.
+    pub(super) fn ship_but(&mut self, from: usize, to: usize, late: usize) {
+        let late = self.stations[late].core.id.origin();
+        let takes = |log: LogId| log.origin != late || log.lane < 16;
+        deliver(&self.stations[from], &self.stations[to], usize::MAX, takes);
+        self.stations[to].settle();
+    }
+
+    pub(super) fn revoke(&self, at: usize, whom: usize) {
+        let revoke = PeerCommand::Move {
+            key: self.stations[whom].core.id,
+            to: MemberState::Revoked,
+            reason: Some("lost".to_owned()),
+        };
+        let revoked = self.stations[at].run(|draft| peers::execute(draft, revoke));
+        revoked.unwrap();
+    }
+
+    /// Everything between all but the second node of the receiver.
+    pub(super) fn ship_without_laptop(&mut self) {
+        for _ in 0..6 {
+            for (above, below) in [LINKS[0], LINKS[1], LINKS[2]] {
+                self.ship(below, above, usize::MAX);
+                self.ship(above, below, usize::MAX);
+            }
+        }
     }
 
     pub(super) fn ship(&mut self, from: usize, to: usize, most: usize) {
