@@ -147,14 +147,28 @@ pub(crate) fn may_edit<'h>(
     Ok(base.filter(|_| !passes(&state)))
 }
 
-/// Whether a record may be erased: not a project while another district may be taking it over.
+/// Whether a record may be erased: not a project while another district may be taking it over, and
+/// not the transfer by which it may.
 pub(crate) fn may_erase(
     draft: &mut Draft<'_>,
     kind: Kind,
     id: DocumentId,
 ) -> Result<(), CommandFailed> {
-    let document = draft.document(id)?.filter(|_| kind == Kind::Project);
-    if document.is_some_and(|document| document.summary().state == "transferring") {
+    if kind != Kind::Project && kind != Kind::Transfer {
+        return Ok(());
+    }
+    let Some(document) = draft.document(id)? else {
+        return Ok(());
+    };
+    let terms = (kind == Kind::Transfer)
+        .then(|| Terms::read(&document.record().fields))
+        .flatten();
+    if terms.is_some_and(|terms| !terms.is_settled()) {
+        let detail = "the transfer is not at its end and its project is locked by it: \
+                      withdraw it, then erase it";
+        return Err(refused("/state", rules::LOCKED, detail));
+    }
+    if kind == Kind::Project && document.summary().state == "transferring" {
         let detail = "the project is being transferred: withdraw the transfer, then erase it";
         return Err(refused("/state", rules::LOCKED, detail));
     }

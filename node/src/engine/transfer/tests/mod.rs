@@ -9,7 +9,7 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
-use super::super::{local, report};
+use super::super::{local, report, tombstone};
 use crate::store::{Moment, Unsynced};
 
 const UNSYNCED: [Unsynced; 3] = [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn];
@@ -126,6 +126,29 @@ fn an_offer_expires_by_the_senders_clock_and_a_revoked_node_is_not_waited_for() 
     world.ship_without_laptop();
     assert_eq!(world.stations[A].state(Kind::Transfer, id), "expired");
     assert_eq!(world.stations[A].state(Kind::Project, project), "planning");
+}
+
+#[test]
+fn neither_a_locked_project_nor_its_transfer_is_erased_until_it_is_over() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let erased = |world: &World, kind, id| {
+        world.stations[A].run(|draft| tombstone::erase(draft, kind, id, "è finita", "op"))
+    };
+    for (kind, id) in [(Kind::Transfer, id), (Kind::Project, project)] {
+        let refused = erased(&world, kind, id);
+        assert!(
+            format!("{refused:?}").contains("locked_by_transfer"),
+            "{refused:?}"
+        );
+    }
+    world.stations[A].withdraw(id).unwrap();
+    world.ship_all();
+    erased(&world, Kind::Transfer, id).unwrap();
+    erased(&world, Kind::Project, project).unwrap();
+    world.ship_all();
+    assert!(world.edited().is_empty());
 }
 
 #[test]
