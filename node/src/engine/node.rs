@@ -523,7 +523,10 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         narrowed.insert(key, Narrowed::decode(&value)?);
     }
     ledger.narrowed = Arc::new(narrowed);
-    read_statements(store, &mut ledger)?;
+    let pairs = all(store, Table::Meta, statements::PAIRS)?;
+    ledger.pairs = Arc::new(statements::read_pairs(pairs));
+    let sealing = all(store, Table::Meta, statements::SEALING)?;
+    ledger.sealing = Arc::new(statements::read_sealing(sealing));
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {
@@ -532,26 +535,6 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     }
     ledger.invitations = Arc::new(invitations);
     Ok(ledger)
-}
-
-/// What nodes stated of themselves: whom their lanes are for, what is sealed to them.
-fn read_statements(store: &Store, ledger: &mut Ledger) -> Result<(), ReadFailed> {
-    let mut pairs = std::collections::BTreeMap::new();
-    for (key, value) in all(store, Table::Meta, statements::PAIRS)? {
-        if let Some(log) = log_of(&key[statements::PAIRS.len()..]) {
-            pairs.insert(log, String::from_utf8_lossy(&value).into_owned());
-        }
-    }
-    ledger.pairs = Arc::new(pairs);
-    let mut sealing = std::collections::BTreeMap::new();
-    for (key, value) in all(store, Table::Meta, statements::SEALING)? {
-        let origin = key[statements::SEALING.len()..].try_into();
-        if let (Ok(origin), Ok(key)) = (origin, value.try_into()) {
-            sealing.insert(origin, key);
-        }
-    }
-    ledger.sealing = Arc::new(sealing);
-    Ok(())
 }
 
 /// What the links knew when the node last ran: contacts and acknowledgements.
@@ -601,7 +584,7 @@ fn key_of(bytes: &[u8], row: &'static str) -> Result<PeerId, BadRow> {
     Ok(PeerId::from_bytes(key))
 }
 
-fn log_of(bytes: &[u8]) -> Option<LogId> {
+pub(super) fn log_of(bytes: &[u8]) -> Option<LogId> {
     let (origin, rest) = bytes.split_first_chunk()?;
     Some(LogId {
         origin: *origin,

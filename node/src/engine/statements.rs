@@ -14,10 +14,11 @@ use super::draft::Draft;
 use super::entry_run::log_key;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
+use super::node::log_of;
 use super::roster::Member;
 use super::rows::DocumentRow;
 use super::scope::{self, LANE_EVERYONE, PAIR_LANES, Placed};
-use crate::store::Table;
+use crate::store::{Row, Table};
 
 const VERSION: u8 = 1;
 const SEALING_KEY: u8 = 1;
@@ -129,6 +130,24 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
         }
         _ => {}
     }
+}
+
+/// For whom lanes are, from the rows of [`PAIRS`].
+pub(crate) fn read_pairs(rows: Vec<Row>) -> BTreeMap<LogId, String> {
+    let pairs = rows.into_iter().filter_map(|(key, value)| {
+        let log = log_of(key.get(PAIRS.len()..)?)?;
+        Some((log, String::from_utf8_lossy(&value).into_owned()))
+    });
+    pairs.collect()
+}
+
+/// What is sealed to whom, from the rows of [`SEALING`].
+pub(crate) fn read_sealing(rows: Vec<Row>) -> BTreeMap<[u8; 8], [u8; 32]> {
+    let keys = rows.into_iter().filter_map(|(key, value)| {
+        let origin = key.get(SEALING.len()..)?.try_into().ok()?;
+        Some((origin, value.try_into().ok()?))
+    });
+    keys.collect()
 }
 
 fn bind(draft: &mut Draft<'_>, log: LogId, with: String) {
