@@ -142,6 +142,29 @@ impl Patch {
         }
     }
 
+    /// Whether it edits a field of the root, or something in it.
+    pub fn touches(&self, name: &str) -> bool {
+        self.steps.iter().any(|(pointer, operation)| {
+            let root = pointer.tokens().first();
+            !matches!(operation, Operation::Test(_)) && root.is_none_or(|root| root == name)
+        })
+    }
+
+    /// The state that it sets, if it sets one; the last of several.
+    pub fn state(&self) -> Option<String> {
+        let set = self.steps.iter().rev().find_map(|(pointer, operation)| {
+            let (Operation::Add(value) | Operation::Replace(value)) = operation else {
+                return None;
+            };
+            match pointer.tokens() {
+                [] => value.get("state").cloned(),
+                [name] if name == "state" => Some(value.clone()),
+                _ => None,
+            }
+        });
+        set.and_then(|value| value.as_str().map(str::to_owned))
+    }
+
     /// The operations in their order.
     pub fn steps(&self) -> &[(Pointer, Operation)] {
         &self.steps

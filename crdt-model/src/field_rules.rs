@@ -6,6 +6,7 @@
 
 mod instruments;
 mod signatures;
+pub mod transfer;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ use crate::schema::{Kind, REFERRAL_PASSAGES};
 
 pub(crate) use signatures::fill;
 pub use signatures::section_hash;
+pub(crate) use transfer::locked;
 
 /// More was spent than the voucher is worth.
 const VOUCHER_OVERSPENT: &str = "voucher_overspent";
@@ -28,10 +30,6 @@ const VOTE_WITHOUT_BODY: &str = "vote_without_body";
 const WITHOUT_QUORUM: &str = "decision_without_quorum";
 /// A state of a referral that does not follow the one before.
 pub(crate) const REFERRAL_STATE: &str = "referral_state";
-/// A record that is being handed over.
-const LOCKED: &str = "locked_by_transfer";
-/// The state in which a record is being handed over.
-const TRANSFERRING: &str = "transferring";
 
 /// The codes of all rules that bind people here, so that words for them are complete.
 pub const CODES: &[&str] = &[
@@ -41,7 +39,15 @@ pub const CODES: &[&str] = &[
     WITHOUT_QUORUM,
     FIELD_IS_FIXED,
     instruments::TOO_LONG,
-    LOCKED,
+    transfer::ACCEPTED_TWICE,
+    transfer::BY_COMMAND,
+    transfer::LOCKED,
+    transfer::NOT_OPEN,
+    transfer::NOT_READABLE,
+    transfer::NO_RECEIVER,
+    transfer::OF_LOCAL,
+    transfer::TOO_LARGE,
+    transfer::UNDECIDED,
     REFERRAL_STATE,
     "sharing_is_fixed",
     signatures::ACTIVATED_WITHOUT,
@@ -78,35 +84,6 @@ pub(crate) fn may_sign(kind: Kind, way: &[String], after: Option<&Value>) -> boo
         }
 }
 
-/// What a record that is being handed over does not allow: of an edit below these keys, which made
-/// an entry or changed what was there.
-pub(crate) fn locked(
-    kind: Kind,
-    state: Option<&str>,
-    way: &[String],
-    makes: bool,
-) -> Result<(), Problem> {
-    if kind != Kind::Project || state != Some(TRANSFERRING) {
-        return Ok(());
-    }
-    let root = way.first().map(String::as_str);
-    let appends = way.len() == 2 && makes;
-    match root {
-        Some("state" | "links") => Ok(()),
-        Some("reviews") if appends => Ok(()),
-        _ => {
-            let detail = "the project is being transferred and locked: only reviews may be added, \
-                          until the transfer is accepted, refused or withdrawn";
-            let mut path = String::new();
-            for key in way {
-                path.push('/');
-                path.push_str(&crate::command::escape(key));
-            }
-            Err(Problem::new(path, LOCKED, detail))
-        }
-    }
-}
-
 /// What an edit breaks that was in order before it.
 pub(crate) fn broken_by(
     kind: Kind,
@@ -139,6 +116,7 @@ pub(crate) fn flags(kind: Kind, record: &Value, from: &[&str]) -> Vec<Problem> {
     let mut out = binding(record);
     instruments::short_or_long_labs(record, &mut out);
     signatures::to_renew(record, &mut out);
+    transfer::accepted_twice(record, &mut out);
     if signatures::activates(from, None, state(record)) {
         out.extend(signatures::unsigned(record));
     }

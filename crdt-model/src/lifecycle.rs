@@ -93,7 +93,7 @@ mod tests {
             closed → closed reopened archived
             reopened → assessment planning active closed reopened transferring
             transferring → reported taken_in_charge assessment planning approval active review suspended reopened transferring transferred
-            transferred → transferred archived
+            transferred → transferred
             archived → archived
             draft → draft consultation published
             consultation → draft consultation published
@@ -118,6 +118,13 @@ mod tests {
             withdrawn → offered withdrawn
             recorded → recorded corrected
             corrected → corrected
+            offered → offered accepted refused withdrawing expired
+            accepted → accepted completed
+            refused → refused completed
+            withdrawing → withdrawing withdrawn completed
+            expired → expired withdrawn completed
+            withdrawn → withdrawn completed
+            completed → completed
             ordered → ordered completed
             completed → completed
             records → records aggregates

@@ -20,6 +20,7 @@ mod project_parts;
 mod publication;
 mod resource;
 mod told;
+mod transfer;
 
 pub use crate::lifecycle::Lifecycle;
 pub use field::{Entity, Field, Node, Privacy, Rule, Section, find};
@@ -49,6 +50,8 @@ pub enum Kind {
     Resource = 8,
     /// What a district's unit did.
     Activity = 9,
+    /// Handing a project over to another district.
+    Transfer = 10,
     /// That a subject is to be forgotten.
     ErasureOrder = 11,
     /// What a district publishes, and its counts.
@@ -66,6 +69,9 @@ pub enum Audience {
     Territory,
     /// All members of the federation.
     Everyone,
+    /// The home territory, the one that the record is for, and the coordinations above either;
+    /// both territories write it.
+    Parties,
 }
 
 /// Whose nodes make and edit the records of a kind, each in its own territory.
@@ -112,7 +118,7 @@ pub struct Opening {
 
 impl Kind {
     /// Every kind.
-    pub const fn all() -> [Self; 12] {
+    pub const fn all() -> [Self; 13] {
         [
             Self::Project,
             Self::Guideline,
@@ -123,6 +129,7 @@ impl Kind {
             Self::Contact,
             Self::Resource,
             Self::Activity,
+            Self::Transfer,
             Self::ErasureOrder,
             Self::Publication,
             Self::Notice,
@@ -140,6 +147,7 @@ impl Kind {
             Self::Contact => &contact::TABLE,
             Self::Resource => &resource::TABLE,
             Self::Activity => &activity::TABLE,
+            Self::Transfer => &transfer::TABLE,
             Self::ErasureOrder => &erasure_order::TABLE,
             Self::Publication => &publication::TABLE,
             Self::Notice => &notice::TABLE,
@@ -235,7 +243,7 @@ impl Kind {
         match self.audience() {
             Audience::Home => sharing == Some("local"),
             Audience::Territory => true,
-            Audience::Everyone => false,
+            Audience::Everyone | Audience::Parties => false,
         }
     }
 }

@@ -31,6 +31,9 @@ fn audience(kind: Kind) -> &'static str {
         }
         Audience::Territory => "the nodes of the home territory, nobody else",
         Audience::Everyone => "everyone",
+        Audience::Parties => {
+            "home territory, the territory that it is for, and the coordinations above either"
+        }
     }
 }
 

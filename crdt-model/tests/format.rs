@@ -130,7 +130,7 @@ fn a_line_is_read_or_refused_with_all_its_problems() {
         r#"{"op":"drop","kind":"village","ref":7,"at":"noon","by":[],"when":1}"#,
         &expect![[r#"
             /when: a line has no member "when", only op, kind, ref, at, by, doc, patch (unknown_member)
-            /kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, erasure_order, publication, notice are (unknown_kind)
+            /kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, transfer, erasure_order, publication, notice are (unknown_kind)
             /ref: ref is not text (wrong_type)
             /by: by is not text (wrong_type)
             /at: "noon" is not an RFC 3339 instant such as 2026-03-04T09:00:00Z (not_an_instant)

@@ -40,6 +40,7 @@ fn every_kind_says_for_whom_it_is_and_who_writes_it() {
         7 contacts Territory District
         8 resources Everyone District
         9 activities Home District
+        10 transfers Parties District
         11 erasure_orders Home District
         12 publications Home District
         13 notices Home Coordination
@@ -87,7 +88,7 @@ fn a_record_of_every_kind_comes_through_export_and_import_byte_for_byte() {
         );
     }
     let unknown = ImportLine::parse(r#"{"op":"create","kind":"village","ref":"x","doc":{}}"#);
-    expect![[r#"/kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, erasure_order, publication, notice are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
+    expect![[r#"/kind: "village" is no kind of record, only project, guideline, organisation, person, household, casefile, contact, resource, activity, transfer, erasure_order, publication, notice are (unknown_kind)"#]].assert_eq(&unknown.expect_err("no such kind")[0].to_string());
 }
 
 /// A full record of a kind in short, in four lines.
@@ -151,6 +152,10 @@ fn a_record_in_short_holds_what_its_kind_has() {
           (None, None, "recorded")
           ("", "", None)
           ["A-1", "UTI-A"]
+        (Transfer, None, None, None)
+          (None, None, "offered")
+          ("", "", None)
+          ["00", "T-1"]
         (ErasureOrder, None, None, None)
           (None, None, "ordered")
           ("", "", None)
@@ -173,7 +178,8 @@ fn only_a_record_of_one_territory_can_be_kept_there() {
         let mut fields = full_of(kind);
         fields["sharing"] = json!("local");
         let (document, change) = create_of(kind, &fields).expect("valid");
-        assert_eq!(document.is_local(), kind.audience() != Audience::Everyone);
+        let leaves = [Audience::Everyone, Audience::Parties].contains(&kind.audience());
+        assert_eq!(document.is_local(), !leaves);
         let absorbed = Document::empty(id()).absorb(&[common::checked(&change, 1)]);
         assert_eq!(absorbed.expect("fits").is_local(), document.is_local());
         let stored = Document::open(id(), &[change.bytes]).expect("readable");

@@ -1,9 +1,9 @@
 //! The figures of the design, measured on real nodes: real stores on disk, real QUIC on loopback.
 //!
 //! `cargo bench -p raccordo-tests --bench figures -- [NAME…] [--records N] [--rounds N] [--folder DIR]`
-//! where NAME is one of `import edits live first-sync reconnect changed silent fan-out start`; all of them
-//! without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
-//! in all for the others; districts for `fan-out`) in place of each figure's own sizes; `--folder`
+//! where NAME is one of `import edits live first-sync reconnect changed silent fan-out start transfer`; all
+//! of them without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
+//! in all for the others; districts for `fan-out`, transfers for `transfer`) in place of each figure's own sizes; `--folder`
 //! also keeps what is costly to fill for the next run. Every figure is printed with its size, its
 //! unit and its floor or twin from the same run; the machine's noise comes last.
 
@@ -27,6 +27,7 @@ mod figures {
     pub(crate) mod silent;
     pub(crate) mod start;
     pub(crate) mod stopwatch;
+    pub(crate) mod transfer;
 }
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,9 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
-use figures::{changed, edits, fan_out, first_sync, import, live, reconnect, silent, start};
+use figures::{
+    changed, edits, fan_out, first_sync, import, live, reconnect, silent, start, transfer,
+};
 
 /// As the program has it; the floors have it too.
 #[global_allocator]
@@ -68,7 +71,7 @@ pub(crate) struct Arguments {
     bench: bool,
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "import",
     "edits",
     "live",
@@ -78,6 +81,7 @@ const NAMES: [&str; 9] = [
     "silent",
     "fan-out",
     "start",
+    "transfer",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -157,6 +161,10 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         for records in sizes(&[10_000, 100_000]) {
             start::measure(&place, records).await?;
         }
+        noise.sample(place.path())?;
+    }
+    if wanted("transfer") {
+        transfer::measure(&place, size(40)).await?;
         noise.sample(place.path())?;
     }
     noise.print();

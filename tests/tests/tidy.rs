@@ -76,6 +76,7 @@ const ONLY_THERE: [(&str, &[&str]); 6] = [
         "rustls::",
         &[
             "transport/src/quic/",
+            "transport/src/sealing.rs",
             "transport/benches/",
             "transport/tests/",
             "tests/benches/",

@@ -17,6 +17,7 @@ mod link;
 mod log;
 mod quic;
 pub mod reconcile;
+pub mod sealing;
 pub mod session;
 pub mod wire;
 

@@ -105,3 +105,27 @@ fn a_record_that_is_handed_over_takes_reviews_only() {
     assert!(locked(&["team", "m1"], true));
     assert!(locked(&[], false));
 }
+
+#[test]
+fn a_record_that_was_handed_over_takes_nothing_any_more() {
+    let locked = |way: &[&str], makes| {
+        let way: Vec<_> = way.iter().map(|key| (*key).to_owned()).collect();
+        locked(Kind::Project, Some("transferred"), &way, makes).is_err()
+    };
+    assert!(!locked(&["state"], false));
+    assert!(locked(&["reviews", "r2"], true));
+    assert!(locked(&["need_area"], false));
+}
+
+#[test]
+fn of_two_projects_made_of_one_transfer_the_one_that_does_not_count_says_so() {
+    let codes = |links: &Value| {
+        let record = json!({"state": "transferred", "links": links});
+        let flags = flags(Kind::Project, &record, &[]);
+        flags.iter().map(|flag| flag.code).collect::<Vec<_>>()
+    };
+    let links = json!({"previous": "00", "transfer": "22", "instead": "11"});
+    assert_eq!(codes(&links), ["accepted_twice"]);
+    let onward = json!({"previous": "00", "transfer": "33", "next": "11"});
+    assert_eq!(codes(&onward), [""; 0]);
+}

@@ -86,7 +86,8 @@ const LIFECYCLE: Lifecycle = Lifecycle {
                 "reopened",
             ],
         ),
-        ("transferred", &["archived"]),
+        // It counts in the one that took its place: archived, it would count twice.
+        ("transferred", &[]),
         ("archived", &[]),
     ],
     first: &[
@@ -98,6 +99,7 @@ const LIFECYCLE: Lifecycle = Lifecycle {
         "active",
     ],
     shown_first: &[
+        "transferred",
         "transferring",
         "suspended",
         "reopened",
@@ -109,7 +111,6 @@ const LIFECYCLE: Lifecycle = Lifecycle {
         "taken_in_charge",
         "reported",
         "closed",
-        "transferred",
         "archived",
     ],
 };

@@ -162,6 +162,8 @@ pub(super) const VOUCHER: Entity = Entity {
 /// Records that this one goes on from or is continued by.
 pub(super) const LINKS: &[Field] = &[
     leaf("contact", Rule::Text(64)),
+    // Of two projects made of one transfer, in the one that does not count: the other.
+    leaf("instead", Rule::Text(64)),
     leaf("next", Rule::Text(64)),
     leaf("previous", Rule::Text(64)),
     leaf("transfer", Rule::Text(64)),

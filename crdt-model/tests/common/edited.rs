@@ -116,6 +116,11 @@ fn of_the_territory(
             json!([{"op":"add","path":"/hours","value":amount}]),
             json!([{"op":"add","path":"/bodies/0","value":one(["CPI","D3D"])}]),
         ],
+        Kind::Transfer => vec![
+            json!([{"op":"add","path":"/state","value":one(["accepted","withdrawing"])}]),
+            json!([{"op":"add","path":format!("/words/{}", one(["n2","n3"])),"value":{"word":"declined"}}]),
+            json!([{"op":"add","path":"/refusal","value":one(["Uno","Due"])}]),
+        ],
         Kind::Project | Kind::Guideline | Kind::Organisation => Vec::new(),
     }
 }

@@ -87,6 +87,13 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
             "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})
         }
+        Kind::Transfer => {
+            json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
+            "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","answered_on":"2026-03-10",
+            "released_on":"2026-03-11","refusal":"Risiede altrove","new_project":"11","pieces":1,
+            "keys":{"n1":{"key":"AAAA"}},"sealed":{"p000":{"text":"AAAA"}},
+            "words":{"n1":{"word":"accepted","on":"2026-03-10","project":"11"}},"state":"offered"})
+        }
     }
 }
 

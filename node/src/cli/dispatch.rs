@@ -11,7 +11,7 @@ use clap::CommandFactory;
 
 use super::{
     Arguments, Command, ConfigCommand, config, demo, export, import, init, overview, peer, print,
-    publish, record, run, status, token, trust, user,
+    publish, record, run, status, token, transfer, trust, user,
 };
 
 /// Where a node lives unless `--data` or `RACCORDO_DATA` says otherwise.
@@ -73,6 +73,7 @@ async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode>
         Command::Erase(arguments) => trust::erase(data, arguments).await?,
         Command::Export(arguments) => export::export(data, arguments).await?,
         Command::Record(command) => record::record(data, command).await?,
+        Command::Transfer(command) => transfer::transfer(data, command).await?,
         Command::Overview(arguments) => overview::overview(data, arguments).await?,
         Command::Status(format) => status::status(data, format).await?,
         Command::Metrics(format) => status::metrics(data, format).await?,

@@ -55,9 +55,9 @@ pub(super) fn expiry(text: &str) -> Result<u64, String> {
         .ok_or_else(|| allowed.to_owned())
 }
 
-/// `shared`, `territory` or `everyone`
+/// `shared`, `territory`, `everyone` or `pair`
 pub(super) fn lane(text: &str) -> Result<String, String> {
-    let known = ["shared", "territory", "everyone"];
+    let known = ["shared", "territory", "everyone", "pair"];
     if known.contains(&text) {
         Ok(text.to_owned())
     } else {

@@ -45,9 +45,6 @@ pub(crate) enum NotAdmitted {
         /// The lane.
         lane: u8,
     },
-    /// Only a coordination signs policy.
-    #[error("only a coordination signs policy")]
-    NotCoordination,
     /// This version does not know the kind of entry or document.
     #[error("its kind is not known to this version: upgrade this node")]
     UnknownKind,
@@ -72,11 +69,13 @@ impl NotAdmitted {
     }
 }
 
-/// Whether an entry by this author may enter at `to`, as far as its header tells.
+/// Whether an entry by this author may enter at `to`, as far as its header tells; `with` is the
+/// territory that its lane is for, if it is for one.
 pub(crate) fn admit(
     header: &EntryHeader,
     author: Option<&Member>,
     to: &dyn Placed,
+    with: Option<&str>,
 ) -> Result<(), NotAdmitted> {
     let author = author.ok_or(NotAdmitted::NoMember)?;
     let lane = header.lane;
@@ -92,18 +91,21 @@ pub(crate) fn admit(
         (_, None) if planted(Planted::RevokedAuthorAdmitted) => {}
         (state, None) => return Err(NotAdmitted::NotApproved { state }),
     }
-    if !scope::offered(to, author, lane) {
+    if !scope::offered(to, author, lane, with) {
         return Err(NotAdmitted::NotForUs { lane });
     }
     match header.kind {
-        EntryKind::Roster if lane == LANE_EVERYONE => Ok(()),
-        EntryKind::Roster => Err(NotAdmitted::Lane { lane }),
+        EntryKind::Roster | EntryKind::Policy if lane == LANE_EVERYONE => Ok(()),
+        // Of itself every node may say what there is to say; where it stands is its content's matter.
         EntryKind::Policy if author.role == Role::Coordination => Ok(()),
-        EntryKind::Policy => Err(NotAdmitted::NotCoordination),
+        EntryKind::Policy if scope::is_pair(lane) && header.seq == 1 => Ok(()),
+        EntryKind::Roster | EntryKind::Policy => Err(NotAdmitted::Lane { lane }),
+        EntryKind::Change | EntryKind::Tombstone if scope::is_pair(lane) && header.seq == 1 => {
+            Err(NotAdmitted::Lane { lane })
+        }
         EntryKind::Change | EntryKind::Tombstone => {
             let kind = Kind::from_code(header.document_kind).ok_or(NotAdmitted::UnknownKind)?;
-            let lanes = [false, true].map(|local| scope::lane_of(kind, local));
-            if !lanes.contains(&lane) {
+            if !scope::may_hold(lane, kind) {
                 return Err(NotAdmitted::Lane { lane });
             }
             may_write(kind, author.role)
@@ -195,6 +197,7 @@ mod tests {
                 &header(kind, lane),
                 Some(&author),
                 &at("frosinone/a", Role::District),
+                None,
             )
         };
         let district = |kind, lane| of(Role::District, kind, lane);
@@ -207,23 +210,25 @@ mod tests {
         assert_eq!(coordination(Roster, 2), Ok(()));
         assert_eq!(coordination(Roster, 0), Err(NotAdmitted::Lane { lane: 0 }));
         assert_eq!(coordination(Policy, 2), Ok(()));
-        assert_eq!(district(Policy, 2), Err(NotAdmitted::NotCoordination));
+        assert_eq!(district(Policy, 2), Ok(()));
+        assert_eq!(district(Policy, 0), Err(NotAdmitted::Lane { lane: 0 }));
         assert_eq!(district(Tombstone, 0), Ok(()));
         assert_eq!(coordination(Tombstone, 0), Err(NotAdmitted::NotHome));
         for state in [Pending, Suspended] {
             let author = member(Role::District, state);
-            let verdict = admit(&header(Change, 0), Some(&author), &province());
+            let verdict = admit(&header(Change, 0), Some(&author), &province(), None);
             assert_eq!(verdict, Err(NotAdmitted::NotApproved { state }));
             assert!(verdict.is_err_and(|reason| reason.may_pass()));
         }
-        let verdict = admit(&header(Change, 0), None, &province());
+        let verdict = admit(&header(Change, 0), None, &province(), None);
         assert_eq!(verdict, Err(NotAdmitted::NoMember));
     }
 
     #[test]
     fn what_is_not_for_this_node_is_not_taken_from_whoever_sends_it() {
         let author = member(Role::District, MemberState::Approved);
-        let verdict = |lane, to: &Party| admit(&header(EntryKind::Change, lane), Some(&author), to);
+        let verdict =
+            |lane, to: &Party| admit(&header(EntryKind::Change, lane), Some(&author), to, None);
         assert_eq!(verdict(0, &province()), Ok(()));
         assert_eq!(
             verdict(1, &province()),
@@ -237,6 +242,32 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_for_one_territory_begins_by_saying_so_and_is_taken_by_the_two_alone() {
+        let author = member(Role::District, MemberState::Approved);
+        let verdict = |kind, seq, to: &str, with| {
+            let header = EntryHeader {
+                seq,
+                document_kind: Kind::Transfer.code(),
+                ..header(kind, 16)
+            };
+            admit(&header, Some(&author), &at(to, Role::District), with)
+        };
+        let (to, with) = ("frosinone/b", Some("frosinone/b"));
+        assert_eq!(verdict(EntryKind::Policy, 1, to, with), Ok(()));
+        assert_eq!(verdict(EntryKind::Change, 2, to, with), Ok(()));
+        let lane = Err(NotAdmitted::Lane { lane: 16 });
+        assert_eq!(verdict(EntryKind::Change, 1, to, with), lane);
+        assert_eq!(verdict(EntryKind::Policy, 2, to, with), lane);
+        assert_eq!(verdict(EntryKind::Roster, 2, to, with), lane);
+        let not_for_us = Err(NotAdmitted::NotForUs { lane: 16 });
+        assert_eq!(
+            verdict(EntryKind::Change, 2, "frosinone/c", with),
+            not_for_us
+        );
+        assert_eq!(verdict(EntryKind::Change, 2, to, None), not_for_us);
+    }
+
+    #[test]
     fn of_a_revoked_author_all_up_to_the_end_is_taken_and_nothing_after_it() {
         let revoked = |end| Member {
             ends: BTreeMap::from([(0, end)]),
@@ -244,7 +275,12 @@ mod tests {
         };
         let verdict = |end| {
             let author = revoked(end);
-            admit(&header(EntryKind::Change, 0), Some(&author), &province())
+            admit(
+                &header(EntryKind::Change, 0),
+                Some(&author),
+                &province(),
+                None,
+            )
         };
         assert_eq!(verdict(5), Ok(()));
         assert_eq!(verdict(4), Err(NotAdmitted::AfterTheEnd { end: 4 }));

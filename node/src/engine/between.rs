@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use raccordo_config::Role;
 use raccordo_transport::{Cursor, LogId, Offer, PeerId, Positions};
 
 use super::core::Core;
@@ -13,6 +14,9 @@ use super::ledger::Ledger;
 use super::overview;
 use super::roster::PINNED;
 use super::scope::{self, Party, Placed};
+
+/// How many unbegun lanes for one territory each are compared with what a peer holds.
+const PAIRS_COMPARED: usize = 16;
 
 /// This node and one peer, at one instant.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl<'a> Between<'a> {
     /// Whether a log goes to the peer.
     pub(crate) fn offers(&self, log: LogId) -> bool {
         self.author(log).is_some_and(|author| {
-            scope::offered(&self.peer, author, log.lane)
+            scope::offered(&self.peer, author, log.lane, self.with(log))
                 && self.leaves(author, log)
                 && self.flows(author.key(), true)
         })
@@ -48,7 +52,7 @@ impl<'a> Between<'a> {
     /// Whether the peer may offer a log to this node.
     pub(crate) fn takes(&self, log: LogId) -> bool {
         self.author(log).is_some_and(|author| {
-            scope::offered(&self.own, author, log.lane)
+            scope::offered(&self.own, author, log.lane, self.with(log))
                 && self.leaves(author, log)
                 && self.flows(author.key(), false)
         })
@@ -81,16 +85,28 @@ impl<'a> Between<'a> {
     /// of one shows by that that it was lost here.
     fn unwritten(&self) -> impl Iterator<Item = Cursor> + '_ {
         let origin = self.own.key.origin();
-        let own = scope::LANES.map(|lane| LogId { origin, lane }).into_iter();
-        own.filter(|log| self.ledger.end(*log).seq == 0 && self.offers(*log))
+        let unbegun = move |lane: &u8| self.ledger.end(LogId::new(origin, *lane)).seq == 0;
+        // Lanes for one territory are begun in their order, so the first few tell.
+        let pairs = scope::PAIR_LANES
+            .filter(unbegun)
+            .take(PAIRS_COMPARED)
+            .filter(|_| self.own.role == Role::District);
+        let own = scope::LANES.into_iter().filter(unbegun).chain(pairs);
+        own.map(move |lane| LogId::new(origin, lane))
+            .filter(|log| self.offers(*log))
             .map(Cursor::start)
+    }
+
+    /// The territory that a log is for, where it is for one.
+    fn with(&self, log: LogId) -> Option<&str> {
+        self.ledger.pairs.get(&log).map(String::as_str)
     }
 
     /// Logs that the scope would leave to the peer and an administrator withdrew.
     pub(crate) fn withdrawn(&self) -> impl Iterator<Item = LogId> + '_ {
         self.logs().filter(|log| {
             self.author(*log).is_some_and(|author| {
-                scope::offered(&self.peer, author, log.lane)
+                scope::offered(&self.peer, author, log.lane, self.with(*log))
                     && !self.leaves(author, *log)
                     && self.flows(author.key(), true)
             })

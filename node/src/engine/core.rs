@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use lru::LruCache;
 use raccordo_config::Config;
 use raccordo_crdt_model::{Document, DocumentId};
+use raccordo_transport::sealing::SealingKey;
 use raccordo_transport::{Endpoint, LogId, NodeKey, PeerId};
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) vault: Vault,
     pub(crate) node_key: NodeKey,
+    /// Opens what other nodes sealed to this one.
+    pub(crate) sealing_key: SealingKey,
     /// Seals what belongs to no document.
     pub(crate) node_seal: SealKey,
     pub(crate) id: PeerId,

@@ -20,6 +20,7 @@ use super::core::{Core, LANE_EVERYONE, LANE_SHARED, Loaded, ReadFailed};
 use super::entry_run::{BodyPlace, OpenEntryRun};
 use super::ledger::{Ledger, LogEnd};
 use super::rows::{self, AdmittedRun, DocumentRow};
+use super::statements;
 use super::view::Event;
 
 /// One commit in the making.
@@ -141,6 +142,18 @@ impl<'a> Draft<'a> {
         self.adopt(id, kind, row, key);
     }
 
+    /// A document as this commit would leave it; taken under its hand.
+    pub(crate) fn document_in_hand(
+        &mut self,
+        id: DocumentId,
+    ) -> Result<Option<Arc<Document>>, ReadFailed> {
+        if !self.holds(id)? {
+            return Ok(None);
+        }
+        let working = self.working.get(&id);
+        Ok(working.and_then(|working| working.document.clone()))
+    }
+
     /// The row of a document under this commit's hand.
     pub(crate) fn row(&self, id: DocumentId) -> Option<&DocumentRow> {
         self.working.get(&id).map(|working| &working.row)
@@ -197,6 +210,17 @@ impl<'a> Draft<'a> {
             .map(Arc::unwrap_or_clone))
     }
 
+    /// Signs and appends what this node states of itself, and keeps it.
+    pub(crate) fn append_statement(&mut self, lane: u8, body: Vec<u8>) {
+        let kind = EntryKind::Policy;
+        let hash = raccordo_transport::body_hash(kind, &body)
+            .expect("a fact's body of any length has a hash");
+        let header = self.own_header(lane, kind, hash, None);
+        let signed = raccordo_transport::sign(header, &self.core.node_key);
+        statements::keep(self, &signed.header, &body);
+        self.record_entry(&signed, &BodyPlace::Here(body));
+    }
+
     /// Signs and appends an own change: entry, body, document row.
     pub(crate) fn append_own(
         &mut self,
@@ -204,10 +228,12 @@ impl<'a> Draft<'a> {
         change: &NewChange<'_>,
         group: Option<Group>,
     ) {
-        let lane = self
-            .working
-            .get(&id)
-            .map_or(LANE_SHARED, |working| working.row.lane);
+        let lane = self.working.get(&id).map_or(LANE_SHARED, |working| {
+            let territory = self.core.territory();
+            let own = self.core.id.origin();
+            let lane = statements::lane_in(&self.ledger.pairs, &working.row, own, &territory);
+            lane.unwrap_or(working.row.lane)
+        });
         let kind = self.working.get(&id).map_or(0, |working| working.row.kind);
         let header = self.own_header(lane, EntryKind::Change, *change.hash.as_bytes(), group);
         let header = EntryHeader {

@@ -18,6 +18,7 @@ use super::read;
 use super::scope::LANE_TERRITORY;
 use super::task::Done;
 use super::tombstone;
+use super::transfer;
 use super::view::CommandFailed;
 
 const DAY_MS: i64 = 86_400_000;
@@ -41,8 +42,9 @@ pub(crate) fn order(
     if at_home {
         lawful(core, draft.now_ms, &all)?;
     }
-    for (_, other) in &all {
+    for (kind, other) in &all {
         draft.holds(*other)?;
+        transfer::may_erase(draft, *kind, *other)?;
     }
     // The record itself first: what is refused is refused before anything is done.
     tombstone::erase(draft, kind, id, reason, by)?;
@@ -168,7 +170,10 @@ pub(crate) fn covered(
     let own = match kind {
         Kind::Person => persons::group(core, id)?,
         Kind::Household => BTreeSet::from([id]),
-        _ => return Ok(all),
+        _ => {
+            all.extend(transfers_of(core, &all)?);
+            return Ok(all);
+        }
     };
     all.extend(own.iter().map(|own| (kind, *own)));
     for name in persons::names(core, &own)? {
@@ -192,6 +197,7 @@ pub(crate) fn covered(
             }
         }
     }
+    all.extend(transfers_of(core, &all)?);
     let home = core.territory();
     let mut held = BTreeSet::new();
     for (kind, id) in all {
@@ -203,6 +209,35 @@ pub(crate) fn covered(
         }
     }
     Ok(held)
+}
+
+/// The transfers in which a project of these was offered: what they carry of the subject is sealed
+/// in each, under its own key.
+fn transfers_of(
+    core: &Core,
+    all: &BTreeSet<(Kind, DocumentId)>,
+) -> Result<BTreeSet<(Kind, DocumentId)>, CommandFailed> {
+    let projects = all.iter().filter(|(kind, _)| *kind == Kind::Project);
+    let projects: BTreeSet<String> = projects.map(|(_, id)| id.to_string()).collect();
+    let mut transfers = BTreeSet::new();
+    if projects.is_empty() {
+        return Ok(transfers);
+    }
+    for (id, _) in read::all_of(core, Kind::Transfer)? {
+        let Some(transfer) = core.look(id)? else {
+            continue;
+        };
+        let fields = transfer.record().fields;
+        let own = transfer.territory() == core.territory();
+        if own
+            && fields["project"]
+                .as_str()
+                .is_some_and(|project| projects.contains(project))
+        {
+            transfers.insert((Kind::Transfer, id));
+        }
+    }
+    Ok(transfers)
 }
 
 /// Whether nothing forbids to erase these records: no hold in a casefile of theirs, and, where

@@ -29,6 +29,7 @@ use super::rows::DocumentRow;
 use super::scope::{self, LANES};
 use super::subject;
 use super::task::Done;
+use super::transfer;
 use super::view::{CommandFailed, ImportReport, Reject};
 
 /// Records by reference, as a dry run would have left them.
@@ -98,7 +99,7 @@ struct Prepared {
 struct Newest {
     id: DocumentId,
     kind: Kind,
-    lane: u8,
+    lane: Option<u8>,
     heads: Heads,
     summary: Summary,
     /// None where the import touches more documents than the cache holds.
@@ -211,6 +212,7 @@ fn perform(
         let detail = format!("{writer} keeps {kinds}, not this node: import them there");
         return Err(vec![Problem::new("", "not_home", detail)]);
     }
+    transfer::may_import(line.kind, document.as_ref()).map_err(|problem| vec![problem])?;
     match (&line.op, document.as_mut()) {
         (ImportOp::Create { .. }, Some(_)) => Err(vec![Problem::new(
             "/ref",
@@ -265,7 +267,9 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
         match record.former {
             Some((row, key)) => draft.adopt(id, newest.kind, row, key),
             None => {
-                let home = draft.core.own_log(newest.lane);
+                // What has no lane of its own was refused before.
+                let Some(lane) = newest.lane else { continue };
+                let home = draft.core.own_log(lane);
                 draft.adopt_new(id, newest.kind, &territory, home);
                 local::refer(draft, record.kind, &territory, Some(&record.reference), id);
             }

@@ -23,6 +23,7 @@ use super::entry_run::BodyPlace;
 use super::inbox::{Inbox, Taken};
 use super::quarantine::{self, GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Place, Refusal};
 use super::roster::Member;
+use super::statements;
 use super::task::Done;
 use super::tombstone::{self, Missing, Order};
 use super::view::CommandFailed;
@@ -100,7 +101,11 @@ fn admit<'a>(
 ) -> Result<(Draft<'a>, BTreeSet<DocumentId>), Stop> {
     let mut shares: BTreeMap<DocumentId, Share<'_>> = BTreeMap::new();
     for (index, part) in parts.iter().enumerate() {
-        check_headers(&draft, index, part)?;
+        let with = statements::counterpart(&draft.ledger, part.log, part.on_trial());
+        check_headers(&draft, index, part, with.as_deref())?;
+        if let Some(with) = with {
+            Arc::make_mut(&mut draft.ledger.pairs).insert(part.log, with);
+        }
         for entry in part.on_trial() {
             if is_kept(&draft, entry, without) {
                 let id = DocumentId::from_bytes(entry.header.document);
@@ -109,7 +114,7 @@ fn admit<'a>(
         }
     }
     let mut touched: BTreeSet<DocumentId> = shares.keys().copied().collect();
-    let absorbed = absorb_all(draft.core, shares, without)?;
+    let absorbed = absorb_all(draft.core, &draft.ledger.pairs, shares, without)?;
     for (id, done) in absorbed {
         adopt(&mut draft, id, done);
     }
@@ -192,6 +197,7 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
             tombstone::put(draft, &signed, &order, entry.bytes(), &territory)?;
         }
         EntryKind::Policy => {
+            statements::keep(draft, &entry.header, entry.bytes());
             draft.record_entry(&signed, &BodyPlace::Here(entry.bytes().to_vec()));
         }
     }

@@ -16,6 +16,7 @@ use super::recovery::Recovery;
 use super::roster::Roster;
 use super::rows::Counts;
 use super::scope::Narrowed;
+use super::transfer::Handing;
 
 const VERSION: u8 = 1;
 
@@ -50,6 +51,12 @@ pub(crate) struct Ledger {
     pub(crate) recovery: BTreeMap<LogId, Recovery>,
     /// Peers that keep this node out because another one uses its key; nothing is written meanwhile.
     pub(crate) kept_out: BTreeSet<PeerId>,
+    /// For which other territory each lane for one is.
+    pub(crate) pairs: Arc<BTreeMap<LogId, String>>,
+    /// What may be sealed to whom: sealing keys by origin.
+    pub(crate) sealing: Arc<BTreeMap<[u8; 8], [u8; 32]>>,
+    /// Transfers that were touched since the start or are not at their end.
+    pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
     pub(crate) totals: Totals,
 }
 

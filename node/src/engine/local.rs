@@ -22,6 +22,7 @@ use super::scope;
 use super::subject;
 use super::task::Done;
 use super::tombstone;
+use super::transfer;
 use super::view::CommandFailed;
 
 /// Creates a record.
@@ -33,6 +34,7 @@ pub(crate) fn create(
 ) -> Result<Done, CommandFailed> {
     let territory = draft.core.territory();
     may_write(draft, kind)?;
+    transfer::not_by_hand(kind)?;
     let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
     let mut fields = fields.clone();
     publish::keep_home(draft.core, kind, &mut fields)?;
@@ -91,6 +93,7 @@ pub(crate) fn patch(
         return Err(CommandFailed::NotHome { territory: home });
     }
     may_write(draft, kind)?;
+    transfer::not_by_hand(kind)?;
     let mut document = draft.take_document(id)?.ok_or_else(missing)?;
     let allowed = subject::patch_may_be_shared(&document, patch)
         .map_err(CommandFailed::Rejected)
@@ -99,6 +102,13 @@ pub(crate) fn patch(
         draft.advance(id, Arc::new(document));
         return Err(refused);
     }
+    let base = match transfer::may_edit(&document, patch, base) {
+        Ok(base) => base,
+        Err(refused) => {
+            draft.advance(id, Arc::new(document));
+            return Err(refused);
+        }
+    };
     let outcome = document.patch(patch, base, &stamp);
     draft.advance(id, Arc::new(document));
     if let Some(change) = outcome.map_err(CommandFailed::Rejected)? {
@@ -127,7 +137,7 @@ fn code_is_free(
 }
 
 /// Whether nodes of this role write records of this kind.
-fn may_write(draft: &Draft<'_>, kind: Kind) -> Result<(), CommandFailed> {
+pub(super) fn may_write(draft: &Draft<'_>, kind: Kind) -> Result<(), CommandFailed> {
     let refused = |_| CommandFailed::NotHome {
         territory: writer(kind).to_owned(),
     };
@@ -144,8 +154,14 @@ pub(crate) fn writer(kind: Kind) -> &'static str {
 
 /// Puts a new document and its first change into the draft.
 pub(crate) fn enter(draft: &mut Draft<'_>, document: Document, change: &Change) {
-    let id = document.id();
     let lane = scope::lane_of(document.kind(), document.is_local());
+    let lane = lane.expect("what goes to one other territory is entered in its lane");
+    enter_in(draft, lane, document, change);
+}
+
+/// Puts a new document into the draft, in this lane.
+pub(crate) fn enter_in(draft: &mut Draft<'_>, lane: u8, document: Document, change: &Change) {
+    let id = document.id();
     let home = draft.core.own_log(lane);
     draft.adopt_new(id, document.kind(), document.territory(), home);
     draft.advance(id, Arc::new(document));

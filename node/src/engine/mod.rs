@@ -60,6 +60,7 @@ mod sharing;
 mod shredding;
 #[cfg(feature = "testing")]
 pub mod simulated;
+mod statements;
 mod stops;
 mod stored;
 #[cfg(test)]
@@ -73,6 +74,7 @@ mod tests;
 mod token_key;
 mod tokens;
 mod tombstone;
+mod transfer;
 mod trust;
 mod view;
 
@@ -97,6 +99,7 @@ pub use self::import_file::{ImportSession, WINDOW_LINES_MAX};
 pub use self::node::{Node, NodeOptions, StartFailed};
 pub use self::people::Credential;
 pub use self::sharing::{ScopeView, SharedLogView};
+pub use self::transfer::Offer;
 pub use self::view::*;
 
 /// Commands that may wait for the writer; more wait outside.

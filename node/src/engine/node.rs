@@ -42,6 +42,7 @@ use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
     Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
+    statements, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -296,7 +297,7 @@ impl Node {
             Arc::clone(&core),
             self.engine.hand.clone(),
         )));
-        tasks.push(tokio::spawn(look_around(core)));
+        tasks.push(tokio::spawn(look_around(core, self.engine.hand.clone())));
         Ok(Online {
             tasks,
             endpoint,
@@ -319,8 +320,8 @@ pub(super) fn link_limits(config: &Config) -> Limits {
 }
 
 /// Announces what changes by the mere passing of time: a territory that became stale.
-async fn look_around(core: Arc<Core>) {
-    let mut words = Vec::new();
+async fn look_around(core: Arc<Core>, hand: Hand) {
+    let (mut words, mut day) = (Vec::new(), String::new());
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
         every.tick().await;
@@ -334,6 +335,11 @@ async fn look_around(core: Arc<Core>) {
             words = now;
             commit::announce(&core, Event::Overview);
         }
+        let today = transfer::today(&core);
+        if today != day && !core.ledger().transfers.is_empty() {
+            hand.signal(Signal::Day);
+        }
+        day = today;
     }
 }
 
@@ -417,9 +423,11 @@ pub(super) fn assemble(
         config.http.address.to_string(),
     );
     let starts = all(&store, Table::Meta, clones::prefix())?;
+    let sealing_key = vault.sealing_key();
     let core = Core {
         config: RwLock::new(Arc::new(config)),
         store,
+        sealing_key,
         vault,
         node_key,
         node_seal,
@@ -515,6 +523,11 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         narrowed.insert(key, Narrowed::decode(&value)?);
     }
     ledger.narrowed = Arc::new(narrowed);
+    let pairs = all(store, Table::Meta, statements::PAIRS)?;
+    ledger.pairs = Arc::new(statements::read_pairs(pairs));
+    let sealing = all(store, Table::Meta, statements::SEALING)?;
+    ledger.sealing = Arc::new(statements::read_sealing(sealing));
+    ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {
         let key = key_of(&key, "invitation")?;
@@ -571,7 +584,7 @@ fn key_of(bytes: &[u8], row: &'static str) -> Result<PeerId, BadRow> {
     Ok(PeerId::from_bytes(key))
 }
 
-fn log_of(bytes: &[u8]) -> Option<LogId> {
+pub(super) fn log_of(bytes: &[u8]) -> Option<LogId> {
     let (origin, rest) = bytes.split_first_chunk()?;
     Some(LogId {
         origin: *origin,

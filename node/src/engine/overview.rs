@@ -7,16 +7,23 @@ use raccordo_crdt_model::Digest;
 
 use super::rows::{Counts, Indexed};
 
+/// Whether a project counts in the one that took its place, in another territory.
+pub(crate) fn is_given(state: &str) -> bool {
+    state == "transferred"
+}
+
 /// Takes a document's former part out of its territory's counts.
 pub(crate) fn remove(counts: &mut Counts, indexed: &Indexed, local: bool) {
     if local {
         counts.local_projects -= 1;
         return;
     }
-    counts.projects -= 1;
-    counts.conflicts -= u64::from(indexed.conflicts > 0);
-    lower(&mut counts.by_state, &indexed.state);
-    lower(&mut counts.by_need_area, &indexed.need_area);
+    if !is_given(&indexed.state) {
+        counts.projects -= 1;
+        counts.conflicts -= u64::from(indexed.conflicts > 0);
+        lower(&mut counts.by_state, &indexed.state);
+        lower(&mut counts.by_need_area, &indexed.need_area);
+    }
     let mut digest = digest_of(counts);
     digest.remove(&indexed.item);
     keep_digest(counts, &digest);
@@ -28,13 +35,15 @@ pub(crate) fn insert(counts: &mut Counts, indexed: &Indexed, local: bool) {
         counts.local_projects += 1;
         return;
     }
-    counts.projects += 1;
-    counts.conflicts += u64::from(indexed.conflicts > 0);
-    *counts.by_state.entry(indexed.state.clone()).or_default() += 1;
-    *counts
-        .by_need_area
-        .entry(indexed.need_area.clone())
-        .or_default() += 1;
+    if !is_given(&indexed.state) {
+        counts.projects += 1;
+        counts.conflicts += u64::from(indexed.conflicts > 0);
+        *counts.by_state.entry(indexed.state.clone()).or_default() += 1;
+        *counts
+            .by_need_area
+            .entry(indexed.need_area.clone())
+            .or_default() += 1;
+    }
     let mut digest = digest_of(counts);
     digest.add(&indexed.item);
     keep_digest(counts, &digest);
@@ -118,6 +127,19 @@ mod tests {
             digest_over([&left, &right].into_iter()).finish(),
             digest_of(&both).finish()
         );
+    }
+
+    #[test]
+    fn a_project_that_was_handed_over_is_compared_and_no_longer_counted() {
+        let mut counts = Counts::default();
+        insert(&mut counts, &indexed("transferring", 1), false);
+        assert_eq!((counts.projects, counts.digest_count), (1, 1));
+        remove(&mut counts, &indexed("transferring", 1), false);
+        insert(&mut counts, &indexed("transferred", 2), false);
+        assert_eq!((counts.projects, counts.digest_count), (0, 1));
+        assert!(counts.by_state.is_empty() && counts.by_need_area.is_empty());
+        remove(&mut counts, &indexed("transferred", 2), false);
+        assert_eq!(counts, Counts::default());
     }
 
     #[test]

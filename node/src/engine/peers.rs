@@ -498,8 +498,9 @@ fn elsewhere(draft: &Draft<'_>, territory: &str) -> CommandFailed {
 /// How far this node has admitted each log of a key.
 fn ends_here(draft: &Draft<'_>, key: &PeerId) -> BTreeMap<u8, u64> {
     let origin = key.origin();
-    let end = |lane| (lane, draft.ledger.end(LogId { origin, lane }).seq);
-    let ends = scope::LANES.map(end).into_iter();
+    let all = LogId::new(origin, 0)..=LogId::new(origin, u8::MAX);
+    let held = draft.ledger.logs.range(all);
+    let ends = held.map(|(log, end)| (log.lane, end.seq));
     ends.filter(|(_, seq)| *seq > 0).collect()
 }
 

@@ -17,6 +17,7 @@ use super::draft::{Draft, Working, reference_hash};
 use super::ledger;
 use super::overview;
 use super::rows::{self, Card, DocumentRow, Indexed, ListRow};
+use super::transfer;
 use super::view::Event;
 
 impl Draft<'_> {
@@ -79,6 +80,9 @@ impl Draft<'_> {
                 .put(Table::Overview, territory.as_bytes(), counts);
         }
         let kind = working.kind;
+        if kind == Kind::Transfer {
+            transfer::note(self, id, working.document.as_deref(), indexed.item);
+        }
         self.events.push(Event::Record {
             id,
             kind,
@@ -270,6 +274,8 @@ impl Draft<'_> {
         former: Option<&Indexed>,
         now: Option<&Indexed>,
     ) -> Result<(), ReadFailed> {
+        let counts = |i: &&Indexed| !overview::is_given(&i.state);
+        let (former, now) = (former.filter(counts), now.filter(counts));
         let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
         let (before, after) = (former.and_then(subject), now.and_then(subject));
         if before == after {

@@ -21,7 +21,9 @@ use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
 use super::seen;
+use super::statements;
 use super::tombstone;
+use super::transfer;
 use super::view::{
     CommandFailed, Delivery, DeliveryState, HistoryView, ListQuery, MemberState, Page, RecordCard,
     RecordView,
@@ -267,6 +269,10 @@ pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFail
 fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordView, CommandFailed> {
     let id = document.id();
     let record = document.record();
+    let mut fields = record.fields;
+    if document.kind() == Kind::Transfer {
+        transfer::show(core, id, &mut fields);
+    }
     let mut flags = record.flags;
     if let Some(hash) = row.indexed.as_ref().and_then(|indexed| indexed.reference)
         && core
@@ -283,7 +289,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
     }
     let (mut alike, mut resolved, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     match document.kind() {
-        Kind::Person => alike = persons::alike(core, id, &record.fields)?,
+        Kind::Person => alike = persons::alike(core, id, &fields)?,
         Kind::Project if row.territory == core.territory() => {
             elsewhere = notices::elsewhere(core, id)?;
             if !elsewhere.is_empty() {
@@ -294,7 +300,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
             }
         }
         Kind::Household | Kind::Casefile | Kind::Contact => {
-            resolved = persons::resolved(core, &record.fields)?;
+            resolved = persons::resolved(core, &fields)?;
         }
         _ => {}
     }
@@ -306,7 +312,7 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         kind: document.kind(),
         territory: row.territory.clone(),
         heads: document.heads(),
-        fields: record.fields,
+        fields,
         created_at: record.created_at,
         updated_at: record.updated_at,
         updated_by: record.updated_by,
@@ -327,7 +333,11 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
         seen_by: Vec::new(),
     };
     let ledger = core.ledger();
-    let own = core.own_log(row.lane);
+    let (pairs, own) = (&ledger.pairs, core.id.origin());
+    let Some(lane) = statements::lane_in(pairs, row, own, &core.territory()) else {
+        return Ok(saved);
+    };
+    let own = core.own_log(lane);
     let peers = recipients(core, &ledger, own);
     if peers.is_empty() || row.last_seq == 0 {
         return Ok(saved);

@@ -26,7 +26,7 @@ use super::view::{
     Freshness, MemberState, OverviewView, PeerView, ProofView, ScrubView, StatusView, StopView,
     TerritoryView, TotalsView,
 };
-use super::{clones, overview, recovery};
+use super::{clones, overview, recovery, transfer};
 
 /// The merged view (a district's: its own territory alone).
 pub(crate) fn overview(core: &Core) -> OverviewView {
@@ -452,7 +452,11 @@ fn totals(core: &Core, ledger: &Ledger, territories: &[TerritoryView]) -> Totals
     let own = core.config().node.role == Role::District;
     let sole = territories.first().filter(|_| own);
     TotalsView {
-        projects: territories.iter().map(|part| part.projects).sum(),
+        projects: territories
+            .iter()
+            .map(|part| part.projects)
+            .sum::<u64>()
+            .saturating_sub(transfer::counted_twice(core, ledger)),
         persons: sole.map_or(ledger.totals.persons, |part| part.persons),
         households: sole.map_or(ledger.totals.households, |part| part.households),
         territories_current: u64::try_from(current).unwrap_or(u64::MAX),

@@ -4,6 +4,7 @@
 //! or not at all, and filtering never leaves a gap. Nothing here knows links, stores or documents.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use raccordo_config::Role;
 use raccordo_crdt_model::{Audience, Kind};
@@ -18,8 +19,12 @@ pub(crate) const LANE_SHARED: u8 = 0;
 pub(crate) const LANE_TERRITORY: u8 = 1;
 /// The lane for every member: facts about members, and what is published to all.
 pub(crate) const LANE_EVERYONE: u8 = 2;
-/// Every lane.
+/// The lanes whose audience is always the same.
 pub(crate) const LANES: [u8; 3] = [LANE_SHARED, LANE_TERRITORY, LANE_EVERYONE];
+/// The lanes for one other territory each, which its first entry names.
+pub(crate) const PAIR_LANES: RangeInclusive<u8> = 16..=u8::MAX;
+/// The word for all of them.
+const PAIR_WORD: &str = "pair";
 
 const VERSION: u8 = 1;
 
@@ -72,8 +77,14 @@ impl From<&Member> for Party {
     }
 }
 
-/// Whether the log of `author` in this lane may be offered to `to`; never a node's own.
-pub(crate) fn offered(to: &dyn Placed, author: &dyn Placed, lane: u8) -> bool {
+/// Whether this lane is for one other territory.
+pub(crate) fn is_pair(lane: u8) -> bool {
+    PAIR_LANES.contains(&lane)
+}
+
+/// Whether the log of `author` in this lane may be offered to `to`; never a node's own. A lane for
+/// one other territory has a `with`, unless nothing is known of it yet.
+pub(crate) fn offered(to: &dyn Placed, author: &dyn Placed, lane: u8, with: Option<&str>) -> bool {
     if to.key() == author.key() {
         return false;
     }
@@ -82,17 +93,31 @@ pub(crate) fn offered(to: &dyn Placed, author: &dyn Placed, lane: u8) -> bool {
         LANE_EVERYONE => true,
         LANE_TERRITORY => same,
         LANE_SHARED => same || coordinates(to, author) || coordinates(author, to),
+        lane if is_pair(lane) => {
+            let above = |territory: &str| {
+                to.role() == Role::Coordination && is_below(territory, to.territory())
+            };
+            same || coordinates(to, author)
+                || with.is_some_and(|with| to.territory() == with || above(with))
+        }
         _ => false,
     }
 }
 
-/// The lane of a new document of this kind.
-pub(crate) fn lane_of(kind: Kind, local: bool) -> u8 {
+/// The lane of a new document of this kind; none where it is a lane for one other territory.
+pub(crate) fn lane_of(kind: Kind, local: bool) -> Option<u8> {
     match (kind.audience(), local) {
-        (Audience::Everyone, _) => LANE_EVERYONE,
-        (Audience::Home, false) => LANE_SHARED,
-        (Audience::Home, true) | (Audience::Territory, _) => LANE_TERRITORY,
+        (Audience::Everyone, _) => Some(LANE_EVERYONE),
+        (Audience::Home, false) => Some(LANE_SHARED),
+        (Audience::Home, true) | (Audience::Territory, _) => Some(LANE_TERRITORY),
+        (Audience::Parties, _) => None,
     }
+}
+
+/// Whether documents of this kind may stand in a lane.
+pub(crate) fn may_hold(lane: u8, kind: Kind) -> bool {
+    let lanes = [false, true].map(|local| lane_of(kind, local));
+    lanes.contains(&Some(lane)) || (lanes.contains(&None) && is_pair(lane))
 }
 
 /// Whether `inner` lies within `outer`, itself excluded.
@@ -113,13 +138,22 @@ pub(crate) fn lane_word(lane: u8) -> &'static str {
         LANE_SHARED => "shared",
         LANE_TERRITORY => "territory",
         LANE_EVERYONE => "everyone",
+        lane if is_pair(lane) => PAIR_WORD,
         _ => "unknown",
     }
 }
 
+/// The words for all lanes.
+pub(crate) fn lane_words() -> Vec<&'static str> {
+    let mut words: Vec<_> = LANES.into_iter().map(lane_word).collect();
+    words.push(PAIR_WORD);
+    words
+}
+
 /// The lane of a word.
 pub(crate) fn lane_from_word(word: &str) -> Option<u8> {
-    LANES.into_iter().find(|lane| lane_word(*lane) == word)
+    let mut lanes = LANES.into_iter().chain([*PAIR_LANES.start()]);
+    lanes.find(|lane| lane_word(*lane) == word)
 }
 
 fn coordinates(above: &dyn Placed, below: &dyn Placed) -> bool {
@@ -131,7 +165,7 @@ fn coordinates(above: &dyn Placed, below: &dyn Placed) -> bool {
 pub(crate) struct Narrowed {
     /// Only authors of these territories, or of territories within them.
     pub(crate) territories: BTreeSet<String>,
-    /// Only these lanes.
+    /// Only these lanes; the first of the lanes for one other territory stands for all of them.
     pub(crate) lanes: BTreeSet<u8>,
 }
 
@@ -145,6 +179,11 @@ impl Narrowed {
         }
         let territory = author.territory();
         let within = |outer: &String| territory == outer || is_below(territory, outer);
+        let lane = if is_pair(lane) {
+            *PAIR_LANES.start()
+        } else {
+            lane
+        };
         (self.lanes.is_empty() || self.lanes.contains(&lane))
             && (self.territories.is_empty() || self.territories.iter().any(within))
     }
@@ -244,9 +283,9 @@ mod tests {
     #[test]
     fn a_log_goes_to_its_lanes_audience_and_to_nobody_else() {
         for (to, author, wanted) in table() {
-            let seen = LANES.map(|lane| offered(&to, &author, lane));
+            let seen = LANES.map(|lane| offered(&to, &author, lane, None));
             assert_eq!(seen, wanted, "to {to:?} of {author:?}");
-            assert!(!offered(&to, &author, 3), "no such lane yet");
+            assert!(!offered(&to, &author, 3, None), "no such lane yet");
         }
     }
 
@@ -255,11 +294,27 @@ mod tests {
         for (to, author, _) in table() {
             for lane in LANES {
                 assert_eq!(
-                    offered(&to, &author, lane),
-                    offered(&author, &to, lane),
+                    offered(&to, &author, lane, None),
+                    offered(&author, &to, lane, None),
                     "{to:?} {author:?} {lane}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_lane_for_one_territory_goes_there_and_to_the_coordinations_above_either() {
+        let other = party(8, "lazio/latina/z", Role::District);
+        let with = Some("lazio/latina/z");
+        let gets = |to: &Party, with| offered(to, &office(), 16, with);
+        for to in [laptop(), province(), region()] {
+            assert!(gets(&to, with) && gets(&to, None), "{to:?}");
+        }
+        for to in [other, other_province()] {
+            assert!(gets(&to, with) && !gets(&to, None), "{to:?}");
+        }
+        for to in [neighbour(), namesake(), office()] {
+            assert!(!gets(&to, with) && !gets(&to, None), "{to:?}");
         }
     }
 
@@ -282,9 +337,11 @@ mod tests {
 
     #[test]
     fn every_lane_has_a_word_of_its_own() {
-        for lane in LANES {
+        for lane in LANES.into_iter().chain([16]) {
             assert_eq!(lane_from_word(lane_word(lane)), Some(lane));
         }
+        assert_eq!(lane_words(), ["shared", "territory", "everyone", "pair"]);
+        assert_eq!(lane_word(255), "pair");
         assert_eq!(lane_from_word("unknown"), None);
     }
 }

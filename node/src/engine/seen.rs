@@ -20,6 +20,7 @@ use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
 use super::links::Link;
+use super::statements;
 use super::task::Note;
 use super::view::{Event, MemberState, SeenBy};
 use crate::store::{Store, Table};
@@ -118,7 +119,9 @@ pub(crate) fn opened(core: &Core, id: DocumentId, shown: &Heads) -> Result<Vec<N
         .filter(|member| member.state == MemberState::Approved && roster.is_peer(&member.key));
     let notes: Vec<Note> = peers
         .filter_map(|member| {
-            let log = LogId::new(member.key.origin(), row.lane);
+            let origin = member.key.origin();
+            let lane = statements::lane_in(&ledger.pairs, &row, origin, &member.territory)?;
+            let log = LogId::new(origin, lane);
             Some(Note::Opened(Opened {
                 peer: member.key,
                 document: id,
@@ -312,7 +315,11 @@ fn judge(
     let Some(row) = core.document_row(id)? else {
         return Ok(None);
     };
-    let own = core.own_log(row.lane);
+    let (pairs, origin) = (&draft.ledger.pairs, core.id.origin());
+    let Some(lane) = statements::lane_in(pairs, &row, origin, &core.territory()) else {
+        return Ok(None);
+    };
+    let own = core.own_log(lane);
     let offers = Between::of(core, &draft.ledger, peer).is_some_and(|b| b.offers(own));
     let acked = link.acked.get(&own).copied().unwrap_or(0);
     if !offers || seq > acked {

@@ -37,7 +37,7 @@ pub struct ScopeView {
 pub struct SharedLogView {
     /// Origin and lane.
     pub log: String,
-    /// `shared`, `territory` or `everyone`.
+    /// `shared`, `territory`, `everyone`, or `pair` for one other territory.
     pub lane: &'static str,
     /// Its author's territory.
     pub territory: String,
@@ -69,7 +69,7 @@ impl Engine {
             scope::lane_from_word(word).ok_or_else(|| CommandFailed::Malformed {
                 detail: format!(
                     "there is no lane {word:?}: {} are known",
-                    scope::LANES.map(scope::lane_word).join(", ")
+                    scope::lane_words().join(", ")
                 ),
             })
         };

@@ -32,6 +32,7 @@ use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
 use super::seen::{self, Opened};
 use super::tokens::TokenCommand;
+use super::transfer::{self, Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
 use super::{
     clones, equivocation, forget, import, ingest, local, notices, peers, publish, quarantine,
@@ -83,6 +84,7 @@ pub(crate) enum Command {
         counts: publish::Counts,
         by: String,
     },
+    Transfer(TransferCommand),
 }
 
 /// What a command led to.
@@ -118,6 +120,8 @@ pub(crate) enum Signal {
     Note(Note),
     /// Somebody read something, or was kept from it.
     Observed(Observed),
+    /// Another day has begun.
+    Day,
     Stop,
 }
 
@@ -216,6 +220,7 @@ pub(crate) struct Writer {
     /// Logs that lacked entries when it last looked.
     torn: usize,
     evidence: Vec<Evidence>,
+    transfers: Driver,
     observed: Observations,
 }
 
@@ -230,6 +235,7 @@ impl Writer {
             entries: false,
             torn: 0,
             evidence: Vec::new(),
+            transfers: Driver::default(),
             observed: Observations::default(),
         }
     }
@@ -265,6 +271,7 @@ impl Writer {
                 }
                 Signal::Returned(returned) => self.take_back(returned),
                 Signal::KeptOut { peer, is } => clones::kept_out(&self.core, peer, is),
+                Signal::Day => {}
                 Signal::Stop => return false,
             }
             next = if self.jobs.len() < JOBS_MAX {
@@ -286,6 +293,7 @@ impl Writer {
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
         notices::follow(&self.core);
+        self.transfers.drive(&self.core);
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {
@@ -532,7 +540,8 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         | Command::Import(_)
         | Command::Peer(_)
         | Command::Erase { .. }
-        | Command::Publish { .. } => true,
+        | Command::Publish { .. }
+        | Command::Transfer(_) => true,
     };
     publish::by_hand(command)?;
     match report::writes_problem(core, &draft.ledger) {
@@ -589,5 +598,6 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             reason,
             by,
         } => forget::order(draft, kind, id, &reason, &by),
+        Command::Transfer(command) => transfer::execute(draft, command),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use raccordo_crdt_model::{ChangeHash, DocumentId, Kind, UnixMillis};
+use raccordo_crdt_model::{Audience, ChangeHash, DocumentId, Kind, UnixMillis};
 use raccordo_transport::{EntryHeader, EntryKind, LogId, PeerId, SignedEntry, SignedHeader};
 
 use crate::store::Table;
@@ -22,7 +22,9 @@ use super::rows;
 use super::scope::{self, Party};
 use super::seen;
 use super::shredding;
+use super::statements;
 use super::task::Done;
+use super::transfer;
 use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberState, ReceiptState};
 use crate::clock::draw;
 
@@ -114,7 +116,9 @@ pub(crate) fn erase(
         reason: reason.to_owned(),
         at_ms: draft.now_ms,
     };
-    let signed = draft.sign_tombstone(id, kind, row.lane, &order.encode());
+    transfer::may_erase(draft, kind, id)?;
+    let lane = statements::begun_lane(draft, &row).unwrap_or(row.lane);
+    let signed = draft.sign_tombstone(id, kind, lane, &order.encode());
     put(draft, &signed, &order, &order.encode(), &row.territory)?;
     draft.audit(by, "erase", &id.to_string(), "");
     Ok(Done::Record(id))
@@ -139,7 +143,11 @@ pub(crate) fn judge(
     if home != author.territory {
         return Ok(Verdict::Refused(NotAdmitted::NotHome));
     }
-    if lane != header.lane {
+    let same = match Kind::from_code(kind).map(Kind::audience) {
+        Some(Audience::Parties) => scope::is_pair(header.lane),
+        _ => lane == header.lane,
+    };
+    if !same {
         return refused("it erases a document of another lane than its own");
     }
     if kind != header.document_kind {
@@ -322,7 +330,9 @@ pub(crate) fn receipts(core: &Core) -> Result<Vec<ErasureView>, ReadFailed> {
         let author = author.unwrap_or_else(|| core.party());
         let mut receipts = Vec::new();
         for member in ledger.roster.iter() {
-            let holds = member.key != core.id && scope::offered(member, &author, row.log.lane);
+            let with = ledger.pairs.get(&row.log).map(String::as_str);
+            let holds =
+                member.key != core.id && scope::offered(member, &author, row.log.lane, with);
             if holds && member.state != MemberState::Pending {
                 let linked = ledger.roster.is_peer(&member.key);
                 receipts.extend(receipt(core, &row, member, linked)?);

@@ -166,7 +166,10 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
                 .patch(api::records::patch)
                 .delete(api::trust::erase),
         )
-        .route("/{kind}/{id}/history", get(api::records::history));
+        .route("/{kind}/{id}/history", get(api::records::history))
+        .route("/transfers/{id}/accept", post(api::transfers::accept))
+        .route("/transfers/{id}/refuse", post(api::transfers::refuse))
+        .route("/transfers/{id}/withdraw", post(api::transfers::withdraw));
     if matches!(shared.access, Access::LocalSocket { .. }) {
         api = api
             .route("/local/invite", post(api::local::invite))

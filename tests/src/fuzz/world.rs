@@ -97,6 +97,10 @@ pub(crate) fn fields(kind: Kind) -> Value {
             json!({"ref":"V-1","on":"2026-03-04","sides":{"s1":{"mark":"00","sealed":"11"}}})
         }
         Kind::Activity => json!({"ref":"A-1","on":"2026-03-04","bodies":["SSD"],"hours":2.5}),
+        Kind::Transfer => {
+            json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
+                   "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","pieces":0})
+        }
     }
 }
 
@@ -152,6 +156,7 @@ fn edits(kind: Kind) -> Vec<(u8, bool, Value)> {
         | Kind::Contact
         | Kind::Resource
         | Kind::Activity
+        | Kind::Transfer
         | Kind::ErasureOrder
         | Kind::Publication
         | Kind::Notice => vec![(

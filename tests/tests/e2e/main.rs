@@ -35,6 +35,8 @@ mod revocation;
 mod rollback;
 mod seen;
 mod subject;
+mod transfer;
+mod transfer_killed;
 mod two_nodes;
 
 /// The program under test.

@@ -360,6 +360,9 @@ impl Endpoint {
                 .await
                 .unwrap_or_default();
         }
+        if let Some(reason) = seat.live.closing() {
+            return reason;
+        }
         let link = Link {
             seat,
             own: self.own,
@@ -380,8 +383,9 @@ impl Endpoint {
         host: &Arc<dyn Host>,
     ) -> Result<Greeting, CloseReason> {
         let waiting = self.registry.await_greeting(peer.id());
-        let _waiting = waiting.ok_or(CloseReason::Replaced)?;
+        let waiting = waiting.ok_or(CloseReason::Replaced)?;
         let greeting = Greeting::of(connection, self.versions).await?;
+        let place = waiting.greeted();
         let (Some(incarnation), Some(older)) =
             (greeting.incarnation(), self.registry.find(&peer.id()))
         else {
@@ -393,6 +397,11 @@ impl Endpoint {
         if other && older.answers().await {
             host.event(&peer.id(), LinkEvent::Cloned { incarnation });
             return Err(CloseReason::Cloned);
+        }
+        // Killed and started again while an older link was probed: heard in another order, a start
+        // that is dead would come last and be taken for a copy.
+        if waiting.is_overtaken(place) {
+            return Err(CloseReason::Replaced);
         }
         Ok(greeting)
     }

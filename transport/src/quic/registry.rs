@@ -130,12 +130,19 @@ impl Live {
 pub(super) struct Registry {
     live: Mutex<BTreeMap<PeerId, Arc<Live>>>,
     /// Connections whose hello is awaited.
-    waiting: Mutex<BTreeMap<PeerId, usize>>,
+    waiting: Mutex<BTreeMap<PeerId, Awaited>>,
     entered: Notify,
 }
 
 /// Most connections of one key whose hello may be awaited at a time.
 const WAITING_MAX: usize = 4;
+
+/// Connections of one key that are not seated yet: how many, and how many have said hello.
+#[derive(Debug, Default)]
+struct Awaited {
+    count: usize,
+    greeted: u64,
+}
 
 /// A connection whose hello is awaited.
 #[derive(Debug)]
@@ -144,12 +151,31 @@ pub(super) struct Waiting {
     peer: PeerId,
 }
 
+impl Waiting {
+    /// Its hello came: its place among those of this key that wait.
+    pub(super) fn greeted(&self) -> u64 {
+        let mut waiting = locked(&self.registry.waiting);
+        let awaited = waiting.entry(self.peer).or_default();
+        awaited.greeted += 1;
+        awaited.greeted
+    }
+
+    /// Whether another of the same key said hello since. Of one node's starts that is the later one.
+    pub(super) fn is_overtaken(&self, place: u64) -> bool {
+        let waiting = locked(&self.registry.waiting);
+        let awaited = waiting.get(&self.peer);
+        awaited.is_some_and(|awaited| awaited.greeted > place)
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut waiting = locked(&self.registry.waiting);
-        let count = waiting.remove(&self.peer).unwrap_or(0);
-        if count > 1 {
-            waiting.insert(self.peer, count - 1);
+        if let Some(awaited) = waiting.get_mut(&self.peer) {
+            awaited.count = awaited.count.saturating_sub(1);
+            if awaited.count == 0 {
+                waiting.remove(&self.peer);
+            }
         }
     }
 }
@@ -190,11 +216,11 @@ impl Registry {
     /// Notes a connection whose hello is awaited; none if there are too many of that key.
     pub(super) fn await_greeting(self: &Arc<Self>, peer: PeerId) -> Option<Waiting> {
         let mut waiting = locked(&self.waiting);
-        let count = waiting.entry(peer).or_default();
-        if *count >= WAITING_MAX {
+        let awaited = waiting.entry(peer).or_default();
+        if awaited.count >= WAITING_MAX {
             return None;
         }
-        *count += 1;
+        awaited.count += 1;
         Some(Waiting {
             registry: self.clone(),
             peer,

@@ -11,8 +11,8 @@ use super::frame::{Malformed, Reader, put_varint};
 use crate::host::Positions;
 use crate::log::{Cursor, LogId};
 
-/// Most lanes of one origin that positions may name.
-pub const LANES_MAX: usize = 64;
+/// Most lanes of one origin that positions may name: as many as a byte can.
+pub const LANES_MAX: usize = 256;
 
 const SUMMARY_LABEL: &[u8] = b"raccordo-cursors-1\0";
 

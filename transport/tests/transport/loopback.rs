@@ -7,6 +7,7 @@ use raccordo_transport::{
     CloseReason, Cursor, Endpoint, JoinAccepted, JoinFailed, JoinRefused, LinkEvent, NodeKey, Side,
     Standing, StopCode, Stopped, Versions,
 };
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::nodes::{ANYWHERE, DEADLINE, Node, PinSet, friends, reason};
@@ -261,6 +262,62 @@ async fn a_second_node_with_the_same_key_is_sent_away_while_the_first_answers() 
     district.acked(1).await;
     assert!(!link.is_finished(), "the first goes on");
     link.abort();
+}
+
+/// Dials from a thread of its own, which then stands still as a killed process does.
+fn frozen(seed: u8, at: &Node, standing: Standing) -> std::sync::mpsc::Sender<()> {
+    let (address, id) = (at.endpoint.local_addr(), at.id);
+    let (is_frozen, freezing) = std::sync::mpsc::channel();
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let node = Node::new(seed);
+            node.pins.0.lock().unwrap().insert(id);
+            node.host.memory.lock().unwrap().know(&id, standing);
+            let (endpoint, host) = (node.endpoint.clone(), Arc::clone(&node.host));
+            tokio::spawn(async move { endpoint.dial(address, id, host).await });
+            node.connected().await;
+            is_frozen.send(()).unwrap();
+            held.recv().unwrap_err();
+        });
+    });
+    freezing.recv().unwrap();
+    let_go
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_starts_that_wait_for_a_dead_one_only_the_later_is_heard() {
+    let coordination = Node::new(2);
+    let district = Node::new(1);
+    coordination.admit(&district, Standing::Approved);
+    let frozen = frozen(1, &coordination, Standing::Approved);
+    coordination.connected().await;
+    coordination.forget_events();
+    let started = |incarnation: u8| {
+        let node = Node::new(1);
+        node.change(|memory| memory.incarnation = [incarnation; 8]);
+        node.admit(&coordination, Standing::Approved);
+        node
+    };
+    let (one, other) = (started(7), started(8));
+    let mut links = [one.dial(&coordination), other.dial(&coordination)];
+    coordination.connected().await;
+    let [first, second] = &mut links;
+    let replaced = tokio::select! {
+        reason = first => reason.unwrap(),
+        reason = second => reason.unwrap(),
+    };
+    assert_eq!(replaced, CloseReason::Replaced);
+    let starts = coordination.host.starts.lock().unwrap().clone();
+    assert_eq!(
+        starts.len(),
+        2,
+        "the dead one and its successor: {starts:?}"
+    );
+    drop(frozen);
+    links.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use raccordo_transport::reconcile::Item;
 use raccordo_transport::{
     CloseReason, DocumentParcel, Endpoint, Host, HostFailed, HostFuture, JoinAccepted, JoinRefused,
-    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, SignedEntry,
-    Standing, VerifiedEntry, Versions,
+    JoinRequest, LinkEvent, LocalHello, LogId, NodeKey, PeerId, Pins, Positions, RemoteHello,
+    SignedEntry, Standing, VerifiedEntry, Versions,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -43,6 +43,8 @@ pub(crate) struct Invitations {
 pub(crate) struct Live {
     pub(crate) memory: Mutex<Memory>,
     pub(crate) events: Mutex<Vec<(PeerId, LinkEvent)>>,
+    /// The starts whose hellos were judged, in their order.
+    pub(crate) starts: Mutex<Vec<[u8; 8]>>,
     pub(crate) invitation: Mutex<Invitations>,
     /// How many frames' documents may still be installed.
     pub(crate) installations: Semaphore,
@@ -57,6 +59,11 @@ impl Host for Live {
 
     fn local_hello(&self) -> LocalHello {
         self.memory.lock().unwrap().local_hello()
+    }
+
+    fn turns_away(&self, _peer: &PeerId, hello: &RemoteHello) -> Option<CloseReason> {
+        self.starts.lock().unwrap().push(hello.incarnation);
+        None
     }
 
     fn positions(&self, peer: &PeerId) -> Positions {
@@ -177,6 +184,7 @@ impl Node {
         let host = Arc::new(Live {
             memory: Mutex::new(memory),
             events: Mutex::default(),
+            starts: Mutex::default(),
             invitation: Mutex::default(),
             installations: Semaphore::new(1_000),
             ticks: watch::Sender::new(0),

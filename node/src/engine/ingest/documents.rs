@@ -16,11 +16,15 @@ use super::super::cores::on_all_cores;
 use super::super::inbox::Waits;
 use super::super::rows::DocumentRow;
 use super::super::scope;
+use super::super::statements;
 use super::super::tombstone;
 use super::body_of;
 use super::headers::author_of;
 use super::trial::Stop;
 use crate::store::seal::SealKey;
+
+/// For which other territory each lane for one is.
+type Pairs = BTreeMap<LogId, String>;
 
 /// Changes that are recorded without their bodies.
 pub(super) type Without = BTreeSet<(DocumentId, ChangeHash)>;
@@ -48,13 +52,14 @@ pub(super) struct Absorbed {
 /// Takes every share in, on as many cores as there are.
 pub(super) fn absorb_all(
     core: &Core,
+    pairs: &Pairs,
     shares: BTreeMap<DocumentId, Share<'_>>,
     without: &Without,
 ) -> Result<Vec<(DocumentId, Absorbed)>, Stop> {
     let shares: Vec<_> = shares.into_iter().collect();
     let keep = shares.len() <= core.cache_capacity();
     let absorbed = on_all_cores(&shares, |(id, share)| {
-        absorb_one(core, *id, share, keep, without).map(|done| (*id, done))
+        absorb_one(core, pairs, *id, share, keep, without).map(|done| (*id, done))
     });
     earliest(absorbed)
 }
@@ -86,6 +91,7 @@ fn earliest<T>(results: Vec<Result<T, Stop>>) -> Result<Vec<T>, Stop> {
 
 fn absorb_one(
     core: &Core,
+    pairs: &Pairs,
     id: DocumentId,
     share: &Share<'_>,
     keep: bool,
@@ -135,33 +141,52 @@ fn absorb_one(
         }
         Err((index, bad)) => return Err(refused(index, content(bad.reason()))),
     };
-    let ledger = core.ledger();
+    let begun_in = loaded.as_ref().map_or_else(
+        || share.entries[home].1.header.log(),
+        |loaded| LogId::new(loaded.row.home_origin, loaded.row.lane),
+    );
     for (index, (_, entry)) in share.entries.iter().enumerate() {
-        let member = author_of(core, &ledger, entry.header.origin);
-        let member = member.ok_or_else(|| refused(index, NotAdmitted::NoMember))?;
-        admission::home_fits(document.territory(), &member)
+        belongs(core, pairs, &document, begun_in, entry)
             .map_err(|reason| refused(index, reason))?;
-        if document.kind().code() != entry.header.document_kind {
-            return Err(refused(
-                index,
-                content("its document is of another kind than its header says".to_owned()),
-            ));
-        }
-        let lane = entry.header.lane;
-        if scope::lane_of(document.kind(), document.is_local()) != lane {
-            return Err(refused(index, NotAdmitted::Lane { lane }));
-        }
     }
     let former = loaded.map(|loaded| (loaded.row, loaded.key));
     Ok(Absorbed {
         former,
-        home: share.entries[home].1.header.log(),
+        home: begun_in,
         kind: document.kind(),
         territory: document.territory().to_owned(),
         heads: document.heads(),
         summary: document.summary(),
         document: keep.then_some(document),
     })
+}
+
+/// Whether an entry is of who may write the document, where it may stand.
+fn belongs(
+    core: &Core,
+    pairs: &Pairs,
+    document: &Document,
+    begun_in: LogId,
+    entry: &SignedEntry,
+) -> Result<(), NotAdmitted> {
+    let header = &entry.header;
+    let member = author_of(core, &core.ledger(), header.origin).ok_or(NotAdmitted::NoMember)?;
+    let lane = header.lane;
+    match scope::lane_of(document.kind(), document.is_local()) {
+        Some(wanted) => {
+            admission::home_fits(document.territory(), &member)?;
+            if wanted != lane {
+                return Err(NotAdmitted::Lane { lane });
+            }
+        }
+        None => statements::fits(pairs, begun_in, document.territory(), &member, lane)?,
+    }
+    if document.kind().code() != header.document_kind {
+        return Err(NotAdmitted::Content {
+            reason: "its document is of another kind than its header says".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Joins the changes with the document. Those of several logs may need each other in any order:

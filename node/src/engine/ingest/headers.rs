@@ -14,6 +14,7 @@ use super::super::inbox::Waits;
 use super::super::ledger::Ledger;
 use super::super::quarantine::{GROUP_BYTES_MAX, GROUP_ENTRIES_MAX};
 use super::super::roster::Member;
+use super::super::statements;
 use super::super::tombstone::{self, Order, Verdict};
 use super::super::view::MemberState;
 use super::trial::{Part, Stop};
@@ -21,7 +22,12 @@ use super::trial::{Part, Stop};
 use crate::planted::{Planted, planted};
 
 /// Chain, group, membership and kind of every entry, before any body is looked at.
-pub(super) fn check_headers(draft: &Draft<'_>, part: usize, log: &Part) -> Result<(), Stop> {
+pub(super) fn check_headers(
+    draft: &Draft<'_>,
+    part: usize,
+    log: &Part,
+    with: Option<&str>,
+) -> Result<(), Stop> {
     let mut end = draft.ledger.end(log.log);
     let author = author_of(draft.core, &draft.ledger, log.log.origin);
     let author = author.as_ref();
@@ -48,7 +54,7 @@ pub(super) fn check_headers(draft: &Draft<'_>, part: usize, log: &Part) -> Resul
         let verdict = if own {
             Ok(())
         } else {
-            admission::admit(header, author, &here)
+            admission::admit(header, author, &here, with)
         };
         if let Err(reason) = verdict {
             return Err(if reason.may_pass() {
@@ -70,7 +76,12 @@ pub(super) fn check_headers(draft: &Draft<'_>, part: usize, log: &Part) -> Resul
                 return Err(content(reason.to_owned()));
             }
             EntryKind::Tombstone => check_tombstone(draft, part, entry, author)?,
-            EntryKind::Roster | EntryKind::Change | EntryKind::Policy => {}
+            EntryKind::Policy => {
+                if let Some(author) = author {
+                    statements::check(entry, author).map_err(refused)?;
+                }
+            }
+            EntryKind::Roster | EntryKind::Change => {}
         }
         end.seq = header.seq;
         end.hash = entry.entry_hash();

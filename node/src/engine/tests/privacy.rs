@@ -7,14 +7,16 @@ use raccordo_crdt_model::schema::{Field, Node as Shape, Rule};
 use raccordo_crdt_model::{Audience, Writer};
 
 use super::super::admission::{self, NotAdmitted};
-use super::super::scope::{self, LANES, Party};
+use super::super::scope::{self, LANES, PAIR_LANES, Party};
 use super::*;
 
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/privacy.md");
 
 /// Classes of peer, as the list writes them: the same territory, the coordination, coordinations
-/// above it, others.
-const CLASSES: [char; 4] = ['T', 'C', 'U', 'D'];
+/// above it, the district that the record is for, others.
+const CLASSES: [char; 5] = ['T', 'C', 'U', 'P', 'D'];
+/// The district that a record of two parties is for.
+const PARTY: &str = "it/lazio/frosinone/b";
 
 fn party(seed: u8, territory: &str, role: Role) -> Party {
     Party {
@@ -27,6 +29,8 @@ fn party(seed: u8, territory: &str, role: Role) -> Party {
 /// Who writes a kind, and who is in each class as seen from there.
 fn parties(kind: Kind) -> (Party, Vec<(char, Party)>) {
     let (district, above) = (Role::District, Role::Coordination);
+    let for_one_other = kind.audience() == Audience::Parties;
+    let party_class = if for_one_other { 'P' } else { 'D' };
     match kind.writer() {
         Writer::District => (
             party(1, "it/lazio/frosinone/a", district),
@@ -35,7 +39,7 @@ fn parties(kind: Kind) -> (Party, Vec<(char, Party)>) {
                 ('C', party(3, "it/lazio/frosinone", above)),
                 ('U', party(4, "it/lazio", above)),
                 ('U', party(5, "it", above)),
-                ('D', party(6, "it/lazio/frosinone/b", district)),
+                (party_class, party(6, PARTY, district)),
                 ('D', party(7, "it/lazio/frosinone/aa", district)),
                 ('D', party(8, "it/lazio/latina", above)),
                 ('D', party(9, "it/lazio/frosinone/a/x", district)),
@@ -129,7 +133,7 @@ fn sent(kind: Kind, sharing: &str) -> (u8, BTreeSet<String>) {
     let id = DocumentId::from_bytes([kind.code(); 16]);
     let made = Document::create(id, kind, &author.territory, &fields, &stamp);
     let (document, change) = made.unwrap_or_else(|refused| panic!("{kind:?}: {refused:?}"));
-    let lane = scope::lane_of(kind, document.is_local());
+    let lane = scope::lane_of(kind, document.is_local()).unwrap_or(*PAIR_LANES.start());
     let received = Document::open(id, &[change.bytes]).unwrap();
     let mut seen = BTreeSet::new();
     paths(kind.fields(), &received.record().fields, "", &mut seen);
@@ -164,7 +168,7 @@ fn no_field_is_sent_to_a_class_of_peer_that_the_list_does_not_name() {
         let (author, peers) = parties(kind);
         let (lane, fields) = sent(kind, "shared");
         for (class, peer) in peers {
-            if scope::offered(&peer, &author, lane) {
+            if scope::offered(&peer, &author, lane, Some(PARTY)) {
                 let all = fields.iter().cloned();
                 seen.extend(all.map(|path| (class, kind.singular().to_owned(), path)));
             }
@@ -212,7 +216,7 @@ fn a_record_kept_local_is_offered_within_its_territory_alone() {
         assert!(!fields.is_empty());
         for (class, peer) in peers {
             assert_eq!(
-                scope::offered(&peer, &author, lane),
+                scope::offered(&peer, &author, lane, None),
                 class == 'T',
                 "{peer:?}"
             );
@@ -238,10 +242,10 @@ fn a_record_in_a_lane_that_is_not_its_kinds_is_refused_by_whoever_gets_it() {
                 ..header()
             };
             for (class, peer) in &peers {
-                let verdict = admission::admit(&header, Some(&member), peer);
-                let wanted = if !scope::offered(peer, &author, lane) {
+                let verdict = admission::admit(&header, Some(&member), peer, None);
+                let wanted = if !scope::offered(peer, &author, lane, None) {
                     Err(NotAdmitted::NotForUs { lane })
-                } else if own.contains(&lane) {
+                } else if own.contains(&Some(lane)) {
                     Ok(())
                 } else {
                     Err(NotAdmitted::Lane { lane })

@@ -10,6 +10,7 @@ pub(super) mod peers;
 pub(super) mod people;
 pub(super) mod records;
 pub(super) mod subjects;
+pub(super) mod transfers;
 pub(super) mod trust;
 
 use axum::http::{Method, StatusCode, Uri};

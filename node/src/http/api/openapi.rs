@@ -228,6 +228,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     )
     .creates()
     .takes(JSON),
+    operation(
+        "post",
+        "/api/v1/transfers/{id}/accept",
+        "Takes an offered project over. A transfer is made by POST /api/v1/transfers with {\"project\", \"to\", \"reason\", \"note\", \"expires_on\"}; read, it has a `preview` without identity.",
+        NO_QUERY,
+    ),
+    operation(
+        "post",
+        "/api/v1/transfers/{id}/refuse",
+        "Refuses an offered project, with {\"reason\": TEXT}.",
+        NO_QUERY,
+    )
+    .takes(JSON),
+    operation(
+        "post",
+        "/api/v1/transfers/{id}/withdraw",
+        "Asks an offered project back; it is open again once every node of the receiver has confirmed.",
+        NO_QUERY,
+    ),
     operation("get", "/api/v1/{kind}/{id}/history", "Who changed what, when; oldest first.", PLACE),
 ];
 
@@ -350,6 +369,7 @@ fn audience(audience: Audience) -> &'static str {
         Audience::Home => "home territory and its coordination",
         Audience::Territory => "home territory",
         Audience::Everyone => "everyone",
+        Audience::Parties => "home territory, the territory it is for, their coordinations",
     }
 }
 

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch, Rejected, UnixMillis};
 use serde::Deserialize;
 
-use super::kind;
+use super::{kind, transfers};
 use crate::engine::{ListQuery, Principal, RecordView};
 use crate::http::guard::ByPerson;
 use crate::http::problem::ApiError;
@@ -50,7 +50,10 @@ pub(crate) async fn create(
     let kind = kind(&plural)?;
     let fields = body::json(&headers, "application/json", bytes)?;
     permit::create(&shared, &principal, kind, &fields)?;
-    let record = shared.engine.create(kind, fields, &principal).await?;
+    let record = match kind {
+        Kind::Transfer => transfers::offer(&shared, &principal, &fields).await?,
+        kind => shared.engine.create(kind, fields, &principal).await?,
+    };
     let location = format!("/api/v1/{}/{}", kind.plural(), record.id);
     let mut response = written(&shared, &principal, StatusCode::CREATED, record);
     response

@@ -78,8 +78,8 @@ async fn records(node: &Node, name: &str) -> Ids {
             Kind::Activity => json!({"on": "2026-03-04", "state": "recorded"}),
             Kind::ErasureOrder => json!({"ordered_on": "2026-03-04", "state": "ordered"}),
             Kind::Publication => json!({"since": "2026-03-04", "state": "records"}),
-            // Made by a coordination alone.
-            Kind::Guideline | Kind::Notice => continue,
+            // Made by a coordination alone, or by offering a project.
+            Kind::Guideline | Kind::Notice | Kind::Transfer => continue,
         };
         fields["ref"] = json!(name);
         let made = node.engine().create(kind, fields, &by).await.unwrap();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
+use raccordo_transport::sealing::SealingKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::disk;
@@ -81,6 +82,7 @@ pub struct Vault {
     epochs: BTreeMap<u32, LessSafeKey>,
     newest: u32,
     index: hmac::Key,
+    sealing: SealingKey,
 }
 
 impl std::fmt::Debug for Vault {
@@ -95,7 +97,8 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// Opens the key folder, or makes it with fresh keys where it is missing or empty.
     ///
-    /// Key files are `epoch-NNNN.key` and `index.key`, mode 0600, in a folder of mode 0700.
+    /// Key files are `epoch-NNNN.key`, `index.key` and `sealing.key`, mode 0600, in a folder of mode
+    /// 0700. A sealing key that is not there is made anew: others learn of it.
     pub fn open(dir: &Path, lineage: [u8; 8], entropy: &dyn Entropy) -> Result<Self, SealFailed> {
         if keyfile::is_empty(dir)? {
             // Complete or not at all: a key must never be made anew beside sealed values.
@@ -117,7 +120,16 @@ impl Vault {
             });
         };
         let index = keyfile::read(&index_path(dir))?;
+        let sealing = match keyfile::read(&sealing_path(dir)) {
+            Err(SealFailed::MissingKeyFile { .. }) => {
+                let fresh = Zeroizing::new(draw(entropy));
+                keyfile::write(&sealing_path(dir), &fresh)?;
+                fresh
+            }
+            read => read?,
+        };
         Ok(Self {
+            sealing: SealingKey::from_secret(*sealing),
             folder: dir.to_path_buf(),
             lineage,
             epochs,
@@ -135,7 +147,13 @@ impl Vault {
             epochs: BTreeMap::from([(1, aead_key(epoch))]),
             newest: 1,
             index: hmac::Key::new(hmac::HMAC_SHA256, index),
+            sealing: SealingKey::from_secret(*index),
         }
+    }
+
+    /// What opens what other nodes sealed to this one.
+    pub fn sealing_key(&self) -> SealingKey {
+        self.sealing.clone()
     }
 
     /// A fresh key for a document, and its wrapped form for the store.
@@ -339,6 +357,10 @@ fn open(key: &LessSafeKey, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealF
 
 fn epoch_path(dir: &Path, epoch: u32) -> PathBuf {
     dir.join(format!("epoch-{epoch:04}.key"))
+}
+
+fn sealing_path(dir: &Path) -> PathBuf {
+    dir.join("sealing.key")
 }
 
 fn index_path(dir: &Path) -> PathBuf {

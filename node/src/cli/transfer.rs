@@ -1,0 +1,129 @@
+//! `transfer …`: hand a project over to another district, or take one over.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::api::{Api, escape};
+use super::table::{Table, cell, short};
+use super::{TransferArguments, TransferCommand, print};
+
+/// Where transfers are.
+const TRANSFERS: &str = "/api/v1/transfers";
+
+/// `transfer …`
+pub(super) async fn transfer(data: &Path, command: TransferCommand) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let answer = match &command {
+        TransferCommand::List(_) => api.read(TRANSFERS).await,
+        TransferCommand::Show(one) => api.read(&place(one, "")).await,
+        TransferCommand::Accept(one) => api.post(&place(one, "/accept"), &json!({})).await,
+        TransferCommand::Withdraw(one) => api.post(&place(one, "/withdraw"), &json!({})).await,
+        TransferCommand::Refuse { one, reason } => {
+            let body = json!({"reason": reason});
+            api.post(&place(one, "/refuse"), &body).await
+        }
+        TransferCommand::Offer {
+            project,
+            to,
+            reason,
+            note,
+            expires,
+            ..
+        } => {
+            let body = json!({
+                "project": project, "to": to.to_string(), "reason": reason, "note": note,
+                "expires_on": expires,
+            });
+            api.post(TRANSFERS, &body).await
+        }
+    };
+    api.close().await;
+    let answer = answer?;
+    match command {
+        TransferCommand::List(format) if !format.json => print::line(&listed(&answer)),
+        TransferCommand::Offer { format, .. } if !format.json => print::line(&shown(&answer)),
+        TransferCommand::Show(one) | TransferCommand::Accept(one) if !one.format.json => {
+            print::line(&shown(&answer))
+        }
+        TransferCommand::Withdraw(one) | TransferCommand::Refuse { one, .. }
+            if !one.format.json =>
+        {
+            print::line(&shown(&answer))
+        }
+        _ => print::json(&answer),
+    }
+}
+
+fn place(one: &TransferArguments, verb: &str) -> String {
+    format!("{TRANSFERS}/{}{verb}", escape(&one.id))
+}
+
+fn listed(page: &Value) -> String {
+    let mut table = Table::new(["id", "from", "to", "state", "reason", "offered", "until"]);
+    for transfer in page["items"].as_array().into_iter().flatten() {
+        table.row([
+            short(&transfer["_meta"]["id"]),
+            cell(&transfer["from"]),
+            cell(&transfer["to"]),
+            cell(&transfer["state"]),
+            cell(&transfer["reason"]),
+            cell(&transfer["offered_on"]),
+            cell(&transfer["expires_on"]),
+        ]);
+    }
+    table.show("no transfers")
+}
+
+/// A transfer: where it stands, whom it waits for, and what may be seen of the project.
+fn shown(transfer: &Value) -> String {
+    let mut lines = vec![format!(
+        "{}  {} -> {}  {}\nproject   {}\nreason    {}, offered {}, until {}",
+        cell(&transfer["_meta"]["id"]),
+        cell(&transfer["from"]),
+        cell(&transfer["to"]),
+        cell(&transfer["state"]),
+        cell(&transfer["project"]),
+        cell(&transfer["reason"]),
+        cell(&transfer["offered_on"]),
+        cell(&transfer["expires_on"]),
+    )];
+    for (name, word) in [("new_project", "now in"), ("refusal", "refused")] {
+        if transfer[name].is_string() {
+            lines.push(format!("{word:<9} {}", cell(&transfer[name])));
+        }
+    }
+    let waits = transfer["waits_for"].as_array().into_iter().flatten();
+    let waits: Vec<String> = waits.map(cell).collect();
+    if !waits.is_empty() {
+        let waits = waits.join(", ");
+        lines.push(format!("waits for the confirmation of {waits}"));
+    }
+    for (name, value) in transfer["preview"].as_object().into_iter().flatten() {
+        if !value.is_null() {
+            lines.push(format!("{name:<11} {}", cell(value)));
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_shown_with_whom_it_waits_for_and_without_empty_lines() {
+        let transfer = json!({
+            "_meta": {"id": "00aa"}, "from": "f/a", "to": "f/b", "state": "withdrawing", "project": "11bb",
+            "reason": "residence", "offered_on": "2026-03-04", "expires_on": "2026-04-03",
+            "waits_for": ["Laptop B"], "preview": {"age_class": "30-44", "note": null},
+        });
+        expect_test::expect![[r"
+            00aa  f/a -> f/b  withdrawing
+            project   11bb
+            reason    residence, offered 2026-03-04, until 2026-04-03
+            waits for the confirmation of Laptop B
+            age_class   30-44"]]
+        .assert_eq(&shown(&transfer));
+    }
+}

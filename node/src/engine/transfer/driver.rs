@@ -1,0 +1,270 @@
+//! Takes the steps that are due, from what is stored: at the start and whenever something moved.
+//!
+//! Each step is one commit, so a kill between two leaves a state from which it goes on. Runs on
+//! the writer's thread. A step that cannot be taken is told in the log and tried with the next move.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raccordo_config::Role;
+use raccordo_crdt_model::{Document, DocumentId, Kind};
+use raccordo_transport::LogId;
+use serde_json::{Value, json};
+
+use super::super::commit;
+use super::super::core::Core;
+use super::super::draft::Draft;
+use super::super::ledger::Ledger;
+use super::super::report;
+use super::super::roster::Roster;
+use super::super::scope;
+use super::super::statements;
+use super::super::view::{CommandFailed, MemberState};
+use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
+use super::step::{self, Sight, Standing, Step};
+use super::terms::{Origin, Terms, document};
+use super::{Handing, today};
+
+/// Who takes the steps, as history shows it.
+const BY: &str = "raccordo";
+/// Most steps of one transfer in a row: it has fewer.
+const STEPS_MAX: usize = 8;
+
+/// What was looked at already.
+#[derive(Debug, Default)]
+pub(crate) struct Driver {
+    transfers: Option<Arc<BTreeMap<DocumentId, Handing>>>,
+    roster: Option<Arc<Roster>>,
+    today: String,
+    /// Transfers at their end, by the version that was looked at.
+    ended: BTreeMap<DocumentId, [u8; 32]>,
+}
+
+impl Driver {
+    /// Takes every step that is due here.
+    pub(crate) fn drive(&mut self, core: &Core) {
+        let ledger = core.ledger();
+        let today = today(core);
+        let same_roster = is_same(self.roster.as_ref(), &ledger.roster);
+        let same = is_same(self.transfers.as_ref(), &ledger.transfers);
+        if same && same_roster && self.today == today {
+            return;
+        }
+        if core.config().node.role != Role::District
+            || report::writes_problem(core, &ledger).is_some()
+        {
+            return;
+        }
+        if !same_roster {
+            publish(core);
+        }
+        for (id, handing) in ledger.transfers.iter() {
+            if self.ended.get(id) == Some(&handing.item) && handing.item != [0; 32] {
+                continue;
+            }
+            match take_all(core, *id, &today) {
+                Ok(true) => drop(self.ended.insert(*id, handing.item)),
+                Ok(false) => {}
+                Err(failed) => {
+                    tracing::error!(transfer = %id, error = %commit::chain(&failed), "a step of a transfer could not be taken");
+                }
+            }
+        }
+        let ledger = core.ledger();
+        self.transfers = Some(Arc::clone(&ledger.transfers));
+        self.roster = Some(Arc::clone(&ledger.roster));
+        self.today = today;
+    }
+}
+
+fn is_same<T>(known: Option<&Arc<T>>, now: &Arc<T>) -> bool {
+    known.is_some_and(|known| Arc::ptr_eq(known, now))
+}
+
+/// Tells everyone this node's sealing key, once it is of a federation.
+fn publish(core: &Core) {
+    let mut draft = Draft::new(core);
+    if statements::publish(&mut draft)
+        && let Err(failed) = commit::commit(draft)
+    {
+        tracing::error!(reason = failed.reason, "the sealing key was not published");
+    }
+}
+
+/// Takes the steps of one transfer; whether it is at its end.
+fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<bool, CommandFailed> {
+    for _ in 0..STEPS_MAX {
+        let Some(transfer) = core.look(id)? else {
+            return Ok(true);
+        };
+        let Some(terms) = Terms::read(&transfer.record().fields) else {
+            return Ok(true);
+        };
+        let Some(step) = due(core, id, &terms, today)? else {
+            return Ok(terms.is_at_rest());
+        };
+        let mut draft = Draft::new(core);
+        take(&mut draft, id, &terms, step, today)?;
+        draft.audit("node", "transfer-step", &id.to_string(), word(step));
+        commit::commit(draft).map_err(|failed| CommandFailed::from(&failed))?;
+        tracing::info!(transfer = %id, step = word(step), "a transfer went on");
+    }
+    Ok(false)
+}
+
+fn due(
+    core: &Core,
+    id: DocumentId,
+    terms: &Terms,
+    today: &str,
+) -> Result<Option<Step>, CommandFailed> {
+    let ledger = core.ledger();
+    let own = core.id.origin();
+    let row = core.document_row(id)?;
+    let offering = row.map_or(own, |row| row.home_origin);
+    let is_out = |origin| is_out(core, &ledger, origin);
+    let project = |id| standing(core, id);
+    let sight = Sight {
+        transfer: id,
+        territory: &core.territory(),
+        own,
+        acts: acts(core, &ledger, offering),
+        today,
+        is_out: &is_out,
+        project: &project,
+    };
+    Ok(step::next(terms, &sight))
+}
+
+/// Whether a node is revoked and all that it had said to this territory is here: its acceptance may
+/// come later than the word that it is revoked. A lane that is not known may be for this territory.
+pub(super) fn is_out(core: &Core, ledger: &Ledger, origin: Origin) -> bool {
+    let Some(member) = ledger.roster.of_origin(origin) else {
+        return false;
+    };
+    let own = core.territory();
+    let is_here = |(lane, end): (&u8, &u64)| {
+        let log = LogId::new(origin, *lane);
+        let for_another = ledger.pairs.get(&log).is_some_and(|with| *with != own);
+        !scope::is_pair(*lane) || ledger.end(log).seq >= *end || {
+            member.territory != own && for_another
+        }
+    };
+    member.state == MemberState::Revoked && member.ends.iter().all(is_here)
+}
+
+/// Of several nodes of the sender the one that offered goes on; where it is revoked, the lowest.
+fn acts(core: &Core, ledger: &Ledger, offering: [u8; 8]) -> bool {
+    let own = core.id.origin();
+    let (roster, territory) = (&ledger.roster, core.territory());
+    let stands = |origin| {
+        let member = roster.of_origin(origin);
+        member.is_some_and(|member| member.state != MemberState::Revoked)
+    };
+    if offering == own || stands(offering) {
+        return offering == own;
+    }
+    let mut others = roster
+        .iter()
+        .filter(|member| member.territory == territory && member.state == MemberState::Approved);
+    others.all(|member| member.key.origin() >= own)
+}
+
+fn standing(core: &Core, id: DocumentId) -> Option<Standing> {
+    let project = core.look(id).ok().flatten()?;
+    let fields = project.record().fields;
+    let link = |name: &str| document(fields.pointer(&format!("/links/{name}")));
+    Some(Standing {
+        state: fields["state"].as_str().unwrap_or_default().to_owned(),
+        next: link("next"),
+        transfer: link("transfer"),
+    })
+}
+
+fn take(
+    draft: &mut Draft<'_>,
+    id: DocumentId,
+    terms: &Terms,
+    step: Step,
+    today: &str,
+) -> Result<(), CommandFailed> {
+    let state = |word: &str| add("/state", &json!(word));
+    let other = if draft.core.territory() == terms.from {
+        &terms.to
+    } else {
+        &terms.from
+    };
+    let (of_transfer, of_project) = match step {
+        Step::Expire => (vec![state("expired")], None),
+        Step::Withdraw => (vec![state("withdrawing")], None),
+        Step::Decline => {
+            let said = json!({"word": "declined", "on": today});
+            (vec![add(&own_word(draft.core), &said)], None)
+        }
+        Step::DeclineFor { node } => {
+            let said = json!({"word": "declined", "on": today});
+            (vec![add(&word_of(node), &said)], None)
+        }
+        Step::Complete { new } => {
+            let new = json!(new.to_string());
+            let given = vec![state("transferred"), add("/links/next", &new)];
+            let told = vec![state("completed"), add("/new_project", &new)];
+            (told, Some((terms.project, given)))
+        }
+        Step::Release => {
+            let mut told = vec![add("/released_on", &json!(today))];
+            if terms.state == "withdrawing" {
+                told.push(state("withdrawn"));
+            }
+            let holds = standing(draft.core, terms.project).is_some_and(|project| {
+                project.state == "transferring" && project.transfer == Some(id)
+            });
+            let open = vec![state(&terms.former_state)];
+            (told, holds.then_some((terms.project, open)))
+        }
+        Step::Yield { project, to } => {
+            let instead = json!(to.to_string());
+            let given = vec![state("transferred"), add("/links/instead", &instead)];
+            (Vec::new(), Some((project, given)))
+        }
+    };
+    if !of_transfer.is_empty() {
+        begin_lane(draft, other)?;
+        change(draft, Kind::Transfer, id, of_transfer)?;
+    }
+    if let Some((project, edits)) = of_project {
+        change(draft, Kind::Project, project, edits)?;
+    }
+    Ok(())
+}
+
+fn change(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    id: DocumentId,
+    edits: Vec<Value>,
+) -> Result<(), CommandFailed> {
+    let Some(document) = draft
+        .document(id)?
+        .filter(|document| document.kind() == kind)
+    else {
+        return Ok(());
+    };
+    let mut edited = Document::clone(&document);
+    let stamp = stamp(draft, BY, true);
+    let made = edit(&mut edited, &Value::Array(edits), &stamp)?;
+    advance(draft, id, edited, made.as_slice());
+    Ok(())
+}
+
+fn word(step: Step) -> &'static str {
+    match step {
+        Step::Expire => "expire",
+        Step::Withdraw => "withdraw",
+        Step::Decline => "decline",
+        Step::DeclineFor { .. } => "decline-for",
+        Step::Complete { .. } => "complete",
+        Step::Release => "release",
+        Step::Yield { .. } => "yield",
+    }
+}

@@ -1,0 +1,197 @@
+//! Handing a project over to another district, so that there are never two editable copies.
+//!
+//! The sender's project is locked from the offer on. Each node that could accept gives its word
+//! once: accepted or declined. The sender opens its project again only when all of them have
+//! declined, and closes it for good when one has accepted; what follows by itself is driven from
+//! what is stored (`step`), at the start and after every commit that moved something.
+
+mod commands;
+mod driver;
+mod gather;
+mod parcel;
+mod shown;
+mod step;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod unpack;
+
+use std::collections::BTreeMap;
+
+use raccordo_crdt_model::field_rules::transfer as rules;
+use raccordo_crdt_model::{
+    Document, DocumentId, Heads, Kind, Patch, Problem, Rejected, UnixMillis,
+};
+
+use super::core::Core;
+use super::draft::Draft;
+use super::ledger::Ledger;
+use super::overview;
+use super::view::CommandFailed;
+use crate::store::{Row, Table};
+
+pub use self::commands::Offer;
+pub(crate) use self::commands::{TransferCommand, execute};
+pub(crate) use self::driver::Driver;
+pub(crate) use self::shown::show;
+use self::terms::Terms;
+
+/// Meta keys of transfers that are not at their end begin so.
+pub(crate) const OPEN: &[u8] = b"transfer/";
+
+/// A transfer as far as memory knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Handing {
+    /// Hash of the version that is here; zeros before it was looked at.
+    pub(crate) item: [u8; 32],
+    /// Accepted and not at rest: the project as it was, and each that was made in its place.
+    pub(crate) copies: Vec<DocumentId>,
+}
+
+/// The transfers that are not at their end.
+pub(crate) fn read(rows: Vec<Row>) -> BTreeMap<DocumentId, Handing> {
+    let open = rows.into_iter().filter_map(|(key, value)| {
+        let id = DocumentId::from_bytes(key.get(OPEN.len()..)?.try_into().ok()?);
+        let copies = value.chunks_exact(16);
+        let copies = copies.map(|id| DocumentId::from_bytes(id.try_into().expect("16 bytes")));
+        let copies = copies.collect();
+        let item = [0; 32];
+        Some((id, Handing { item, copies }))
+    });
+    open.collect()
+}
+
+/// Takes note of a transfer that a commit touches, so that its next step is looked for.
+pub(crate) fn note(
+    draft: &mut Draft<'_>,
+    id: DocumentId,
+    document: Option<&Document>,
+    item: [u8; 32],
+) {
+    let terms = document.and_then(|document| Terms::read(&document.record().fields));
+    let row = [OPEN, id.as_bytes()].concat();
+    let mut copies = Vec::new();
+    if terms.as_ref().is_some_and(Terms::is_at_rest) {
+        draft.batch.delete(Table::Meta, row);
+    } else {
+        if let Some(terms) = terms.filter(|terms| terms.winner().is_some()) {
+            copies.push(terms.project);
+            copies.extend(terms.accepted().map(|(_, made)| made));
+        }
+        let value: Vec<u8> = copies.iter().flat_map(|id| *id.as_bytes()).collect();
+        draft.batch.put(Table::Meta, row, value);
+    }
+    let transfers = std::sync::Arc::make_mut(&mut draft.ledger.transfers);
+    transfers.insert(id, Handing { item, copies });
+}
+
+/// How many projects are here more than once: the sender has not heard yet that its project has
+/// been taken over, or two nodes took it over at once and one has still to give way.
+pub(crate) fn counted_twice(core: &Core, ledger: &Ledger) -> u64 {
+    let counts = |id: &&DocumentId| {
+        let row = core.document_row(**id).ok().flatten();
+        let state = row.and_then(|row| row.indexed).map(|indexed| indexed.state);
+        state.is_some_and(|state| !overview::is_given(&state))
+    };
+    let more = ledger.transfers.values().map(|handing| {
+        let here = handing.copies.iter().filter(counts).count() as u64;
+        here.saturating_sub(1)
+    });
+    more.sum()
+}
+
+/// Today, as the node's clock says.
+pub(crate) fn today(core: &Core) -> String {
+    date(core.clock.unix_millis())
+}
+
+fn date(at_ms: i64) -> String {
+    let mut text = UnixMillis(at_ms).to_string();
+    text.truncate(10);
+    text
+}
+
+/// Transfers are made and moved by their own commands.
+pub(crate) fn not_by_hand(kind: Kind) -> Result<(), CommandFailed> {
+    if kind != Kind::Transfer {
+        return Ok(());
+    }
+    let detail = "a transfer is made by offering a project, and moved by accepting, refusing or \
+                  withdrawing it";
+    Err(refused("", rules::BY_COMMAND, detail))
+}
+
+/// Whether people may make this edit of a record; the version that it is made on: of a locked
+/// project the newest, so that the lock is not passed by.
+pub(crate) fn may_edit<'h>(
+    document: &Document,
+    patch: &Patch,
+    base: Option<&'h Heads>,
+) -> Result<Option<&'h Heads>, CommandFailed> {
+    if document.kind() != Kind::Project {
+        return Ok(base);
+    }
+    let state = document.summary().state;
+    let to = patch.state();
+    let passes = |state: &str| state == "transferring" || state == "transferred";
+    let by_hand = match to {
+        Some(_) if state == "transferring" => true,
+        Some(to) => passes(&to) && to != state,
+        None => false,
+    };
+    if by_hand || (passes(&state) && patch.touches("links")) {
+        let detail = "a project passes from one district to another by offering, accepting, \
+                      refusing or withdrawing a transfer alone";
+        return Err(refused("/state", rules::BY_COMMAND, detail));
+    }
+    Ok(base.filter(|_| !passes(&state)))
+}
+
+/// Whether a record may be erased: not a project while another district may be taking it over, and
+/// not the transfer by which it may.
+pub(crate) fn may_erase(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<(), CommandFailed> {
+    if kind != Kind::Project && kind != Kind::Transfer {
+        return Ok(());
+    }
+    let Some(document) = draft.document_in_hand(id)? else {
+        return Ok(());
+    };
+    let terms = (kind == Kind::Transfer)
+        .then(|| Terms::read(&document.record().fields))
+        .flatten();
+    if terms.is_some_and(|terms| !terms.is_settled()) {
+        let detail = "the transfer is not at its end and its project is locked by it: \
+                      withdraw it, then erase it";
+        return Err(refused("/state", rules::LOCKED, detail));
+    }
+    if kind == Kind::Project && document.summary().state == "transferring" {
+        let detail = "the project is being transferred: withdraw the transfer, then erase it";
+        return Err(refused("/state", rules::LOCKED, detail));
+    }
+    Ok(())
+}
+
+/// Whether a line may be imported into this record.
+pub(crate) fn may_import(kind: Kind, document: Option<&Document>) -> Result<(), Problem> {
+    if kind == Kind::Transfer {
+        let detail = "transfers are not imported: offer the project";
+        return Err(Problem::new("/kind", rules::BY_COMMAND, detail));
+    }
+    let state = document.filter(|_| kind == Kind::Project);
+    let state = state.map(|document| document.summary().state);
+    match state.as_deref() {
+        Some("transferring" | "transferred") => {
+            let detail = "the project is locked by a transfer: nothing is imported into it";
+            Err(Problem::new("/ref", rules::LOCKED, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(pointer: &str, code: &'static str, detail: impl Into<String>) -> CommandFailed {
+    CommandFailed::Rejected(Rejected::Rule(Problem::new(pointer, code, detail)))
+}
