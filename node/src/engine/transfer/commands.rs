@@ -364,7 +364,7 @@ fn of_this_territory(
     tombstone::still_there(draft, kind, id)?;
     repair::sound(draft.core, kind, id)?;
     let document = draft
-        .document(id)?
+        .document_in_hand(id)?
         .filter(|document| document.kind() == kind);
     let document = document.ok_or_else(|| CommandFailed::NotFound {
         kind: kind.singular(),

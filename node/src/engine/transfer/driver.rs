@@ -245,7 +245,7 @@ fn change(
     edits: Vec<Value>,
 ) -> Result<(), CommandFailed> {
     let Some(document) = draft
-        .document(id)?
+        .document_in_hand(id)?
         .filter(|document| document.kind() == kind)
     else {
         return Ok(());
