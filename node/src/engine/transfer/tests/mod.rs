@@ -9,7 +9,7 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
-use super::super::{local, report, tombstone};
+use super::super::{forget, local, report, tombstone};
 use crate::store::{Moment, Unsynced};
 
 const UNSYNCED: [Unsynced; 3] = [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn];
@@ -149,6 +149,28 @@ fn neither_a_locked_project_nor_its_transfer_is_erased_until_it_is_over() {
     erased(&world, Kind::Project, project).unwrap();
     world.ship_all();
     assert!(world.edited().is_empty());
+}
+
+#[test]
+fn who_forgets_a_project_forgets_what_was_sealed_for_another_district() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    let forgotten = |world: &World| {
+        world.stations[A]
+            .run(|draft| forget::order(draft, Kind::Project, project, "è finita", "op"))
+    };
+    let refused = format!("{:?}", forgotten(&world));
+    assert!(refused.contains("locked_by_transfer"), "{refused}");
+    assert!(world.stations[A].fields(Kind::Project, project).is_some());
+    world.stations[A].withdraw(id).unwrap();
+    world.ship_all();
+    forgotten(&world).unwrap();
+    world.ship_all();
+    for station in &world.stations {
+        assert!(station.fields(Kind::Transfer, id).is_none());
+    }
 }
 
 #[test]
