@@ -82,17 +82,10 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             "municipality":"060006","who_for":["senza_dimora"],"need_areas":["POV"],"how_to_ask":"Senza appuntamento",
             "hours":"9-13","public":true,"valid_from":"2026-01-01","valid_until":"2026-12-31","state":"offered"})
         }
-        Kind::ErasureOrder | Kind::Publication | Kind::Notice => full_fact(kind),
+        Kind::ErasureOrder | Kind::Publication | Kind::Notice | Kind::Transfer => full_fact(kind),
         Kind::Activity => {
             json!({"ref":"A-1","on":"2026-03-04","kind":"meeting","bodies":["SSD","DSM"],"cases_discussed":4,"decisions":2,
             "hours":2.5,"topics":["casa"],"unit":"UTI-A","sharing":"shared","state":"recorded"})
-        }
-        Kind::Transfer => {
-            json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
-            "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","answered_on":"2026-03-10",
-            "released_on":"2026-03-11","refusal":"Risiede altrove","new_project":"11","pieces":1,
-            "keys":{"n1":{"key":"AAAA"}},"sealed":{"p000":{"text":"AAAA"}},
-            "words":{"n1":{"word":"accepted","on":"2026-03-10","project":"11"}},"state":"offered"})
         }
     }
 }
@@ -108,6 +101,13 @@ fn full_fact(kind: Kind) -> Value {
             json!({"ref":"Q-1","since":"2026-01-01","counted_on":"2026-03-04","smallest":5,"sharing":"shared","state":"aggregates",
             "counts":{"c1":{"table":"local_projects","row":"POV","column":"active","count":12},
             "c2":{"table":"contacts","row":"POV","column":"*","withheld":true}}})
+        }
+        Kind::Transfer => {
+            json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
+            "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","answered_on":"2026-03-10",
+            "released_on":"2026-03-11","refusal":"Risiede altrove","new_project":"11","pieces":1,
+            "keys":{"n1":{"key":"AAAA"}},"sealed":{"p000":{"text":"AAAA"}},
+            "words":{"n1":{"word":"accepted","on":"2026-03-10","project":"11"}},"state":"offered"})
         }
         _ => {
             json!({"ref":"V-1","on":"2026-03-04","household":false,"strength":"certain","sharing":"shared","state":"open",

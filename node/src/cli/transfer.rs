@@ -2,14 +2,68 @@
 
 use std::path::Path;
 
+use clap::{Args, Subcommand};
+use raccordo_config::Territory;
 use serde_json::{Value, json};
 
 use super::api::{Api, escape};
 use super::table::{Table, cell, short};
-use super::{TransferArguments, TransferCommand, print};
+use super::{Format, meant, print};
 
 /// Where transfers are.
 const TRANSFERS: &str = "/api/v1/transfers";
+
+/// `transfer …`
+#[derive(Debug, Subcommand)]
+pub enum TransferCommand {
+    /// Offer a project of this district; it is locked until there is an answer
+    Offer {
+        /// The project's id (or a unique beginning of at least 8 digits), or its ref
+        project: String,
+        /// To which district
+        #[arg(long, value_parser = meant::territory)]
+        to: Territory,
+        /// Why: residence, competence, `service_nearer`, `request_of_person`, protection, other
+        #[arg(long, value_name = "CODE")]
+        reason: String,
+        /// For the receiver alone; without names
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Last day on which it can be accepted [default: in 30 days]
+        #[arg(long, value_name = "DATE")]
+        expires: Option<String>,
+        /// How to print it.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// All transfers from and to this district
+    List(Format),
+    /// One of them, with what may be seen before accepting it
+    Show(TransferArguments),
+    /// Take the project over
+    Accept(TransferArguments),
+    /// Refuse it
+    Refuse {
+        /// Which transfer, and how to print it.
+        #[command(flatten)]
+        one: TransferArguments,
+        /// Why; the coordination reads it too
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Ask it back; the project is open again once the receiver has confirmed
+    Withdraw(TransferArguments),
+}
+
+/// One transfer.
+#[derive(Debug, Args)]
+pub struct TransferArguments {
+    /// Its id, or a unique beginning of at least 8 digits
+    pub id: String,
+    /// How to print it.
+    #[command(flatten)]
+    pub format: Format,
+}
 
 /// `transfer …`
 pub(super) async fn transfer(data: &Path, command: TransferCommand) -> anyhow::Result<()> {

@@ -45,7 +45,7 @@ impl Engine {
         let by = by.name.clone();
         let done = self
             .hand
-            .submit(Command::Publish { level, counts, by })
+            .submit(Command::Publish(PublishCommand { level, counts, by }))
             .await?;
         let Done::Record(id) = done else {
             return Err(CommandFailed::Stopping);
@@ -54,13 +54,22 @@ impl Engine {
     }
 }
 
+/// What is published from now on, with counts as of now.
+#[derive(Debug)]
+pub(crate) struct PublishCommand {
+    /// `records` or `aggregates`; as before without one.
+    pub(crate) level: Option<String>,
+    pub(crate) counts: Counts,
+    pub(crate) by: String,
+}
+
 /// Writes the fact and the counts.
-pub(crate) fn publish(
+pub(crate) fn execute(
     draft: &mut Draft<'_>,
-    level: Option<&str>,
-    counts: &Counts,
-    by: &str,
+    command: PublishCommand,
 ) -> Result<Done, CommandFailed> {
+    let PublishCommand { level, counts, by } = command;
+    let level = level.as_deref();
     let today = UnixMillis(draft.now_ms).to_string();
     let today = &today[..10];
     let own = own(draft.core)?;
@@ -68,7 +77,7 @@ pub(crate) fn publish(
         let state = level.unwrap_or("records");
         let fields = json!({"state": state, "since": today, "counted_on": today,
             "smallest": SMALLEST_SHOWN, "sharing": "shared", "counts": counts});
-        return local::create(draft, Kind::Publication, &fields, by);
+        return local::create(draft, Kind::Publication, &fields, &by);
     };
     for id in &own {
         let document = draft.document(*id)?;
@@ -81,7 +90,7 @@ pub(crate) fn publish(
         if id == first {
             steps.push(json!({"op": "add", "path": "/counted_on", "value": today}));
             steps.push(json!({"op": "add", "path": "/smallest", "value": SMALLEST_SHOWN}));
-            steps.extend(differences(&fields["counts"], counts));
+            steps.extend(differences(&fields["counts"], &counts));
         } else if let Some(all) = fields["counts"].as_object() {
             // What another node published before it heard of the first.
             let gone = all.keys().map(|key| format!("/counts/{key}"));
@@ -93,7 +102,7 @@ pub(crate) fn publish(
         let patch = Patch::parse(&Value::Array(steps)).map_err(|problems| {
             CommandFailed::Rejected(Rejected::Invalid(problems.into_iter().collect()))
         })?;
-        local::patch(draft, Kind::Publication, *id, &patch, None, by)?;
+        local::patch(draft, Kind::Publication, *id, &patch, None, &by)?;
     }
     Ok(Done::Record(*first))
 }

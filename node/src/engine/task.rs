@@ -27,6 +27,7 @@ use super::import::{ImportPortion, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready, TORN_MS};
 use super::observed::{Observations, Observed};
 use super::peers::PeerCommand;
+use super::publish::PublishCommand;
 use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
@@ -78,12 +79,7 @@ pub(crate) enum Command {
         reason: String,
         by: String,
     },
-    /// What is published from now on, with counts as of now.
-    Publish {
-        level: Option<String>,
-        counts: publish::Counts,
-        by: String,
-    },
+    Publish(PublishCommand),
     Transfer(TransferCommand),
 }
 
@@ -352,7 +348,7 @@ impl Writer {
                 answer(job.reply, outcome);
             } else if matches!(
                 job.command,
-                Command::Import(_) | Command::Erase { .. } | Command::Publish { .. }
+                Command::Import(_) | Command::Erase { .. } | Command::Publish(_)
             ) {
                 self.commit_together(std::mem::take(&mut together));
                 self.commit_together(vec![job]);
@@ -540,7 +536,7 @@ fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), Co
         | Command::Import(_)
         | Command::Peer(_)
         | Command::Erase { .. }
-        | Command::Publish { .. }
+        | Command::Publish(_)
         | Command::Transfer(_) => true,
     };
     publish::by_hand(command)?;
@@ -569,9 +565,7 @@ fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFaile
             base,
             by,
         } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
-        Command::Publish { level, counts, by } => {
-            publish::publish(draft, level.as_deref(), &counts, &by)
-        }
+        Command::Publish(command) => publish::execute(draft, command),
         Command::Import(portion) => import::run(draft, portion),
         Command::Peer(command) => peers::execute(draft, command),
         Command::Token(command) => tokens::execute(draft, command),
