@@ -279,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_a_project_has_a_word() {
+        use raccordo_crdt_model::Kind;
+        let known = keys(include_str!("../../locales/it.ftl"));
+        let unnamed = |path: &String| {
+            let mut names: Vec<&str> = path.split('/').filter(|name| *name != "*").collect();
+            let name = names.pop().unwrap_or_default();
+            let within = names.pop().unwrap_or_default();
+            !known.contains(&format!("field-{name}"))
+                && !known.contains(&format!("field-{within}-{name}"))
+        };
+        let paths = Kind::Project.told().into_iter().map(|told| told.path);
+        let unnamed: Vec<String> = paths.filter(unnamed).collect();
+        assert_eq!(unnamed, Vec::<String>::new());
+    }
+
+    #[test]
     fn every_phrase_is_filled_without_fault_in_both_languages() {
         for language in [Language::Italian, Language::English] {
             let mut arguments = FluentArgs::new();
