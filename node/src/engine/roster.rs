@@ -311,6 +311,12 @@ impl Roster {
         self.facts.get(key)?.get(&author)
     }
 
+    /// What everybody said of a key.
+    #[cfg(feature = "testing")]
+    pub(crate) fn facts_on(&self, key: &PeerId) -> impl Iterator<Item = &Fact> {
+        self.facts.get(key).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// Whether anybody said anything of a key.
     pub(crate) fn is_known(&self, key: &PeerId) -> bool {
         self.facts.contains_key(key)

@@ -209,6 +209,7 @@ impl Plan {
             let act = plan.draw(&mut chance, trouble);
             plan.add(&mut chance, act);
         }
+        plan.late_word(&mut chance);
         plan.acts.sort_by_key(|planned| planned.at_ms);
         plan.acts.truncate(acts_max);
         plan
@@ -268,6 +269,39 @@ impl Plan {
             88..94 => Act::Import { place },
             94..96 => Act::Erase { place },
             _ => self.decision(chance),
+        }
+    }
+
+    /// A second node of a district is put on hold or revoked from above, and writes on through its
+    /// office, which hears of it late: the way down is cut, the way up is open.
+    fn late_word(&mut self, chance: &mut Chance) {
+        let seconds = self.seats.iter().enumerate().filter_map(|(place, seat)| {
+            let office = seat.above?;
+            let at = self.seats[office].above?;
+            (seat.role == Role::District).then_some((place, office, at))
+        });
+        let seconds: Vec<(usize, usize, usize)> = seconds.collect();
+        if seconds.is_empty() || !chance.percent(50) {
+            return;
+        }
+        let (place, office, at) = *chance.pick(&seconds);
+        let decision = if chance.percent(50) {
+            Act::Suspend { at, place }
+        } else {
+            Act::Revoke { at, place }
+        };
+        let cut = Act::WayCut {
+            from: at,
+            to: office,
+            both: false,
+            for_ms: chance.between(5_000, 60_000),
+        };
+        let at_ms = chance.between(300, self.calm_ms);
+        let create = Act::Create { place };
+        let scene = [(0, cut), (5, decision), (1_000, create), (2_500, create)];
+        for (later_ms, act) in scene {
+            let (at_ms, seed) = (at_ms + later_ms, chance.number());
+            self.acts.push(Planned { at_ms, seed, act });
         }
     }
 

@@ -52,8 +52,8 @@ pub(super) struct Promises {
     incarnations: BTreeMap<[u8; 8], (usize, u64)>,
     /// The farthest that each place durably held each log.
     pub(super) held: BTreeMap<(usize, LogId), Cursor>,
-    /// Members who are on hold or revoked, as last seen at a place.
-    pub(super) silent: BTreeMap<(usize, PeerId), MemberState>,
+    /// Members who are on hold or revoked, and where their logs end, as last seen at a place.
+    pub(super) silent: BTreeMap<(usize, PeerId), (MemberState, BTreeMap<u8, u64>)>,
     /// Logs that had stopped at a place, as last seen there.
     pub(super) stopped: BTreeSet<(usize, LogId)>,
     /// Records that were erased at a place, as last seen there.
@@ -245,30 +245,40 @@ impl World {
         self.places.iter().position(writes)
     }
 
-    /// Logs of members who were on hold or revoked before have not grown beyond where they end.
+    /// Logs of members who were on hold or revoked before have not grown beyond where they ended
+    /// then, or end by the word of others since: what the place itself says of them now follows
+    /// what it took, and permits nothing.
     fn revoked_are_silent(&mut self, place: usize, ends: &[Cursor]) -> Result<(), Broken> {
         for member in self.node(place).members() {
             let known = (place, member.key);
             let silent = matches!(member.state, MemberState::Revoked | MemberState::Suspended);
-            let before = self.promises.silent.get(&known).copied();
-            if before == Some(MemberState::Revoked) && member.state != MemberState::Revoked {
+            let before = self.promises.silent.get(&known).cloned();
+            let state_before = before.as_ref().map(|(state, _)| *state);
+            if state_before == Some(MemberState::Revoked) && member.state != MemberState::Revoked {
                 let (who, state) = (member.key.short(), member.state);
                 return Err((REVOKED, format!("{who} is {state:?} after its revocation")));
             }
             if silent {
-                self.promises.silent.insert(known, member.state);
+                let ends = member.ends.clone();
+                self.promises.silent.insert(known, (member.state, ends));
             } else {
                 self.promises.silent.remove(&known);
             }
-            if !silent || before.is_none() || member.key == self.places[place].id {
+            let Some((_, ends_before)) = before.filter(|_| silent) else {
+                continue;
+            };
+            if member.key == self.places[place].id {
                 continue;
             }
+            let by_others = self.node(place).ends_by_others(&member.key);
+            let end_in = |ends: &BTreeMap<u8, u64>, lane| ends.get(&lane).copied().unwrap_or(0);
             for end in ends
                 .iter()
                 .filter(|end| end.log.origin == member.key.origin())
             {
                 let held = self.promises.held.get(&(place, end.log));
-                let valid = member.ends.get(&end.log.lane).copied().unwrap_or(0);
+                let lane = end.log.lane;
+                let valid = end_in(&ends_before, lane).max(end_in(&by_others, lane));
                 if end.seq > valid.max(held.map_or(0, |held| held.seq)) {
                     let (log, state) = (end.log, member.state);
                     return Err((
@@ -523,10 +533,10 @@ impl World {
             return Ok(());
         }
         let known = self.node(place).members();
-        let own = self.places[place].id;
+        let (own, topmost) = (self.places[place].id, self.places[place].above.is_none());
         for member in self.node(0).members() {
             // Of the topmost nobody says anything but those below it.
-            if member.key == own {
+            if member.key == own && topmost {
                 continue;
             }
             let same = known.iter().find(|other| other.key == member.key);

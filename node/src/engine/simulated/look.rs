@@ -231,6 +231,21 @@ impl SimulatedNode {
         facts.collect()
     }
 
+    /// How far the logs of a member may go by the word of others than this node.
+    pub fn ends_by_others(&self, key: &PeerId) -> BTreeMap<u8, u64> {
+        let ledger = self.engine.core.ledger();
+        let own = self.engine.core.id.origin();
+        let facts = ledger.roster.facts_on(key);
+        let mut ends = BTreeMap::new();
+        for fact in facts.filter(|fact| fact.author != own) {
+            for (lane, seq) in &fact.member.ends {
+                let end: &mut u64 = ends.entry(*lane).or_default();
+                *end = (*end).max(*seq);
+            }
+        }
+        ends
+    }
+
     /// Logs that stopped here, and why.
     pub fn stopped(&self) -> BTreeMap<LogId, StopCode> {
         let ledger = self.engine.core.ledger();
