@@ -533,6 +533,7 @@ flag-bad_fiscal_code = fiscal code not valid
 
 # Persons, pseudonyms, erasure
 refusal-fiscal_code_in_use = Another record has this fiscal code: use that one, or merge the two
+rule-fiscal_code_in_use = Another record has this fiscal code already: use that one, or merge the two.
 refusal-merge_in_a_circle = The two records would be merged into each other: undo the other merge first
 refusal-protected_subject = Protected person: the project stays in the territory
 rule-protected_subject = The person is protected and a shared project goes to the coordination: create it with sharing local.

@@ -533,6 +533,7 @@ flag-bad_fiscal_code = codice fiscale non valido
 
 # Persone, pseudonimi, cancellazione
 refusal-fiscal_code_in_use = Un’altra scheda ha già questo codice fiscale: usare quella, o unire le due
+rule-fiscal_code_in_use = Questo codice fiscale è già di un’altra scheda: usare quella, o unire le due.
 refusal-merge_in_a_circle = Le due schede sarebbero unite l’una nell’altra: annullare prima l’altra unione
 refusal-protected_subject = Persona protetta: il progetto resta nel territorio
 rule-protected_subject = La persona è protetta e un progetto condiviso arriva al coordinamento: crearlo con condivisione locale.

@@ -96,10 +96,17 @@ pub(crate) fn may_be_shared(document: &Document, value: &Value) -> Result<(), Re
     if value.pointer("/subject/person").is_some() {
         return Err(person_in_project());
     }
-    let found = code_within(value, &mut Vec::new()).filter(|_| !document.is_local());
-    let Some(pointer) = found else {
+    no_code_in(document, value, "")
+}
+
+/// Refuses a fiscal code in what stands at a pointer of a record that goes to others.
+fn no_code_in(document: &Document, value: &Value, at: &str) -> Result<(), Rejected> {
+    let sent = document.kind() == Kind::Project && !document.is_local();
+    let found = code_within(value, &mut Vec::new()).filter(|_| sent);
+    let Some(below) = found else {
         return Ok(());
     };
+    let pointer = format!("{at}{below}");
     let detail = "a fiscal code stands in this text, and the record goes to the coordination: \
                   write it without, identities belong to the casefile";
     Err(broken(&pointer, "identity_in_shared_record", detail))
@@ -115,12 +122,13 @@ pub(crate) fn patch_may_be_shared(document: &Document, patch: &Patch) -> Result<
         let names_person = match tokens.as_slice() {
             ["subject", "person", ..] => true,
             ["subject"] => value.get("person").is_some(),
+            [] => value.pointer("/subject/person").is_some(),
             _ => false,
         };
         if names_person && document.kind() == Kind::Project {
             return Err(person_in_project());
         }
-        may_be_shared(document, value)?;
+        no_code_in(document, value, &pointer.to_string())?;
     }
     Ok(())
 }
@@ -141,10 +149,8 @@ pub(crate) fn code_is_free(
             let detail = format!(
                 "the person {id} has this fiscal code: use that record, or merge the two if both are there"
             );
-            return Err(CommandFailed::Conflict {
-                code: "fiscal_code_in_use",
-                detail,
-            });
+            let refused = broken("/fiscal_code", "fiscal_code_in_use", &detail);
+            return Err(CommandFailed::Rejected(refused));
         }
     }
     Ok(())

@@ -126,6 +126,11 @@ async fn a_second_record_of_one_person_is_flagged_by_sound_and_refused_by_code()
         "{}",
         refused.text()
     );
+    assert_eq!(
+        refused.json()["errors"][0]["pointer"],
+        "/fiscal_code",
+        "the field"
+    );
     let patch = json!([{"op": "add", "path": "/fiscal_code", "value": "RSSMRA85T10A562S"}]);
     let refused = bench.patch(&format!("{PERSONS}/P-2"), None, &patch).await;
     assert_eq!(refused.refusal(), (409, "fiscal_code_in_use".to_owned()));
@@ -311,6 +316,9 @@ async fn what_names_a_person_is_refused_in_a_project_that_is_shared() {
         let patch = json!([{"op": "add", "path": path, "value": value}]);
         let refused = bench.patch("/api/v1/projects/FR-2", None, &patch).await;
         assert_eq!(refused.refusal(), (409, code.to_owned()), "{path}");
+        let pointer = refused.json()["errors"][0]["pointer"].clone();
+        let field = pointer.as_str().unwrap_or_default();
+        assert!(field.starts_with(path), "the field: {}", refused.text());
     }
     let line = json!({"op": "create", "kind": "project", "ref": "FR-3", "doc": {
         "subject": {"kind": "person", "person": "P-1"}, "need_area": "POV", "opened_on": "2026-03-04"}});
