@@ -33,23 +33,26 @@ impl Planted {
 
     /// What of it stands in these bytes.
     pub fn found_in(&self, bytes: &[u8]) -> Vec<String> {
-        // One pass for all words: by the first byte, which few places have.
-        let mut firsts = [false; 256];
+        // One pass for all words: by their first two bytes, which few places have.
+        let pair =
+            |bytes: &[u8], at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
+        let mut firsts = vec![false; 1 << 16];
         for (_, word) in &self.0 {
-            firsts[usize::from(word[0])] = true;
+            firsts[pair(word, 0)] = true;
         }
         let mut found = Vec::new();
-        for (at, byte) in bytes.iter().enumerate() {
-            if !firsts[usize::from(*byte)] {
-                continue;
+        let mut at = 0;
+        while at + 1 < bytes.len() {
+            if firsts[pair(bytes, at)] {
+                let here = self
+                    .0
+                    .iter()
+                    .filter(|(_, word)| bytes[at..].starts_with(word));
+                found.extend(
+                    here.map(|(what, word)| format!("{what}: {}", String::from_utf8_lossy(word))),
+                );
             }
-            let here = self
-                .0
-                .iter()
-                .filter(|(_, word)| bytes[at..].starts_with(word));
-            found.extend(
-                here.map(|(what, word)| format!("{what}: {}", String::from_utf8_lossy(word))),
-            );
+            at += 1;
         }
         found.sort();
         found.dedup();

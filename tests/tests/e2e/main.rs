@@ -38,6 +38,7 @@ mod subject;
 mod transfer;
 mod transfer_killed;
 mod two_nodes;
+mod whole_way;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_raccordo-under-test");
