@@ -10,6 +10,7 @@
 mod figures {
     pub(crate) mod bare;
     pub(crate) mod changed;
+    pub(crate) mod desk;
     pub(crate) mod edits;
     pub(crate) mod entries;
     pub(crate) mod fan_out;
@@ -17,6 +18,7 @@ mod figures {
     pub(crate) mod import;
     pub(crate) mod live;
     pub(crate) mod machine;
+    pub(crate) mod mix;
     pub(crate) mod nodes;
     pub(crate) mod pair;
     pub(crate) mod processes;
@@ -38,7 +40,7 @@ use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
 use figures::{
-    changed, edits, fan_out, first_sync, import, live, reconnect, silent, start, transfer,
+    changed, desk, edits, fan_out, first_sync, import, live, reconnect, silent, start, transfer,
 };
 
 /// As the program has it; the floors have it too.
@@ -71,7 +73,7 @@ pub(crate) struct Arguments {
     bench: bool,
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "import",
     "edits",
     "live",
@@ -82,6 +84,7 @@ const NAMES: [&str; 10] = [
     "fan-out",
     "start",
     "transfer",
+    "desk",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -165,6 +168,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("transfer") {
         transfer::measure(&place, size(40)).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("desk") {
+        for records in sizes(&[10_000, 100_000]) {
+            desk::measure(&place, records).await?;
+        }
         noise.sample(place.path())?;
     }
     noise.print();

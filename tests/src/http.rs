@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::listener::Listener;
@@ -114,19 +115,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, Unanswered> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request
-            .body(Full::new(body.into()))
-            .expect("tests write well-formed requests");
+        let request = request(method, path, self.token.as_deref(), headers, body.into());
         let exchange = async {
             match &self.target {
                 Target::Network(address) => {
@@ -152,6 +141,28 @@ impl Client {
                 "{method} {path}: no answer within {ANSWER_MAX:?}"
             ))),
         }
+    }
+
+    /// A connection that stands, for many requests one after the other.
+    pub async fn connect(&self) -> Result<Connection, Unanswered> {
+        let failed = |failed: std::io::Error| Unanswered(failed.to_string());
+        let (sender, driver) = match &self.target {
+            Target::Network(address) => {
+                let address = address.current();
+                let address =
+                    address.ok_or_else(|| Unanswered("the node has told no address".to_owned()))?;
+                standing(TcpStream::connect(address).await.map_err(failed)?).await?
+            }
+            Target::Folder(data) => {
+                let socket = socket_of(data).map_err(Unanswered)?;
+                standing(UnixStream::connect(socket).await.map_err(failed)?).await?
+            }
+        };
+        Ok(Connection {
+            sender,
+            driver,
+            token: self.token.clone(),
+        })
     }
 
     /// Opens a stream of events, which must be granted.
@@ -238,6 +249,44 @@ impl Client {
         } else {
             Err(answer.to_string())
         }
+    }
+}
+
+/// A connection that stands: what a request costs without the making of one.
+#[derive(Debug)]
+pub struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+    token: Option<String>,
+}
+
+impl Connection {
+    /// Sends a request; an answer of any status is an answer.
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, Unanswered> {
+        let request = request(method, path, self.token.as_deref(), headers, body.into());
+        let exchange = async {
+            self.sender.ready().await?;
+            answer_of(self.sender.send_request(request).await?).await
+        };
+        let answer = timeout(ANSWER_MAX, exchange).await;
+        match answer {
+            Ok(answer) => answer.map_err(|failed| Unanswered(format!("{method} {path}: {failed}"))),
+            Err(_) => Err(Unanswered(format!(
+                "{method} {path}: no answer within {ANSWER_MAX:?}"
+            ))),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 
@@ -334,20 +383,54 @@ pub async fn send_over(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Result<Answer, String> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request
-        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-        .expect("tests write well-formed requests");
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let request = request(method, path, None, headers, body);
     match timeout(ANSWER_MAX, over(stream, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer within {ANSWER_MAX:?}")),
     }
+}
+
+fn request(
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+        .body(Full::new(body))
+        .expect("tests write well-formed requests")
+}
+
+async fn standing(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(http1::SendRequest<Full<Bytes>>, JoinHandle<()>), Unanswered> {
+    let made = http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = made.map_err(|failed| Unanswered(failed.to_string()))?;
+    // Its end shows at the next request.
+    let driver = tokio::spawn(async { drop(connection.await) });
+    Ok((sender, driver))
+}
+
+async fn answer_of(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    Ok(Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+    })
 }
 
 async fn over(
@@ -358,16 +441,7 @@ async fn over(
         .await
         .map_err(|failed| failed.to_string())?;
     let driver = tokio::spawn(connection);
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok(Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        })
-    };
+    let answer = async { answer_of(sender.send_request(request).await?).await };
     let answer = answer
         .await
         .map_err(|failed: hyper::Error| format!("{failed:?}"));

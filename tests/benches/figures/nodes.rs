@@ -179,7 +179,7 @@ pub(crate) async fn filled(place: &Place, letter: char, records: u32) -> anyhow:
     Ok(copy)
 }
 
-fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
     // A node opens its keys only where nobody else can read them.
     std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;

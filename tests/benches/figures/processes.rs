@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
-use raccordo_tests::http::Client;
+use raccordo_tests::http::{Client, Connection};
 use raccordo_tests::usage::{memory_mb, processor_seconds};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -89,6 +89,12 @@ impl Process {
     /// Processor seconds so far.
     pub(crate) fn processor_seconds(&self) -> f64 {
         processor_seconds(&self.number())
+    }
+
+    /// A connection to its own socket that stands.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+        let made = Client::folder(&self.data).connect().await;
+        made.map_err(|unanswered| anyhow!("{unanswered}"))
     }
 
     /// What it answers on its own socket.
