@@ -167,7 +167,9 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         noise.sample(place.path())?;
     }
     if wanted("transfer") {
-        transfer::measure(&place, size(40)).await?;
+        for others in [0, 20_000] {
+            transfer::measure(&place, size(40), others).await?;
+        }
         noise.sample(place.path())?;
     }
     if wanted("desk") {

@@ -8,12 +8,16 @@ use data_encoding::HEXLOWER;
 use raccordo_crdt_model::UnixMillis;
 
 use crate::store::seal::SealKey;
-use crate::store::{Batch, Table};
+use crate::store::{Batch, Store, Table};
 
 use super::core::{Core, NODE_DOCUMENT, ReadFailed};
-use super::ledger::Totals;
+use super::ledger::{Ledger, Totals};
 use super::view::{AuditVerdict, AuditView};
 
+/// Meta key of the number from which events are indexed by their record.
+const INDEXED_FROM: &[u8] = b"audit-indexed-from";
+/// First byte of the index, in the table of subjects.
+const ABOUT: u8 = b'u';
 /// Rows read at a time.
 const ROWS_AT_ONCE: usize = 1_024;
 
@@ -50,6 +54,27 @@ pub(crate) fn append(
     );
 }
 
+/// From which event on the log is indexed by record, as stored.
+pub(crate) fn indexed_from(store: &Store) -> Result<Option<u64>, ReadFailed> {
+    let from = store.get(Table::Meta, INDEXED_FROM)?;
+    Ok(from
+        .and_then(|seq| seq.try_into().ok())
+        .map(u64::from_be_bytes))
+}
+
+/// Notes which record an event is about, so that it is found again without reading all of them.
+pub(crate) fn index(core: &Core, batch: &mut Batch, ledger: &mut Ledger, what: &str) {
+    let seq = ledger.totals.audit_seq;
+    if ledger.audit_indexed_from.is_none() {
+        ledger.audit_indexed_from = Some(seq);
+        batch.put(Table::Meta, INDEXED_FROM, seq.to_be_bytes());
+    }
+    if !what.is_empty() {
+        let row = [about(core, what).as_slice(), &seq.to_be_bytes()].concat();
+        batch.put(Table::Subjects, row, Vec::new());
+    }
+}
+
 /// Events newest first, below a number if one is given; of one record, if its id is named.
 pub(crate) fn newest(
     core: &Core,
@@ -57,31 +82,71 @@ pub(crate) fn newest(
     below: Option<u64>,
     limit: usize,
 ) -> Result<Vec<AuditView>, ReadFailed> {
-    let mut below = below.map(u64::to_be_bytes);
     let mut found = Vec::new();
-    loop {
+    let mut below = below;
+    if let Some(record) = record {
+        // Older ones were written before there was an index.
+        let from = core.ledger().audit_indexed_from.unwrap_or(u64::MAX);
+        found = indexed(core, record, (from, below), limit)?;
+        below = Some(below.map_or(from, |below| below.min(from)));
+    }
+    let mut below = below.map(u64::to_be_bytes);
+    while found.len() < limit {
         let before = below.as_ref().map(<[u8; 8]>::as_slice);
         let rows = core
             .store
             .scan_back(Table::Audit, &[], before, ROWS_AT_ONCE)?;
         let complete = rows.len() < ROWS_AT_ONCE;
         for (key, row) in rows {
-            let Some(view) = opened(core, &key, &row) else {
-                below = key.as_slice().try_into().ok();
-                continue;
-            };
-            below = Some(view.seq.to_be_bytes());
-            if record.is_none_or(|record| view.event["what"] == record) {
-                found.push(view);
-                if found.len() >= limit {
-                    return Ok(found);
-                }
+            below = key.as_slice().try_into().ok();
+            let view = opened(core, &key, &row);
+            let of_record = |view: &AuditView| record.is_none_or(|id| view.event["what"] == id);
+            found.extend(view.filter(of_record));
+            if found.len() >= limit {
+                break;
             }
         }
         if complete {
-            return Ok(found);
+            break;
         }
     }
+    Ok(found)
+}
+
+/// The newest events of one record that the index knows, from a number on and below another.
+fn indexed(
+    core: &Core,
+    record: &str,
+    (from, below): (u64, Option<u64>),
+    limit: usize,
+) -> Result<Vec<AuditView>, ReadFailed> {
+    let about = about(core, record);
+    let mut before = below.map(|below| [about.as_slice(), &below.to_be_bytes()].concat());
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let most = limit - found.len();
+        let rows = core
+            .store
+            .scan_back(Table::Subjects, &about, before.as_deref(), most)?;
+        for (key, _) in &rows {
+            let seq = key.get(about.len()..).unwrap_or_default();
+            let row = core.store.get(Table::Audit, seq)?;
+            let view = row.and_then(|row| opened(core, seq, &row));
+            let is_it = |view: &AuditView| view.seq >= from && view.event["what"] == record;
+            found.extend(view.filter(is_it));
+        }
+        if rows.len() < most {
+            break;
+        }
+        before = rows.into_iter().last().map(|(key, _)| key);
+    }
+    Ok(found)
+}
+
+/// What the index keys of the events about a record begin with.
+fn about(core: &Core, what: &str) -> Vec<u8> {
+    let hash = core.vault.keyed_hash("audit-about", what.as_bytes());
+    [&[ABOUT], hash.as_slice()].concat()
 }
 
 /// Follows the chain from the first event to where the totals say that it ends.

@@ -14,6 +14,7 @@ use crate::store::Table;
 use super::clones;
 use super::core::ReadFailed;
 use super::draft::{Draft, Finished};
+use super::lists;
 use super::peers;
 use super::rows;
 use super::seen;
@@ -49,6 +50,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
         *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger.clone());
         core.ticks.send_modify(|tick| *tick += 1);
     }
+    let moved_lines = lists::moved(&batch);
     if let Err(failed) = core.store.commit(batch) {
         tracing::error!(error = %chain(&failed), "a commit was not stored");
         return Err(NotStored {
@@ -56,6 +58,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
         });
     }
     core.remember(documents);
+    core.lists.follow(core, moved_lines);
     if !Arc::ptr_eq(&ledger.roster, &core.ledger().roster) {
         match peers::cut_ends(core, &ledger) {
             Ok(cut) => ledger.cut = cut,

@@ -25,6 +25,7 @@ use super::fields::BadRow;
 use super::inbox::Waits;
 use super::ledger::Ledger;
 use super::links::LinkBoard;
+use super::lists::ListBoard;
 use super::rows::DocumentRow;
 use super::scope::Party;
 pub(crate) use super::scope::{LANE_EVERYONE, LANE_SHARED};
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) documents: Mutex<LruCache<DocumentId, Arc<Document>>>,
     pub(crate) ledger: RwLock<Arc<Ledger>>,
     pub(crate) links: LinkBoard,
+    /// Lines of lists, for searches.
+    pub(crate) lists: ListBoard,
     /// What people have opened of peers' entries.
     pub(crate) seen: SeenBoard,
     pub(crate) scrub: Scrub,

@@ -420,6 +420,7 @@ impl<'a> Draft<'a> {
             nonce,
             &event,
         );
+        audit::index(self.core, &mut self.batch, &mut self.ledger, what);
     }
 
     /// Indexes and counts every touched document, and closes the batch.

@@ -1,5 +1,6 @@
 //! What was forgotten and what is due: receipts, the certificate, proposals. Reads only.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use raccordo_crdt_model::{DocumentId, Kind, UnixMillis};
@@ -55,17 +56,7 @@ impl Engine {
             by: by.name.clone(),
         };
         self.hand.submit(command).await?;
-        let all = self.erasures().await?;
-        let of = |id: DocumentId| all.iter().find(|view| view.id == id).cloned();
-        let record = of(id).ok_or(CommandFailed::Stopping)?;
-        let covered = covered.iter().filter(|(_, other)| *other != id);
-        let covered = covered.filter_map(|(_, other)| of(*other)).collect();
-        let orders = self.read(move |core| Ok(orders_of(core, id)?)).await?;
-        Ok(SubjectErased {
-            record,
-            covered,
-            order: orders.last().copied(),
-        })
+        self.read(move |core| erased(core, id, &covered)).await
     }
 
     /// The certificate of an erasure, named by an order or by an erased record.
@@ -80,16 +71,33 @@ impl Engine {
     }
 }
 
-/// The orders that name a record, the oldest first.
-fn orders_of(core: &Core, id: DocumentId) -> Result<Vec<DocumentId>, ReadFailed> {
-    let mut orders = Vec::new();
-    for (order, made) in read::all_of(core, Kind::ErasureOrder)? {
+/// What became of a record and of all that ended with it.
+fn erased(
+    core: &Core,
+    id: DocumentId,
+    covered: &BTreeSet<(Kind, DocumentId)>,
+) -> Result<SubjectErased, CommandFailed> {
+    let ids: BTreeSet<DocumentId> = covered.iter().map(|(_, id)| *id).chain([id]).collect();
+    let views = tombstone::receipts_of(core, &core.ledger(), ids.iter())?;
+    let (own, covered): (Vec<_>, Vec<_>) = views.into_iter().partition(|view| view.id == id);
+    let record = own.into_iter().next().ok_or(CommandFailed::Stopping)?;
+    let order = newest_order(core, id, record.at.0)?;
+    Ok(SubjectErased {
+        record,
+        covered,
+        order,
+    })
+}
+
+/// The newest order that names a record, of those made since a time in unix ms.
+fn newest_order(core: &Core, id: DocumentId, since: i64) -> Result<Option<DocumentId>, ReadFailed> {
+    let orders = read::all_of(core, Kind::ErasureOrder)?;
+    for (order, _) in orders.into_iter().take_while(|(_, made)| *made >= since) {
         if named_by(core, order)?.contains(&id) {
-            orders.push((made, order));
+            return Ok(Some(order));
         }
     }
-    orders.sort_unstable();
-    Ok(orders.into_iter().map(|(_, order)| order).collect())
+    Ok(None)
 }
 
 /// The records that an order names.
@@ -125,8 +133,8 @@ fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
         None => {
             let record = (name.len() >= 8).then(|| by_record(name)).flatten();
             let record = record.ok_or_else(unknown)?;
-            match orders_of(core, record)?.last() {
-                Some(order) => (Some(*order), named_by(core, *order)?),
+            match newest_order(core, record, i64::MIN)? {
+                Some(order) => (Some(order), named_by(core, order)?),
                 None => (None, vec![record]),
             }
         }

@@ -57,6 +57,8 @@ pub(crate) struct Ledger {
     pub(crate) sealing: Arc<BTreeMap<[u8; 8], [u8; 32]>>,
     /// Transfers that were touched since the start or are not at their end.
     pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
+    /// From which event on the audit log is indexed by record; none before the first.
+    pub(crate) audit_indexed_from: Option<u64>,
     pub(crate) totals: Totals,
 }
 

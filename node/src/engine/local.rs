@@ -178,10 +178,10 @@ pub(crate) fn holders(
     let hash = reference_hash(draft.core, kind, territory, reference);
     let stored = draft.core.store.scan(Table::References, &hash, None, 16)?;
     let mut keys: Vec<Vec<u8>> = stored.into_iter().map(|(key, _)| key).collect();
-    let pending = draft.batch.iter().filter(|(table, key, value)| {
-        *table == Table::References && key.starts_with(&hash) && value.is_some()
-    });
-    keys.extend(pending.map(|(_, key, _)| key.to_vec()));
+    let pending = draft.batch.pending_from(Table::References, &hash);
+    let pending = pending.take_while(|(key, _)| key.starts_with(&hash));
+    let pending = pending.filter(|(_, value)| value.is_some());
+    keys.extend(pending.map(|(key, _)| key.to_vec()));
     Ok(keys.iter().filter_map(|key| document_of(key)).collect())
 }
 

@@ -32,6 +32,7 @@ mod ingest;
 mod ledger;
 mod lines;
 mod links;
+mod lists;
 mod local;
 mod membership;
 mod node;

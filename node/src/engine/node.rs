@@ -31,6 +31,7 @@ use super::host::NodeHost;
 use super::inbox::Inbox;
 use super::ledger::{Ledger, LogEnd, Totals, decode_digest};
 use super::links::LinkBoard;
+use super::lists::ListBoard;
 use super::peers::{self, InvitationRow};
 use super::quarantine::LogStop;
 use super::roster::{Fact, Roster};
@@ -41,7 +42,7 @@ use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
-    Engine, Hand, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
+    Engine, Hand, audit, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
     statements, transfer,
 };
 
@@ -440,6 +441,7 @@ pub(super) fn assemble(
         documents,
         ledger: RwLock::new(Arc::new(ledger)),
         links,
+        lists: ListBoard::default(),
         seen,
         scrub: Scrub::default(),
         waits: std::sync::Mutex::default(),
@@ -473,6 +475,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     if let Some(totals) = store.get(Table::Meta, b"totals")? {
         ledger.totals = Totals::decode(&totals)?;
     }
+    ledger.audit_indexed_from = audit::indexed_from(store)?;
     for (key, value) in all(store, Table::Meta, b"log/")? {
         #[cfg(feature = "testing")]
         if planted(Planted::LostCursor) {

@@ -13,7 +13,7 @@ use crate::store::Table;
 use super::core::{Core, ReadFailed};
 use super::read;
 use super::rows;
-use super::terms::found_by;
+use super::terms::{finds, found_by, found_by_most};
 use super::view::{Alike, CommandFailed, ListQuery, Page, RecordCard, Resolved};
 
 /// The state of a record that another one stands for.
@@ -74,21 +74,49 @@ fn matching(core: &Core, q: &str) -> Result<BTreeSet<DocumentId>, ReadFailed> {
         found.extend(found_by(core, &Term::Code(code))?);
         return Ok(found);
     }
-    let mut all: Option<BTreeSet<DocumentId>> = None;
-    for word in words(q) {
-        let mut one: BTreeSet<_> = found_by(core, &Term::Word(word.clone()))?
-            .into_iter()
-            .collect();
-        let heard = sound(&word);
-        if !heard.is_empty() {
-            one.extend(found_by(core, &Term::Sound(heard))?);
+    found.extend(with_all(core, &words(q))?);
+    Ok(found)
+}
+
+/// The persons who have all these words in their names, spelt so or sounding so.
+fn with_all(core: &Core, words: &[String]) -> Result<BTreeSet<DocumentId>, ReadFailed> {
+    let terms = |word: &String| {
+        let heard = Term::Sound(sound(word));
+        let heard = Some(heard).filter(|heard| !heard.text().is_empty());
+        std::iter::once(Term::Word(word.clone()))
+            .chain(heard)
+            .collect::<Vec<_>>()
+    };
+    let asked: Vec<Vec<Term>> = words.iter().map(terms).collect();
+    // The rarest word first: of those whom it finds it is asked whether they have the others.
+    let mut rarest: Option<(usize, BTreeSet<DocumentId>)> = None;
+    for (place, terms) in asked.iter().enumerate() {
+        let mut one = BTreeSet::new();
+        let most = rarest.as_ref().map_or(usize::MAX, |(_, few)| few.len());
+        for term in terms {
+            one.extend(found_by_most(core, term, most)?);
         }
-        all = Some(match all {
-            None => one,
-            Some(all) => all.intersection(&one).copied().collect(),
-        });
+        if one.len() < most {
+            rarest = Some((place, one));
+        }
     }
-    found.extend(all.unwrap_or_default());
+    let Some((first, mut found)) = rarest else {
+        return Ok(BTreeSet::new());
+    };
+    for (place, terms) in asked.iter().enumerate() {
+        if place == first {
+            continue;
+        }
+        let mut both = BTreeSet::new();
+        for id in found {
+            for term in terms {
+                if finds(core, term, id)? {
+                    both.insert(id);
+                }
+            }
+        }
+        found = both;
+    }
     Ok(found)
 }
 

@@ -151,7 +151,8 @@ pub(crate) fn by_hand(command: &Command) -> Result<(), CommandFailed> {
 pub(crate) fn of_territory(core: &Core, territory: &str) -> Result<Option<Published>, ReadFailed> {
     let mut found: Option<Published> = None;
     for id in of(core, territory)? {
-        let Some(document) = core.look(id)? else {
+        // Asked of every new project and by every overview.
+        let Some(document) = core.look_and_keep(id)? else {
             continue;
         };
         let fields = document.record().fields;

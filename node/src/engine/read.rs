@@ -15,6 +15,7 @@ use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::ledger::Ledger;
+use super::lists::Wanted;
 use super::notices;
 use super::persons;
 use super::repair;
@@ -34,6 +35,8 @@ const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 500;
 /// Rows that one look into the list takes at a time.
 const ROWS_AT_ONCE: usize = 512;
+/// Rows that are looked at before a search goes on in memory.
+const ROWS_BEFORE_SEARCH: usize = 2_048;
 
 /// One record as people may see it.
 pub(crate) fn record(core: &Core, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
@@ -146,9 +149,23 @@ pub(crate) fn cards(
     if let (Kind::Person, Some(wanted)) = (kind, wanted.as_deref()) {
         return persons::cards(core, query, wanted, position.as_deref(), limit);
     }
+    let own = core.territory();
+    let filters = wanted.is_some()
+        || query.state.is_some()
+        || query.territory.as_deref().is_some_and(|of| of != own);
+    let mut looked = 0;
     let mut last = position.clone();
     let mut items = Vec::with_capacity(limit);
     loop {
+        // What is not found soon is looked for in memory.
+        if filters && (looked >= ROWS_BEFORE_SEARCH || core.lists.holds(kind.code())) {
+            let wanted = Wanted {
+                kind: kind.code(),
+                query,
+                words: wanted.as_deref(),
+            };
+            return search(core, wanted, items, (position, last), limit);
+        }
         let page = core.store.scan(
             Table::Rows,
             &[kind.code()],
@@ -157,6 +174,7 @@ pub(crate) fn cards(
         );
         let page = page.map_err(ReadFailed::from)?;
         let complete = page.len() < ROWS_AT_ONCE;
+        looked += page.len();
         position = page.last().map(|(key, _)| key.clone());
         for (key, value) in page {
             if query
@@ -175,6 +193,41 @@ pub(crate) fn cards(
                 items.push(card);
                 last = Some(key);
             }
+        }
+        if complete {
+            return Ok(Page { items, next: None });
+        }
+    }
+}
+
+/// The rest of a page, from the lines in memory: after the last row looked at, below the last shown.
+fn search(
+    core: &Core,
+    wanted: Wanted<'_>,
+    mut items: Vec<RecordCard>,
+    (mut position, mut last): (Option<Vec<u8>>, Option<Vec<u8>>),
+    limit: usize,
+) -> Result<Page<RecordCard>, CommandFailed> {
+    loop {
+        let most = limit + 1 - items.len();
+        let keys = core.lists.next(core, wanted, position.as_deref(), most)?;
+        let complete = keys.len() < most;
+        for key in keys {
+            position = Some(key.clone());
+            let line = core.store.get(Table::Rows, &key);
+            // It may have moved meanwhile.
+            let Some(line) = line.map_err(ReadFailed::from)? else {
+                continue;
+            };
+            let Some(card) = card(core, wanted.query, wanted.words, &key, &line)? else {
+                continue;
+            };
+            if items.len() == limit {
+                let next = last.as_deref().map(encode_cursor);
+                return Ok(Page { items, next });
+            }
+            items.push(card);
+            last = Some(key);
         }
         if complete {
             return Ok(Page { items, next: None });

@@ -53,9 +53,24 @@ impl Draft<'_> {
 
 /// The records that a term finds.
 pub(crate) fn found_by(core: &Core, term: &Term) -> Result<Vec<DocumentId>, ReadFailed> {
+    found_by_most(core, term, FOUND_MAX)
+}
+
+/// As [`found_by`], so many at most.
+pub(crate) fn found_by_most(
+    core: &Core,
+    term: &Term,
+    most: usize,
+) -> Result<Vec<DocumentId>, ReadFailed> {
     let prefix = prefix(core, term);
-    let rows = core.store.scan(Table::Subjects, &prefix, None, FOUND_MAX)?;
+    let rows = core.store.scan(Table::Subjects, &prefix, None, most)?;
     Ok(rows.iter().filter_map(|(key, _)| document(key)).collect())
+}
+
+/// Whether a term finds a record.
+pub(crate) fn finds(core: &Core, term: &Term, id: DocumentId) -> Result<bool, ReadFailed> {
+    let row = row(&hash(core, term), id);
+    Ok(core.store.contains(Table::Subjects, &row)?)
 }
 
 fn hash(core: &Core, term: &Term) -> [u8; HASH] {

@@ -17,6 +17,7 @@ use super::core::{Core, NODE_DOCUMENT, ReadFailed};
 use super::draft::Draft;
 use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::ledger::Ledger;
 use super::roster::Member;
 use super::rows;
 use super::scope::{self, Party};
@@ -320,8 +321,17 @@ fn sealed(core: &Core, header: &EntryHeader, body: &[u8]) -> Vec<u8> {
 /// Every erasure known here, with its receipts; newest first.
 pub(crate) fn receipts(core: &Core) -> Result<Vec<ErasureView>, ReadFailed> {
     let ledger = core.ledger();
+    receipts_of(core, &ledger, ledger.erased.iter())
+}
+
+/// As [`receipts`], of these records.
+pub(crate) fn receipts_of<'a>(
+    core: &Core,
+    ledger: &Ledger,
+    records: impl Iterator<Item = &'a DocumentId>,
+) -> Result<Vec<ErasureView>, ReadFailed> {
     let mut views = Vec::new();
-    for id in ledger.erased.iter() {
+    for id in records {
         let Some(row) = core.store.get(Table::Tombstones, id.as_bytes())? else {
             continue;
         };

@@ -185,6 +185,19 @@ impl Mix {
     }
 }
 
+/// Lines that make so many casefiles of persons who have no record here.
+pub(crate) fn casefiles(count: u32) -> Vec<String> {
+    let mix = Mix {
+        records: 0,
+        seed: 2,
+    };
+    let mut chance = Chance::new(mix.seed);
+    let numbers = 0..count;
+    numbers
+        .map(|number| created("casefile", &mix.record("casefile", number, &mut chance)))
+        .collect()
+}
+
 /// The reference of a record.
 pub(crate) fn reference(kind: &str, number: u32) -> String {
     let letter = match kind {

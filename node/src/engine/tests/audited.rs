@@ -108,6 +108,30 @@ fn the_newest_events_come_first_page_by_page_and_those_of_a_record_alone() {
 }
 
 #[test]
+fn the_events_of_a_record_are_found_by_the_index_and_before_it_without() {
+    let bench = with(1_500);
+    let mut observed = Observations::default();
+    (0..3).for_each(|_| observed.push(0, reading(7)));
+    observed.commit(&bench.core);
+    let of = |bench: &Bench, below, limit| {
+        let record = format!("{:032x}", 7);
+        let found = audit::newest(&bench.core, Some(&record), below, limit).unwrap();
+        found.iter().map(|one| one.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&bench, None, 10), [1_503, 1_502, 1_501, 8]);
+    assert_eq!(of(&bench, None, 2), [1_503, 1_502]);
+    assert_eq!(of(&bench, Some(1_502), 10), [1_501, 8]);
+    // A log that is older than the index: what that knows is found there, the rest by reading.
+    let mut batch = Batch::new();
+    batch.put(Table::Meta, *b"audit-indexed-from", 1_502_u64.to_be_bytes());
+    bench.core.store.commit(batch).unwrap();
+    let bench = Bench::open(bench.stop());
+    assert_eq!(of(&bench, None, 10), [1_503, 1_502, 1_501, 8]);
+    assert_eq!(of(&bench, Some(1_502), 10), [1_501, 8]);
+    assert_eq!(of(&bench, Some(9), 10), [8]);
+}
+
+#[test]
 fn readings_wait_a_second_or_for_sixty_four_of_them() {
     let mut observed = Observations::default();
     assert_eq!(observed.patience_ms(), None);

@@ -3,6 +3,7 @@
 mod audited;
 mod doors;
 mod erasure;
+mod listed;
 mod privacy;
 mod quarantine;
 mod recovery;

@@ -3,6 +3,7 @@
 //! Each step is one commit, so a kill between two leaves a state from which it goes on. Runs on
 //! the writer's thread. A step that cannot be taken is told in the log and tried with the next move.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,8 +37,18 @@ pub(crate) struct Driver {
     transfers: Option<Arc<BTreeMap<DocumentId, Handing>>>,
     roster: Option<Arc<Roster>>,
     today: String,
-    /// Transfers at their end, by the version that was looked at.
-    ended: BTreeMap<DocumentId, [u8; 32]>,
+    /// Transfers of which nothing is due while they stay at the version that was looked at.
+    looked: BTreeMap<DocumentId, Looked>,
+}
+
+/// What was found of a transfer.
+#[derive(Debug, PartialEq, Eq)]
+struct Looked {
+    item: [u8; 32],
+    /// Its project and those made in its place, with their versions.
+    projects: BTreeMap<DocumentId, Option<[u8; 32]>>,
+    /// At its end: nothing is due any more, on no day.
+    ended: bool,
 }
 
 impl Driver {
@@ -58,16 +69,12 @@ impl Driver {
         if !same_roster {
             publish(core);
         }
+        if !same_roster || self.today != today {
+            self.looked.retain(|_, looked| looked.ended);
+        }
         for (id, handing) in ledger.transfers.iter() {
-            if self.ended.get(id) == Some(&handing.item) && handing.item != [0; 32] {
-                continue;
-            }
-            match take_all(core, *id, &today) {
-                Ok(true) => drop(self.ended.insert(*id, handing.item)),
-                Ok(false) => {}
-                Err(failed) => {
-                    tracing::error!(transfer = %id, error = %commit::chain(&failed), "a step of a transfer could not be taken");
-                }
+            if !self.stands(core, *id, handing) {
+                self.look(core, *id, handing.item, &today);
             }
         }
         let ledger = core.ledger();
@@ -75,6 +82,43 @@ impl Driver {
         self.roster = Some(Arc::clone(&ledger.roster));
         self.today = today;
     }
+
+    /// Whether a transfer is as it was looked at, and its projects are.
+    fn stands(&self, core: &Core, id: DocumentId, handing: &Handing) -> bool {
+        let known = self.looked.get(&id);
+        let known = known.filter(|known| known.item == handing.item && known.item != [0; 32]);
+        known.is_some_and(|known| {
+            let mut projects = known.projects.iter();
+            known.ended || projects.all(|(id, version)| version_of(core, *id) == *version)
+        })
+    }
+
+    /// Takes the steps of one transfer that are due. What failed, or hangs on entries that are still
+    /// to come, is looked at with every move.
+    fn look(&mut self, core: &Core, id: DocumentId, item: [u8; 32], today: &str) {
+        self.looked.remove(&id);
+        match take_all(core, id, today) {
+            Ok(found) if found.settled => {
+                let projects = found.projects.into_iter();
+                let looked = Looked {
+                    item,
+                    projects: projects.map(|id| (id, version_of(core, id))).collect(),
+                    ended: found.ended,
+                };
+                self.looked.insert(id, looked);
+            }
+            Ok(_) => {}
+            Err(failed) => {
+                tracing::error!(transfer = %id, error = %commit::chain(&failed), "a step of a transfer could not be taken");
+            }
+        }
+    }
+}
+
+/// The version of a project that is here.
+fn version_of(core: &Core, project: DocumentId) -> Option<[u8; 32]> {
+    let row = core.document_row(project).ok().flatten()?;
+    row.indexed.map(|indexed| indexed.item)
 }
 
 fn is_same<T>(known: Option<&Arc<T>>, now: &Arc<T>) -> bool {
@@ -91,17 +135,37 @@ fn publish(core: &Core) {
     }
 }
 
-/// Takes the steps of one transfer; whether it is at its end.
-fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<bool, CommandFailed> {
+/// A transfer of which no step is due.
+#[derive(Debug, Default)]
+struct Found {
+    projects: Vec<DocumentId>,
+    ended: bool,
+    /// Whether it hangs on nothing but itself, its projects, the roster and the day.
+    settled: bool,
+}
+
+/// Takes the steps of one transfer.
+fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<Found, CommandFailed> {
+    let nothing = Found {
+        ended: true,
+        settled: true,
+        ..Found::default()
+    };
     for _ in 0..STEPS_MAX {
         let Some(transfer) = core.look(id)? else {
-            return Ok(true);
+            return Ok(nothing);
         };
         let Some(terms) = Terms::read(&transfer.record().fields) else {
-            return Ok(true);
+            return Ok(nothing);
         };
-        let Some(step) = due(core, id, &terms, today)? else {
-            return Ok(terms.is_at_rest());
+        let (step, settled) = due(core, id, &terms, today)?;
+        let Some(step) = step else {
+            let made = terms.accepted().map(|(_, made)| made);
+            return Ok(Found {
+                projects: made.chain([terms.project]).collect(),
+                ended: terms.is_at_rest(),
+                settled,
+            });
         };
         let mut draft = Draft::new(core);
         take(&mut draft, id, &terms, step, today)?;
@@ -109,20 +173,28 @@ fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<bool, CommandFai
         commit::commit(draft).map_err(|failed| CommandFailed::from(&failed))?;
         tracing::info!(transfer = %id, step = word(step), "a transfer went on");
     }
-    Ok(false)
+    Ok(Found::default())
 }
 
+/// The step that is due, and whether that hangs on no entries that are still to come.
 fn due(
     core: &Core,
     id: DocumentId,
     terms: &Terms,
     today: &str,
-) -> Result<Option<Step>, CommandFailed> {
+) -> Result<(Option<Step>, bool), CommandFailed> {
     let ledger = core.ledger();
     let own = core.id.origin();
     let row = core.document_row(id)?;
     let offering = row.map_or(own, |row| row.home_origin);
-    let is_out = |origin| is_out(core, &ledger, origin);
+    let settled = Cell::new(true);
+    let is_out = |origin| {
+        let out = is_out(core, &ledger, origin);
+        let member = ledger.roster.of_origin(origin);
+        let revoked = member.is_some_and(|member| member.state == MemberState::Revoked);
+        settled.set(settled.get() && (out || !revoked));
+        out
+    };
     let project = |id| standing(core, id);
     let sight = Sight {
         transfer: id,
@@ -133,7 +205,7 @@ fn due(
         is_out: &is_out,
         project: &project,
     };
-    Ok(step::next(terms, &sight))
+    Ok((step::next(terms, &sight), settled.get()))
 }
 
 /// Whether a node is revoked and all that it had said to this territory is here: its acceptance may

@@ -2,12 +2,15 @@
 //!
 //! Found from the casefiles that name the project. Reads what is committed; writes nothing.
 
-use raccordo_crdt_model::{DocumentId, Kind};
+use std::collections::BTreeSet;
+
+use raccordo_crdt_model::{DocumentId, Kind, Term};
 use serde_json::{Value, json};
 
 use super::super::core::{Core, ReadFailed};
+use super::super::persons;
 use super::super::read;
-use crate::store::Table;
+use super::super::terms::found_by;
 
 /// The records of this territory about whom a project is: casefiles that name it, their subject,
 /// and of a household its members, of a person its household.
@@ -25,14 +28,13 @@ pub(super) fn subject_of(
         named == &json!(project.to_string()) || (name.is_string() && *named == name)
     };
     let mut found: Vec<(Kind, DocumentId)> = Vec::new();
-    let rows = core
-        .store
-        .scan(Table::Rows, &[Kind::Casefile.code()], None, usize::MAX)?;
-    for (key, _) in rows {
-        let Some(id) = key.last_chunk::<16>().map(|id| DocumentId::from_bytes(*id)) else {
-            continue;
-        };
-        let Some(casefile) = core.look(id)? else {
+    let mut named = BTreeSet::new();
+    for name in persons::names(core, &BTreeSet::from([project]))? {
+        named.extend(found_by(core, &Term::Project(name))?);
+    }
+    for id in named {
+        let casefile = core.look(id)?;
+        let Some(casefile) = casefile.filter(|found| found.kind() == Kind::Casefile) else {
             continue;
         };
         let fields = casefile.record().fields;
