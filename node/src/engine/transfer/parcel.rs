@@ -201,35 +201,70 @@ fn take_entries(kind: Kind, fields: &mut Value) -> Vec<(String, Value)> {
     taken
 }
 
-/// Names of records at the sender, and what stands for them here.
-pub(super) type Names = BTreeMap<String, String>;
+/// Records by their kind and a name that they had at the sender, with their ids here.
+pub(super) type Names = BTreeMap<(Kind, String), DocumentId>;
 
-/// Lets a record name the records beside it by the names that they have here.
-pub(super) fn rename(kind: Kind, fields: &mut Value, names: &Names) {
-    let swap = |value: Option<&mut Value>| {
-        if let Some(value) = value
-            && let Some(name) = value.as_str().and_then(|name| names.get(name))
-        {
-            *value = Value::from(name.as_str());
-        }
+/// Lets a record name the records beside it by their ids here. What names none of them is left out:
+/// here the same words may be somebody else. False if that leaves a casefile without a subject.
+pub(super) fn rename(kind: Kind, fields: &mut Value, names: &Names) -> bool {
+    let id = |kinds: &[Kind], named: &Value| {
+        let name = named.as_str()?;
+        let mut found = kinds
+            .iter()
+            .filter_map(|kind| names.get(&(*kind, name.to_owned())));
+        found.next().map(|id| Value::from(id.to_string()))
     };
     match kind {
         Kind::Person => {
-            swap(fields.get_mut("household"));
-            swap(fields.get_mut("merged_into"));
+            leaf(fields, "household", |name| id(&[Kind::Household], name));
+            leaf(fields, "merged_into", |name| id(&[Kind::Person], name));
+            true
         }
-        Kind::Household => each(fields, "members", |member| swap(member.get_mut("person"))),
+        Kind::Household => {
+            let person = |member: &Value| id(&[Kind::Person], member);
+            each(fields, "members", "person", person);
+            true
+        }
         Kind::Casefile => {
-            swap(fields.get_mut("subject"));
-            each(fields, "projects", |link| swap(link.get_mut("project")));
+            let project = |link: &Value| id(&[Kind::Project], link);
+            each(fields, "projects", "project", project);
+            let subjects = [Kind::Person, Kind::Household];
+            leaf(fields, "subject", |name| id(&subjects, name));
+            fields.get("subject").is_some_and(Value::is_string)
         }
-        _ => {}
+        _ => true,
     }
 }
 
-fn each(fields: &mut Value, container: &str, edit: impl Fn(&mut Value)) {
+fn leaf(fields: &mut Value, name: &str, renamed: impl Fn(&Value) -> Option<Value>) {
+    let Some(fields) = fields.as_object_mut() else {
+        return;
+    };
+    if let Some(named) = fields.remove(name)
+        && let Some(id) = renamed(&named)
+    {
+        fields.insert(name.to_owned(), id);
+    }
+}
+
+/// As [`leaf`], in the entries of a container; an entry that names what is not there goes whole.
+fn each(
+    fields: &mut Value,
+    container: &str,
+    name: &str,
+    renamed: impl Fn(&Value) -> Option<Value>,
+) {
     let entries = fields.get_mut(container).and_then(Value::as_object_mut);
-    entries.into_iter().flat_map(Map::values_mut).for_each(edit);
+    let Some(entries) = entries else { return };
+    entries.retain(|_, entry| {
+        let Some(named) = entry.get_mut(name).filter(|named| !named.is_null()) else {
+            return true;
+        };
+        let id = renamed(named);
+        let stays = id.is_some();
+        *named = id.unwrap_or_default();
+        stays
+    });
 }
 
 fn context(transfer: DocumentId, node: Option<Origin>) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //!
 //! The sender makes them too, to see that they can be made; there nothing is kept.
 
+use raccordo_crdt_model::field_rules::transfer as rules;
 use raccordo_crdt_model::{Change, Document, DocumentId, Kind, Stamp};
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use super::super::local;
 use super::super::view::CommandFailed;
 use super::commands::stamp;
 use super::parcel::{self, Names, Parcel};
+use super::refused;
 use super::terms::Terms;
 use crate::clock::draw;
 
@@ -54,17 +56,19 @@ pub(super) fn unpack(
     }
     let mut names = Names::new();
     for (kind, id, former, fields) in &mut waiting {
-        names.insert(former.to_string(), id.to_string());
+        names.insert((*kind, former.to_string()), *id);
         let Some(named) = fields["ref"].as_str().map(str::to_owned) else {
             continue;
         };
-        let reference = free_reference(draft, *kind, &own, &named, transfer)?;
-        names.insert(named, reference.clone());
-        fields["ref"] = json!(reference);
+        fields["ref"] = json!(free_reference(draft, *kind, &own, &named, transfer)?);
+        names.entry((*kind, named)).or_insert(*id);
     }
     let mut made = Vec::new();
     for (kind, id, _, mut fields) in waiting {
-        parcel::rename(kind, &mut fields, &names);
+        if !parcel::rename(kind, &mut fields, &names) {
+            let detail = "a casefile came without the record of whom it is about: ask the sender for a new offer";
+            return Err(refused("/sealed", rules::NOT_READABLE, detail));
+        }
         let reference = fields["ref"].as_str().map(str::to_owned);
         let record = parcel::make(id, kind, &own, &fields, &stamp);
         let (document, changes) = record.map_err(CommandFailed::Rejected)?;
