@@ -37,6 +37,8 @@ pub(crate) struct Draft<'a> {
     admitted: Vec<AdmittedRun>,
     /// Documents that this commit erases.
     gone: Vec<DocumentId>,
+    /// A document that was to be written though this node has no lane for it.
+    without_lane: Option<DocumentId>,
 }
 
 /// A document that this commit touches.
@@ -82,6 +84,7 @@ impl<'a> Draft<'a> {
             events: Vec::new(),
             admitted: Vec::new(),
             gone: Vec::new(),
+            without_lane: None,
         }
     }
 
@@ -228,12 +231,16 @@ impl<'a> Draft<'a> {
         change: &NewChange<'_>,
         group: Option<Group>,
     ) {
-        let lane = self.working.get(&id).map_or(LANE_SHARED, |working| {
+        let lane = self.working.get(&id).map_or(Some(LANE_SHARED), |working| {
             let territory = self.core.territory();
             let own = self.core.id.origin();
-            let lane = statements::lane_in(&self.ledger.pairs, &working.row, own, &territory);
-            lane.unwrap_or(working.row.lane)
+            statements::lane_in(&self.ledger.pairs, &working.row, own, &territory)
         });
+        // Any other lane could be for somebody who is not to have it.
+        let Some(lane) = lane else {
+            self.without_lane = Some(id);
+            return;
+        };
         let kind = self.working.get(&id).map_or(0, |working| working.row.kind);
         let header = self.own_header(lane, EntryKind::Change, *change.hash.as_bytes(), group);
         let header = EntryHeader {
@@ -425,6 +432,12 @@ impl<'a> Draft<'a> {
 
     /// Indexes and counts every touched document, and closes the batch.
     pub(crate) fn finish(mut self) -> Result<Finished, ReadFailed> {
+        if let Some(document) = self.without_lane {
+            return Err(ReadFailed::Document {
+                document,
+                reason: "this node has no lane to write it in".to_owned(),
+            });
+        }
         self.close_runs();
         let working = std::mem::take(&mut self.working);
         let mut documents = Vec::with_capacity(working.len());

@@ -34,7 +34,7 @@ pub(crate) fn order(
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let core = draft.core;
-    tombstone::still_there(draft, kind, id)?;
+    draft.open(kind, id)?;
     let all = covered(core, kind, id)?;
     let at_home = core
         .document_row(id)?

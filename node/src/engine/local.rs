@@ -25,6 +25,22 @@ use super::tombstone;
 use super::transfer;
 use super::view::CommandFailed;
 
+impl Draft<'_> {
+    /// A record of this kind as the draft would leave it, taken under its hand. An id alone names a
+    /// record of any kind, and what is allowed differs from kind to kind.
+    pub(crate) fn open(
+        &mut self,
+        kind: Kind,
+        id: DocumentId,
+    ) -> Result<Arc<Document>, CommandFailed> {
+        tombstone::still_there(self, kind, id)?;
+        repair::sound(self.core, kind, id)?;
+        let document = self.document_in_hand(id)?;
+        let document = document.filter(|document| document.kind() == kind);
+        document.ok_or_else(|| missing(kind, id))
+    }
+}
+
 /// Creates a record.
 pub(crate) fn create(
     draft: &mut Draft<'_>,
@@ -76,15 +92,7 @@ pub(crate) fn patch(
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let stamp = stamp(draft, by);
-    let missing = || CommandFailed::NotFound {
-        kind: kind.singular(),
-        id: id.to_string(),
-    };
-    tombstone::still_there(draft, kind, id)?;
-    repair::sound(draft.core, kind, id)?;
-    if !draft.holds(id)? {
-        return Err(missing());
-    }
+    draft.open(kind, id)?;
     let home = draft
         .row(id)
         .map(|row| row.territory.clone())
@@ -94,7 +102,7 @@ pub(crate) fn patch(
     }
     may_write(draft, kind)?;
     transfer::not_by_hand(kind)?;
-    let mut document = draft.take_document(id)?.ok_or_else(missing)?;
+    let mut document = draft.take_document(id)?.ok_or_else(|| missing(kind, id))?;
     let allowed = subject::patch_may_be_shared(&document, patch)
         .map_err(CommandFailed::Rejected)
         .and_then(|()| code_is_free(draft, &document, patch));
@@ -207,6 +215,13 @@ pub(crate) fn new_change(change: &Change) -> NewChange<'_> {
     NewChange {
         hash: change.hash,
         bytes: &change.bytes,
+    }
+}
+
+fn missing(kind: Kind, id: DocumentId) -> CommandFailed {
+    CommandFailed::NotFound {
+        kind: kind.singular(),
+        id: id.to_string(),
     }
 }
 

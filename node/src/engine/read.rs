@@ -67,7 +67,9 @@ pub(crate) fn resolve(
 ) -> Result<DocumentId, CommandFailed> {
     if let Ok(id) = DocumentId::parse(name) {
         tombstone::gone(core, kind, id)?;
-        if core.document_row(id)?.is_some() {
+        // The id says nothing of the kind, and what may be done differs from kind to kind.
+        let row = core.document_row(id)?;
+        if row.is_some_and(|row| row.kind == kind.code()) {
             return Ok(id);
         }
     }

@@ -98,15 +98,7 @@ pub(crate) fn erase(
         let detail = format!("an erasure needs a reason of 1 to {REASON_CHARS_MAX} characters");
         return Err(CommandFailed::Malformed { detail });
     }
-    if let Some(erased) = erased(draft, kind, id)? {
-        return Err(erased);
-    }
-    if !draft.holds(id)? {
-        return Err(CommandFailed::NotFound {
-            kind: kind.singular(),
-            id: id.to_string(),
-        });
-    }
+    draft.open(kind, id)?;
     let row = draft.row(id).cloned().expect("it is held");
     if row.territory != draft.core.territory() {
         return Err(CommandFailed::NotHome {
@@ -118,11 +110,20 @@ pub(crate) fn erase(
         at_ms: draft.now_ms,
     };
     transfer::may_erase(draft, kind, id)?;
-    let lane = statements::begun_lane(draft, &row).unwrap_or(row.lane);
+    let lane = statements::begun_lane(draft, &row).ok_or_else(no_lane)?;
     let signed = draft.sign_tombstone(id, kind, lane, &order.encode());
     put(draft, &signed, &order, &order.encode(), &row.territory)?;
     draft.audit(by, "erase", &id.to_string(), "");
     Ok(Done::Record(id))
+}
+
+fn no_lane() -> CommandFailed {
+    CommandFailed::Conflict {
+        code: "no_lane",
+        detail: "this node has lanes for as many districts as it can, and none for the one that has \
+                 this record: erase it at a node of this territory that wrote to that district before"
+            .to_owned(),
+    }
 }
 
 /// Whether a tombstone of this author holds: it stands in its document's lane, and the document
@@ -265,25 +266,16 @@ pub(crate) fn gone(core: &Core, kind: Kind, id: DocumentId) -> Result<(), Comman
 }
 
 /// As [`gone`], as the draft would leave it.
-fn erased(
-    draft: &Draft<'_>,
-    kind: Kind,
-    id: DocumentId,
-) -> Result<Option<CommandFailed>, ReadFailed> {
-    if !draft.ledger.erased.contains(&id) {
-        return Ok(None);
-    }
-    let row = draft.get(Table::Tombstones, id.as_bytes())?;
-    refusal(kind, id, row.as_deref()).map(Some)
-}
-
-/// Fails if the record was erased, as the draft would leave it.
 pub(crate) fn still_there(
     draft: &Draft<'_>,
     kind: Kind,
     id: DocumentId,
 ) -> Result<(), CommandFailed> {
-    erased(draft, kind, id)?.map_or(Ok(()), Err)
+    if !draft.ledger.erased.contains(&id) {
+        return Ok(());
+    }
+    let row = draft.get(Table::Tombstones, id.as_bytes())?;
+    Err(refusal(kind, id, row.as_deref())?)
 }
 
 fn refusal(kind: Kind, id: DocumentId, row: Option<&[u8]>) -> Result<CommandFailed, ReadFailed> {

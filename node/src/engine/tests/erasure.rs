@@ -3,7 +3,9 @@
 use raccordo_transport::StopCode;
 
 use super::super::stored::Reading;
-use super::super::{quarantine, tombstone};
+use super::super::task::Done;
+use super::super::view::CommandFailed;
+use super::super::{local, quarantine, tombstone};
 use super::*;
 use crate::store::Table;
 
@@ -139,4 +141,26 @@ async fn a_restart_still_knows_what_was_erased() {
     let ledger = node::read_ledger(&bench.core.store, bench.core.party()).unwrap();
     assert!(ledger.erased.contains(&DocumentId::from_bytes([1; 16])));
     assert_eq!(ledger.counts, bench.core.ledger().counts);
+}
+
+#[tokio::test]
+async fn a_record_is_neither_erased_nor_changed_as_one_of_another_kind() {
+    let bench = Bench::coordination(&[]);
+    let mut draft = Draft::new(&bench.core);
+    let fields = json!({"ref": "LG-1", "title": "Reti", "state": "draft"});
+    let made = local::create(&mut draft, Kind::Guideline, &fields, "op").unwrap();
+    let Done::Record(id) = made else {
+        panic!("a record was made")
+    };
+    commit::commit(draft).unwrap();
+    let before = bench.core.look(id).unwrap().unwrap().heads();
+    let patch = json!([{"op": "add", "path": "/title", "value": "Altro"}]);
+    let patch = Patch::parse(&patch).unwrap();
+    let mut draft = Draft::new(&bench.core);
+    let changed = local::patch(&mut draft, Kind::Notice, id, &patch, None, "op");
+    assert!(matches!(changed, Err(CommandFailed::NotFound { .. })));
+    let erased = tombstone::erase(&mut draft, Kind::Notice, id, "prova", "op");
+    assert!(matches!(erased, Err(CommandFailed::NotFound { .. })));
+    commit::commit(draft).unwrap();
+    assert_eq!(bench.core.look(id).unwrap().unwrap().heads(), before);
 }

@@ -18,7 +18,7 @@ use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
-use super::super::{Engine, Principal, local, repair, scope, statements, tombstone};
+use super::super::{Engine, Principal, local, scope, statements};
 use super::gather::subject_of;
 use super::parcel::{self, Parcel};
 use super::refused;
@@ -345,14 +345,7 @@ fn terms_of(document: &Document) -> Result<Terms, CommandFailed> {
 }
 
 fn found(draft: &mut Draft<'_>, id: DocumentId) -> Result<Arc<Document>, CommandFailed> {
-    tombstone::still_there(draft, Kind::Transfer, id)?;
-    repair::sound(draft.core, Kind::Transfer, id)?;
-    let document = draft.document_in_hand(id)?;
-    let document = document.filter(|document| document.kind() == Kind::Transfer);
-    document.ok_or_else(|| CommandFailed::NotFound {
-        kind: Kind::Transfer.singular(),
-        id: id.to_string(),
-    })
+    draft.open(Kind::Transfer, id)
 }
 
 fn of_this_territory(
@@ -361,15 +354,7 @@ fn of_this_territory(
     id: DocumentId,
     own: &str,
 ) -> Result<Arc<Document>, CommandFailed> {
-    tombstone::still_there(draft, kind, id)?;
-    repair::sound(draft.core, kind, id)?;
-    let document = draft
-        .document_in_hand(id)?
-        .filter(|document| document.kind() == kind);
-    let document = document.ok_or_else(|| CommandFailed::NotFound {
-        kind: kind.singular(),
-        id: id.to_string(),
-    })?;
+    let document = draft.open(kind, id)?;
     if document.territory() == own {
         return Ok(document);
     }

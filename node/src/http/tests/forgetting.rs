@@ -83,6 +83,34 @@ async fn a_household_ends_with_its_casefile_and_its_members_stay() {
 }
 
 #[tokio::test]
+async fn an_address_of_another_kind_leads_nowhere_and_past_no_rule() {
+    let bench = Bench::district().await;
+    let person = json!({"ref": "P-1", "family_name": "Uno", "given_name": "Ada"});
+    bench.put("persons", &person).await;
+    let hold = json!({"h1": {"reason": "causa in corso", "from": "2026-01-01"}});
+    let held = json!({"ref": "C-1", "subject": "P-1", "legal_hold": hold});
+    let casefile = bench.put("casefiles", &held).await;
+    let reason = json!({"reason": "prova"}).to_string();
+    for kind in ["activities", "contacts"] {
+        let path = format!("/api/v1/{kind}/{casefile}");
+        let erased = bench
+            .call("DELETE", &path, "application/json", &reason)
+            .await;
+        assert_eq!(erased.refusal(), (404, "not_found".to_owned()), "{kind}");
+    }
+    let order = json!({"subject": casefile, "kind": "contact", "reason": "prova"});
+    assert_eq!(bench.order(&order).await.refusal().0, 404);
+    let path = format!("/api/v1/casefiles/{casefile}");
+    let before = bench.get(&path).await;
+    assert_eq!(before.status, StatusCode::OK);
+    let patch = json!([{"op": "add", "path": "/ref", "value": "C-2"}]);
+    let wrong = format!("/api/v1/persons/{casefile}");
+    let changed = bench.patch(&wrong, None, &patch).await;
+    assert_eq!(changed.refusal().0, 404);
+    assert_eq!(bench.get(&path).await.json(), before.json());
+}
+
+#[tokio::test]
 async fn a_name_of_several_kinds_and_of_none_is_refused_in_words() {
     let bench = Bench::district().await;
     bench

@@ -6,11 +6,13 @@ mod world;
 
 use std::sync::atomic::Ordering;
 
-use raccordo_crdt_model::{DocumentId, Kind};
+use raccordo_crdt_model::{Document, DocumentId, Kind};
 use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
+use super::super::task::Done;
 use super::super::{forget, local, report, tombstone};
+use super::commands;
 use crate::store::{Moment, Unsynced};
 
 const UNSYNCED: [Unsynced; 3] = [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn];
@@ -150,6 +152,27 @@ fn neither_a_locked_project_nor_its_transfer_is_erased_until_it_is_over() {
     erased(&world, Kind::Project, project).unwrap();
     world.ship_all();
     assert!(world.edited().is_empty());
+}
+
+#[test]
+fn nothing_is_written_in_another_lane_where_there_is_none_for_the_other_party() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    let laptop = &world.stations[LAPTOP];
+    let ends = laptop.core.ledger().logs.clone();
+    let written = laptop.run(|draft| {
+        let mut transfer = Document::clone(&*draft.open(Kind::Transfer, id)?);
+        let patch = json!([commands::add("/note", &json!("chiamare dopo"))]);
+        let stamp = commands::stamp(draft, "op", true);
+        let change = commands::edit(&mut transfer, &patch, &stamp)?;
+        commands::advance(draft, id, transfer, change.as_slice());
+        Ok(Done::Record(id))
+    });
+    let refused = format!("{written:?}");
+    assert!(refused.contains("no lane to write it in"), "{refused}");
+    assert_eq!(laptop.core.ledger().logs, ends);
 }
 
 #[test]
