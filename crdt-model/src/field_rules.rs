@@ -17,7 +17,6 @@ use crate::rules::within;
 use crate::schema::{Kind, REFERRAL_PASSAGES};
 
 pub(crate) use signatures::fill;
-pub use signatures::section_hash;
 pub(crate) use transfer::locked;
 
 /// More was spent than the voucher is worth.

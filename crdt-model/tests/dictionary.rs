@@ -21,7 +21,8 @@ Written from the one table of kinds and fields (`crdt-model/src/schema`) by `UPD
 name nobody), `wording` (professional wording without identifiers), `identity` (says who or where somebody is), `health`
 (tells of somebody's health, or is free text about somebody). *Section*: the part of the record that access rules speak of.
 *Marks*: required · deciding (concurrent values all stay until a person chooses) · fixed (set at creation) · lazy (a
-container that is there only once it holds something). A closed list refuses other codes; an open list keeps and flags them.
+container that is there only once it holds something) · progress (how it goes with what was agreed on: a plan's signatures do
+not cover it). A closed list refuses other codes; an open list keeps and flags them.
 ";
 
 fn audience(kind: Kind) -> &'static str {
@@ -70,6 +71,7 @@ fn marks(told: &Told) -> String {
         (field.deciding, "deciding"),
         (field.fixed, "fixed"),
         (field.lazy, "lazy"),
+        (field.progress, "progress"),
     ];
     let marks: Vec<_> = all
         .iter()

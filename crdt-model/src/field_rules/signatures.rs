@@ -1,7 +1,8 @@
 //! Signatures of a project's plans: each binds to what the plan said when it was given.
 //!
-//! A plan is named by the SHA-256 of its canonical JSON without signatures and state; any later
-//! edit makes another hash, and the signature is to be renewed.
+//! A plan is named by the SHA-256 of its canonical JSON without what the table marks as progress:
+//! checks, goals reached, commitments kept, its state and signatures. A later edit of anything else
+//! makes another hash, and the signature is to be renewed.
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -17,13 +18,10 @@ pub(super) const ACTIVATED_WITHOUT: &str = "activated_without_signatures";
 /// A signature of a plan that was edited since.
 pub(super) const TO_RENEW: &str = "signature_to_renew";
 
-/// Names the content of a plan: 64 hexadecimal digits.
-pub fn section_hash(plan: &Value) -> String {
-    let mut plan = plan.clone();
-    if let Value::Object(members) = &mut plan {
-        members.remove("signatures");
-        members.remove("state");
-    }
+/// Names what was agreed on in the plan of this name: 64 hexadecimal digits. Signing and judging
+/// both ask here.
+pub(crate) fn section_hash(name: &str, plan: &Value) -> String {
+    let plan = agreed(name, plan);
     let digest = Sha256::digest(canonical(&plan));
     let mut out = String::with_capacity(64);
     for byte in digest {
@@ -44,7 +42,7 @@ pub(crate) fn fill(kind: Kind, record: &Value) -> Vec<(String, String, String)> 
         let mut hash = None;
         for (id, signature) in entries(plan, "signatures") {
             if signature.is_object() && signature.get("section").is_none_or(Value::is_null) {
-                let hash = hash.get_or_insert_with(|| section_hash(&as_shown(name, plan)));
+                let hash = hash.get_or_insert_with(|| section_hash(name, plan));
                 out.push((name.to_owned(), id.to_owned(), hash.clone()));
             }
         }
@@ -64,7 +62,7 @@ pub(super) fn activates(from: &[&str], before: Option<&str>, after: Option<&str>
 /// Every plan in use is signed by its body as it is now.
 pub(super) fn all_signed(record: &Value) -> Result<(), Problem> {
     for (name, plan, body) in in_use(record) {
-        let hash = section_hash(&as_shown(name, plan));
+        let hash = section_hash(name, plan);
         let signed = entries(plan, "signatures").any(|(_, signature)| {
             text(signature, "body") == Some(body) && text(signature, "section") == Some(&hash)
         });
@@ -92,7 +90,7 @@ pub(super) fn to_renew(record: &Value, out: &mut Vec<Problem>) {
         if entries(plan, "signatures").next().is_none() {
             continue;
         }
-        let hash = section_hash(&as_shown(name, plan));
+        let hash = section_hash(name, plan);
         let good = |signature: &Value| text(signature, "section") == Some(&hash);
         let signer = |signature: &Value| {
             let person = signature.get("person") == Some(&Value::Bool(true));
@@ -129,25 +127,30 @@ fn without(name: &str, body: &str) -> Problem {
     Problem::new(path, ACTIVATED_WITHOUT, detail)
 }
 
-/// A plan with its amounts as the record shows them, however they were typed.
-fn as_shown(name: &str, plan: &Value) -> Value {
+/// What a plan says without its progress, with its amounts as the record shows them, however they
+/// were typed.
+fn agreed(name: &str, plan: &Value) -> Value {
     let mut plan = plan.clone();
     let plans = find(Kind::Project.fields(), "plans").map(|field| &field.node);
-    if let Some(Node::Group(all)) = plans
-        && let Some(field) = find(all, name)
-    {
-        amounts(&field.node, &mut plan);
+    let Some(Node::Group(all)) = plans else {
+        return plan;
+    };
+    // A plan that this version does not know has at least what the first one has.
+    if let Some(field) = find(all, name).or(all.first()) {
+        settle(&field.node, &mut plan);
     }
     plan
 }
 
-fn amounts(node: &Node, value: &mut Value) {
+fn settle(node: &Node, value: &mut Value) {
     let members = |fields: &'static [Field], members: &mut Map<String, Value>| {
-        for (name, value) in members {
-            if let Some(field) = find(fields, name) {
-                amounts(&field.node, value);
+        members.retain(|name, value| {
+            let field = find(fields, name);
+            if let Some(field) = field {
+                settle(&field.node, value);
             }
-        }
+            field.is_none_or(|field| !field.progress)
+        });
     };
     match (node, value) {
         (Node::Leaf(Rule::Money), value @ Value::Number(_)) => {

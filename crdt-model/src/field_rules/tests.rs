@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::signatures::section_hash;
 use super::*;
 
 fn codes(record: &Value) -> Vec<String> {
@@ -16,11 +17,68 @@ fn a_plan_keeps_its_name_until_what_it_says_changes() {
     let mut signed = plan.clone();
     signed["signatures"] = json!({"s1":{"body":"SSD"}});
     signed["state"] = json!("signed");
-    let hash = section_hash(&plan);
+    let hash = section_hash("social", &plan);
     assert_eq!(hash.len(), 64);
-    assert_eq!(section_hash(&signed), hash);
+    assert_eq!(section_hash("social", &signed), hash);
     signed["goals"]["g1"]["text"] = json!("y");
-    assert_ne!(section_hash(&signed), hash);
+    assert_ne!(section_hash("social", &signed), hash);
+}
+
+#[test]
+fn progress_leaves_a_signature_and_what_was_agreed_on_does_not() {
+    let plan = json!({"body":"SSD",
+        "goals":{"g1":{"text":"x","expected":"y","due":"2026-09-01"}},
+        "commitments":{"c1":{"text":"z","by":"person"}},
+        "interventions":{"i1":{"type":"SAD","state":"planned"}},
+        "supports":{"u1":{"type":"t"}}});
+    let hash = section_hash("social", &plan);
+    let edited = |pointer: &str, name: &str, value: Value| {
+        let mut plan = plan.clone();
+        plan.pointer_mut(pointer).expect("it is there")[name] = value;
+        section_hash("social", &plan)
+    };
+    for (pointer, name, value) in [
+        (
+            "",
+            "checks",
+            json!({"v1":{"goal":"g1","on":"2026-06-01","result":"a metà"}}),
+        ),
+        ("/goals/g1", "reached", json!(2)),
+        ("/commitments/c1", "kept", json!(true)),
+        ("", "state", json!("active")),
+    ] {
+        assert_eq!(edited(pointer, name, value), hash, "{pointer}/{name}");
+    }
+    for (pointer, name, value) in [
+        ("/goals/g1", "text", json!("other")),
+        ("/goals/g1", "expected", json!("other")),
+        ("/goals/g1", "due", json!("2026-10-01")),
+        ("/commitments/c1", "text", json!("other")),
+        ("/interventions/i1", "state", json!("cancelled")),
+        ("/supports/u1", "amount_eur", json!(10)),
+        ("", "unheard_of", json!(1)),
+    ] {
+        assert_ne!(edited(pointer, name, value), hash, "{pointer}/{name}");
+    }
+}
+
+#[test]
+fn what_is_checked_and_reached_after_a_signature_leaves_nothing_to_renew() {
+    let mut record = json!({"state":"active","plans":{"work":{"body":"CPI",
+        "goals":{"g1":{"text":"x"}},"signatures":{"s1":{"body":"CPI"}}}}});
+    let (_, _, hash) = fill(Kind::Project, &record).remove(0);
+    record["plans"]["work"]["signatures"]["s1"]["section"] = json!(hash);
+    record["plans"]["work"]["checks"] = json!({"v1":{"goal":"g1","result":"x"}});
+    record["plans"]["work"]["goals"]["g1"]["reached"] = json!(3);
+    assert_eq!(codes(&record), [""; 0]);
+    record["plans"]["work"]["goals"]["g1"]["text"] = json!("y");
+    assert_eq!(
+        codes(&record),
+        [
+            "signature_to_renew /plans/work/signatures/s1",
+            "activated_without_signatures /plans/work/signatures"
+        ][..1]
+    );
 }
 
 #[test]
@@ -66,7 +124,7 @@ fn what_is_out_of_order_is_flagged_where_it_stands() {
 fn a_new_signature_of_the_same_body_renews_the_old_one() {
     let mut plan =
         json!({"body":"SSD","goals":{"g1":{}},"signatures":{"s1":{"body":"SSD","section":"00"}}});
-    let hash = section_hash(&plan);
+    let hash = section_hash("social", &plan);
     plan["signatures"]["s2"] = json!({"body":"SSD","section":hash});
     let record = json!({"state":"active","plans":{"social":plan}});
     assert_eq!(codes(&record), [""; 0]);

@@ -144,6 +144,8 @@ pub struct Field {
     pub fixed: bool,
     /// A container that is there only once it holds something.
     pub lazy: bool,
+    /// Says how it goes with what was agreed on, not what was: a signature does not cover it.
+    pub progress: bool,
     /// How much it tells of a person; `None`: as much as what it stands in, else
     /// [`Privacy::Coded`].
     pub privacy: Option<Privacy>,
@@ -161,6 +163,7 @@ impl Field {
             required: false,
             fixed: false,
             lazy: false,
+            progress: false,
             privacy: None,
             section: None,
         }
@@ -188,6 +191,11 @@ impl Field {
 
     pub(super) const fn lazy(mut self) -> Self {
         self.lazy = true;
+        self
+    }
+
+    pub(super) const fn progress(mut self) -> Self {
+        self.progress = true;
         self
     }
 

@@ -181,7 +181,7 @@ const GOAL: Entity = Entity {
         leaf("expected", Rule::Text(4_000)).wording(),
         leaf("horizon", Rule::Closed(&["short", "medium", "long"])),
         leaf("indicator", Rule::Text(200)).wording(),
-        leaf("reached", Rule::Whole(1, 3)).deciding(),
+        leaf("reached", Rule::Whole(1, 3)).deciding().progress(),
         leaf("text", Rule::Text(4_000)).wording(),
     ],
     order: &[],
@@ -204,24 +204,24 @@ const INTERVENTION: Entity = Entity {
 
 const PLAN: &[Field] = &[
     leaf("body", Rule::Open(BODIES)),
-    keyed("checks", &CHECK).lazy(),
+    keyed("checks", &CHECK).lazy().progress(),
     keyed("commitments", &COMMITMENT).lazy(),
     keyed("goals", &GOAL),
     keyed("interventions", &INTERVENTION),
-    keyed("signatures", &SIGNATURE).lazy(),
-    leaf("state", Rule::Closed(PLAN_STATES)),
+    keyed("signatures", &SIGNATURE).lazy().progress(),
+    leaf("state", Rule::Closed(PLAN_STATES)).progress(),
     keyed("supports", &SUPPORT).lazy(),
 ];
 
 const WORK_PLAN: &[Field] = &[
     leaf("body", Rule::Open(BODIES)),
-    keyed("checks", &CHECK).lazy(),
+    keyed("checks", &CHECK).lazy().progress(),
     keyed("commitments", &COMMITMENT).lazy(),
     leaf("employability", Rule::Whole(0, 100)),
     keyed("goals", &GOAL),
     keyed("interventions", &INTERVENTION),
-    keyed("signatures", &SIGNATURE).lazy(),
-    leaf("state", Rule::Closed(PLAN_STATES)),
+    keyed("signatures", &SIGNATURE).lazy().progress(),
+    leaf("state", Rule::Closed(PLAN_STATES)).progress(),
     keyed("supports", &SUPPORT).lazy(),
 ];
 

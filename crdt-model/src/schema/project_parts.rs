@@ -26,7 +26,7 @@ pub(super) const COMMITMENT: Entity = Entity {
     fields: &[
         leaf("by", Rule::Open(&["person", "service", "network"])),
         leaf("due", Rule::Date),
-        leaf("kept", Rule::Flag),
+        leaf("kept", Rule::Flag).progress(),
         leaf("text", Rule::Text(4_000)).wording(),
     ],
     order: &[],
