@@ -11,6 +11,7 @@ use crate::store::Table;
 
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
+use super::ledger::Ledger;
 use super::notices;
 use super::view::{Event, OverlapView};
 
@@ -39,7 +40,8 @@ impl Draft<'_> {
         } else {
             self.batch.delete(Table::Subjects, key);
         }
-        let holders = self.rows_of(Table::Subjects, &prefix)?;
+        let mut holders = self.rows_of(Table::Subjects, &prefix)?;
+        leave_given_out(&self.ledger, &mut holders);
         let mut territories: Vec<&[u8]> = holders.iter().map(|(_, at)| at.as_slice()).collect();
         territories.sort_unstable();
         territories.dedup();
@@ -74,12 +76,31 @@ pub(crate) struct Overlap {
     pub(crate) projects: BTreeMap<String, Vec<DocumentId>>,
 }
 
+/// Of a project on its way to another territory, and the one made in its place, the first is none that
+/// is followed: one subject that passes on is not in two territories.
+fn leave_given_out(ledger: &Ledger, holders: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+    let here: Vec<_> = holders
+        .iter()
+        .filter_map(|(key, _)| project_of(key))
+        .collect();
+    let handed = ledger
+        .transfers
+        .values()
+        .filter_map(|handing| handing.copies.split_first());
+    let given: Vec<_> = handed
+        .filter(|(_, made)| made.iter().any(|id| here.contains(id)))
+        .map(|(given, _)| *given)
+        .collect();
+    holders.retain(|(key, _)| project_of(key).is_none_or(|id| !given.contains(&id)));
+}
+
 /// The overlap with this name, if it is one.
 pub(crate) fn named(core: &Core, name: &[u8]) -> Result<Option<Overlap>, ReadFailed> {
     let prefix = [&[HOLDER], name].concat();
-    let holders = core
+    let mut holders = core
         .store
         .scan(Table::Subjects, &prefix, None, usize::MAX)?;
+    leave_given_out(&core.ledger(), &mut holders);
     let mut projects: BTreeMap<String, Vec<DocumentId>> = BTreeMap::new();
     let mut strength = "typed";
     for (holder, territory) in holders {

@@ -78,11 +78,26 @@ pub(crate) fn note(
             copies.push(terms.project);
             copies.extend(terms.accepted().map(|(_, made)| made));
         }
+        look_at_subjects(draft, &copies);
         let value: Vec<u8> = copies.iter().flat_map(|id| *id.as_bytes()).collect();
         draft.batch.put(Table::Meta, row, value);
     }
     let transfers = std::sync::Arc::make_mut(&mut draft.ledger.transfers);
     transfers.insert(id, Handing { item, copies });
+}
+
+/// Has it looked at anew in how many territories the subjects of these projects are.
+fn look_at_subjects(draft: &mut Draft<'_>, projects: &[DocumentId]) {
+    for id in projects {
+        let row = draft.core.document_row(*id).ok().flatten();
+        let indexed = row.and_then(|row| row.indexed);
+        let Some((indexed, token)) = indexed.and_then(|row| row.token.map(|token| (row, token)))
+        else {
+            continue;
+        };
+        let household = u8::from(indexed.subject_kind == "household");
+        draft.look_at_overlap(&[&[household], token.as_slice()].concat());
+    }
 }
 
 /// How many projects are here more than once: the sender has not heard yet that its project has

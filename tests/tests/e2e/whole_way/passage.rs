@@ -6,8 +6,8 @@ use raccordo_tests::federation::Federation;
 use serde_json::{Value, json};
 
 use super::desk::Known;
-use super::people::{Person, refused};
 use super::{Office, Receiver};
+use raccordo_tests::person::{Person, refused};
 
 const REFERENCE: &str = "FR-A-2026-000001";
 
@@ -220,4 +220,7 @@ async fn it_is_counted_once(federation: &Federation, transfer: &str) {
         })
     })
     .await;
+    // Nobody was warned of one subject in two territories, which it never was.
+    let notices = above.read("/api/v1/notices").await;
+    assert_eq!(notices["items"], json!([]), "{notices}");
 }
