@@ -15,6 +15,7 @@ pub mod http;
 pub mod invariants;
 pub mod lab;
 pub mod listener;
+pub mod person;
 pub mod process;
 pub mod relay;
 pub mod simulation;

@@ -1,12 +1,15 @@
-//! The people of the story: each with an account of their own, at one node, over HTTP.
+//! Somebody with an account of their own at one node, as a browser shows them there.
 
-use raccordo_tests::http::{Answer, Client};
-use raccordo_tests::process::Node;
+use std::fmt::Write as _;
+
 use serde_json::Value;
+
+use crate::http::{Answer, Client};
+use crate::process::Node;
 
 /// Somebody who works with a node, signed in by name and password.
 #[derive(Debug)]
-pub(super) struct Person {
+pub struct Person {
     http: Client,
     name: String,
     password: String,
@@ -15,14 +18,19 @@ pub(super) struct Person {
 
 impl Person {
     /// Makes an account at a running node and signs in.
-    pub(super) async fn hired(node: &Node, name: &str, role: &str, body: Option<&str>) -> Self {
+    pub async fn hired(node: &Node, name: &str, role: &str, body: Option<&str>) -> Self {
         let mut arguments = vec!["user", "add", name, "--role", role];
         arguments.extend(body.iter().flat_map(|body| ["--body", body]));
         let password = node.cli(&arguments).await.expect(0).line().to_owned();
+        Self::known(node.http(), name, &password).await
+    }
+
+    /// Signs in with an account that is there.
+    pub async fn known(http: Client, name: &str, password: &str) -> Self {
         let mut person = Self {
-            http: node.http().with_token(None),
+            http: http.with_token(None),
             name: name.to_owned(),
-            password,
+            password: password.to_owned(),
             cookie: String::new(),
         };
         person.signs_in().await;
@@ -30,7 +38,7 @@ impl Person {
     }
 
     /// Signs in; a node that was started again knows of no session.
-    pub(super) async fn signs_in(&mut self) {
+    pub async fn signs_in(&mut self) {
         let form = format!("name={}&password={}", self.name, self.password);
         let form = form.replace(' ', "+");
         let headers = [("content-type", "application/x-www-form-urlencoded")];
@@ -56,17 +64,17 @@ impl Person {
     }
 
     /// Reads.
-    pub(super) async fn gets(&self, path: &str) -> Answer {
+    pub async fn gets(&self, path: &str) -> Answer {
         self.asks("GET", path, "", String::new()).await
     }
 
     /// Reads what must be there.
-    pub(super) async fn reads(&self, path: &str) -> Value {
+    pub async fn reads(&self, path: &str) -> Value {
         self.gets(path).await.expect(200).json()
     }
 
     /// Reads it if the node answers with it.
-    pub(super) async fn looks(&self, path: &str) -> Result<Value, String> {
+    pub async fn looks(&self, path: &str) -> Result<Value, String> {
         let answer = self.gets(path).await;
         if answer.status == 200 {
             Ok(answer.json())
@@ -76,13 +84,13 @@ impl Person {
     }
 
     /// Posts a document.
-    pub(super) async fn posts(&self, path: &str, document: &Value) -> Answer {
+    pub async fn posts(&self, path: &str, document: &Value) -> Answer {
         let body = document.to_string();
         self.asks("POST", path, "application/json", body).await
     }
 
     /// Makes a record; its address.
-    pub(super) async fn makes(&self, kind: &str, fields: &Value) -> String {
+    pub async fn makes(&self, kind: &str, fields: &Value) -> String {
         let made = self.posts(&format!("/api/v1/{kind}"), fields).await;
         let made = made.expect(201);
         let place = made.header("location");
@@ -90,19 +98,19 @@ impl Person {
     }
 
     /// Patches a record.
-    pub(super) async fn patches(&self, path: &str, operations: &Value) -> Answer {
+    pub async fn patches(&self, path: &str, operations: &Value) -> Answer {
         let body = operations.to_string();
         self.asks("PATCH", path, "application/json-patch+json", body)
             .await
     }
 
     /// Patches a record, which must be taken; the record.
-    pub(super) async fn writes(&self, path: &str, operations: &Value) -> Value {
+    pub async fn writes(&self, path: &str, operations: &Value) -> Value {
         self.patches(path, operations).await.expect(200).json()
     }
 
     /// Sends a form of a page.
-    pub(super) async fn sends(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub async fn sends(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         let fields: Vec<String> = form
             .iter()
             .map(|(name, value)| format!("{name}={}", encoded(value)))
@@ -118,7 +126,6 @@ fn encoded(value: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             out.push(char::from(byte));
         } else {
-            use std::fmt::Write as _;
             write!(out, "%{byte:02X}").expect("a string takes any text");
         }
     }
@@ -127,7 +134,7 @@ fn encoded(value: &str) -> String {
 
 /// Checks a refusal as people read it: field, rule in Italian and remedy; of one field only.
 #[track_caller]
-pub(super) fn refused(answer: &Answer, status: u16, code: &str, field: &str) {
+pub fn refused(answer: &Answer, status: u16, code: &str, field: &str) {
     let outer = if status == 422 { "invalid" } else { code };
     let document = answer.refused(status, outer);
     let errors = document["errors"].as_array().cloned().unwrap_or_default();

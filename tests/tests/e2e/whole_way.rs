@@ -5,7 +5,6 @@ mod conflict;
 mod desk;
 mod end;
 mod passage;
-mod people;
 mod plans;
 mod work;
 
@@ -13,11 +12,11 @@ use raccordo_node::engine::simulated::opened;
 use raccordo_tests::below::Below;
 use raccordo_tests::federation::Federation;
 use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
+use raccordo_tests::person::Person;
 use raccordo_tests::process::Node;
 
 use crate::PROGRAM;
 use desk::Known;
-use people::Person;
 
 /// A name that everybody may know.
 const SHARED: &str = "Cooperativa Ranuncolina";

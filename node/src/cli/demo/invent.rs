@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use super::chance::Chance;
-use super::{places, words};
+use super::{places, words, work};
 
 /// Operators of an invented office.
 const OPERATORS: i64 = 18;
@@ -133,6 +133,7 @@ impl<'a> Story<'a> {
         if self.chance.percent(70) {
             self.instrument();
         }
+        self.given();
         for number in 1..=self.chance.between(0, 2) {
             self.review(number, "continue");
         }
@@ -322,6 +323,24 @@ impl<'a> Story<'a> {
         self.patch(&[("/instruments/k1", value)]);
     }
 
+    /// A voucher, a referral, a decision, where the plan has one.
+    fn given(&mut self) {
+        let (day, today) = (self.day, self.today);
+        if self.chance.percent(40) {
+            let voucher = work::voucher(&mut self.chance, day, today);
+            self.patch(&[("/vouchers/b1", voucher)]);
+        }
+        if self.chance.percent(40) {
+            let referral = work::referral(&mut self.chance, day, today);
+            self.patch(&[("/referrals/i1", referral)]);
+        }
+        if self.chance.percent(30) {
+            let decision =
+                work::decision(&mut self.chance, self.day, self.health, &self.case_manager);
+            self.patch(&[("/decisions/d1", decision)]);
+        }
+    }
+
     fn review(&mut self, number: i64, decision: &str) {
         let next = shifted(self.day, self.chance.between(75, 130)).to_string();
         let value = review(&mut self.chance, self.day, decision, &next);
@@ -414,7 +433,7 @@ fn operator(chance: &mut Chance) -> String {
 }
 
 /// A code of a body or an enterprise.
-fn provider(chance: &mut Chance) -> String {
+pub(super) fn provider(chance: &mut Chance) -> String {
     format!("ente-{:03}", chance.between(1, PROVIDERS))
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::folder::Member;
-use super::invent;
+use super::{guided, invent};
 use crate::cli::api::{Api, request};
 
 /// How long a node may take to answer before the office tries another time.
@@ -74,7 +74,7 @@ impl Office {
         let page = first
             .read(&format!("/api/v1/projects?state=active&limit={CHOICE}"))
             .await?;
-        let mut candidates = page["items"].as_array().cloned().unwrap_or_default();
+        let mut candidates = of_no_guide(&page);
         for number in 0..records.min(candidates.len()) {
             let index = usize::try_from(chance.draw() % candidates.len() as u64).unwrap_or(0);
             let record = candidates.swap_remove(index);
@@ -99,14 +99,23 @@ impl Office {
         let page = api
             .read(&format!("/api/v1/projects?state={state}&limit={CHOICE}"))
             .await?;
-        let records = page["items"].as_array().context("a list has items")?;
+        let records = of_no_guide(&page);
         anyhow::ensure!(
             !records.is_empty(),
             "{} has no project in this state",
             self.territory
         );
-        Ok(chance.pick(records).clone())
+        Ok(chance.pick(&records).clone())
     }
+}
+
+/// The projects of a page that nobody is led to.
+fn of_no_guide(page: &Value) -> Vec<Value> {
+    let items = page["items"].as_array().into_iter().flatten();
+    items
+        .filter(|project| !guided::is_guided(project))
+        .cloned()
+        .collect()
 }
 
 /// An everyday edit: what it is in Italian, and the patch.

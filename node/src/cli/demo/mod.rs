@@ -1,16 +1,22 @@
 //! `demo`: a whole federation on this machine, from nothing to pages that move by themselves.
 //!
 //! Founds a coordination and four districts, runs each as a process of its own, lets them join,
-//! fills them with invented projects and keeps editing until Ctrl-C. Started again on the same
+//! fills them with invented projects and people, and keeps editing until Ctrl-C. Started again on the same
 //! folder it goes on where it was.
 
+mod accounts;
 mod chance;
 mod children;
 mod folder;
+mod guided;
 mod invent;
 mod life;
+mod passages;
+mod people;
 mod places;
+mod welcome;
 mod words;
+mod work;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -25,8 +31,7 @@ use self::chance::Chance;
 use self::children::Node;
 use self::folder::{Folder, fact};
 use self::life::Office;
-use super::api::escape;
-use super::table::{Table, short};
+use super::api::{Api, escape};
 use super::{DemoArguments, import, print, socket};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy, draw};
 
@@ -121,27 +126,29 @@ async fn lived(
     folder.write(&story.facts(nodes, &tokens))?;
     joined(nodes).await?;
     let today = story.today;
+    if !story.is_told || folder.before["password"].is_null() {
+        accounts::made(nodes, &story.password).await?;
+    }
     if !story.is_told {
         print::remark(&format!(
-            "inventing {} projects a district …",
+            "inventing {} projects a district, and people …",
             story.records
         ));
         filled(nodes, &story).await?;
+        guided::told(nodes, today).await?;
         let mut chance = Chance::part(SEED, 0);
         for (node, tokens) in nodes.iter().zip(&tokens).skip(1) {
             Office::new(&node.member, &tokens.operators)
                 .collide(&mut chance, today, COLLISIONS)
                 .await?;
         }
+        whole(nodes).await;
+        story.shown = passages::told(nodes, today).await?;
         story.is_told = true;
         folder.write(&story.facts(nodes, &tokens))?;
     }
     whole(nodes).await;
-    let sora = match nodes.get(3) {
-        Some(node) => short(&node.api().read("/api/v1/status").await?["node"]["id"]),
-        None => String::new(),
-    };
-    print::line(&welcome(folder, nodes, &tokens, &sora))?;
+    print::line(&welcome::text(folder, nodes, &tokens, &story).await?)?;
     live(nodes, &tokens).await
 }
 
@@ -150,6 +157,10 @@ struct Story {
     records: u32,
     today: Date,
     is_told: bool,
+    /// Of every account.
+    password: String,
+    /// What a newcomer is to look at, by name: transfers and an order of erasure.
+    shown: Value,
 }
 
 impl Story {
@@ -164,6 +175,10 @@ impl Story {
                 .unwrap_or(arguments.records),
             today: day.unwrap_or_else(today),
             is_told: before["told"].as_bool().unwrap_or(false),
+            password: folder.before["password"]
+                .as_str()
+                .map_or_else(accounts::password, str::to_owned),
+            shown: before["shown"].clone(),
         }
     }
 
@@ -172,12 +187,14 @@ impl Story {
             .iter()
             .zip(tokens)
             .map(|(node, tokens)| {
-                fact(&node.member, node.pid(), &tokens.visitor, &tokens.operators)
+                let mut fact = fact(&node.member, node.pid(), &tokens.visitor, &tokens.operators);
+                fact["accounts"] = accounts::facts(node);
+                fact
             })
             .collect();
-        let story =
-            json!({"records": self.records, "day": self.today.to_string(), "told": self.is_told});
-        json!({"nodes": nodes, "story": story})
+        let story = json!({"records": self.records, "day": self.today.to_string(), "told": self.is_told,
+            "guided": guided::reference(guided::WHOLE, self.today), "shown": self.shown});
+        json!({"nodes": nodes, "story": story, "password": self.password})
     }
 }
 
@@ -265,31 +282,34 @@ async fn joined(nodes: &[Node]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Imports the invented projects, all districts at once.
+/// Imports the invented projects and people, all districts at once.
 async fn filled(nodes: &[Node], story: &Story) -> anyhow::Result<()> {
     let mut imports = tokio::task::JoinSet::new();
     for node in nodes {
         let Some(district) = node.member.district else {
             continue;
         };
-        let (api, territory) = (node.api(), node.member.territory);
-        let (records, today) = (story.records, story.today);
-        imports.spawn(async move {
-            let mut text = invent::lines(district, records, SEED, today).join("\n");
-            text.push('\n');
-            let report =
-                import::sent(&api, Cursor::new(text.into_bytes()), None, false, false).await?;
-            let rejects = &report["rejects"][0];
-            anyhow::ensure!(
-                rejects.is_null(),
-                "{territory} refused an invented project: {rejects}"
-            );
-            anyhow::Ok(())
-        });
+        let mut lines = invent::lines(district, story.records, SEED, story.today);
+        lines.extend(people::lines(district, &lines, SEED, story.today));
+        imports.spawn(sent(node.api(), node.member.territory, lines));
     }
     while let Some(outcome) = imports.join_next().await {
         outcome.context("an import broke off")??;
     }
+    Ok(())
+}
+
+/// Imports lines at a node, all of which it must take.
+async fn sent(api: Api, territory: &str, lines: Vec<String>) -> anyhow::Result<()> {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    let text = Cursor::new(text.into_bytes());
+    let report = import::sent(&api, text, None, false, false).await?;
+    let rejects = &report["rejects"][0];
+    anyhow::ensure!(
+        rejects.is_null(),
+        "{territory} refused what was invented: {rejects}"
+    );
     Ok(())
 }
 
@@ -347,47 +367,6 @@ async fn live(nodes: &mut [Node], tokens: &[Tokens]) -> anyhow::Result<()> {
             print::remark(&done);
         }
     }
-}
-
-/// What a newcomer needs to know.
-fn welcome(folder: &Folder, nodes: &[Node], tokens: &[Tokens], sora: &str) -> String {
-    let mut table = Table::new(["node", "page", "token", "process"]);
-    for (node, tokens) in nodes.iter().zip(tokens) {
-        table.row([
-            node.member.name.to_owned(),
-            format!("http://{}/", node.member.http),
-            tokens.visitor.clone(),
-            node.pid()
-                .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-        ]);
-    }
-    let pid = nodes
-        .get(3)
-        .and_then(Node::pid)
-        .map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
-    let path = folder.path.display();
-    let raccordo =
-        program().map_or_else(|_| "raccordo".to_owned(), |path| path.display().to_string());
-    let coordination = format!("--data {path}/coordination");
-    format!(
-        "\nThe federation runs. Open a page and sign in with the token of its row.\n\n{}\n\n\
-         To try:\n\
-         - On the coordination's page: four territories, each with its age; the figures move as the offices work.\n\
-         - On a district's page: its projects and how far each has travelled; two people edited some at once, and \
-         both values are there.\n\
-         - Cut the district of Sora off; it works on, and its changes wait as queued:\n\
-         \x20   {raccordo} peer suspend {sora} {coordination}\n\
-         \x20 Let it back in; within half a minute its changes are delivered by themselves:\n\
-         \x20   {raccordo} peer resume {sora} {coordination}\n\
-         - Freeze its node; after 30 s the overview shows it as stale, with its date. Then let it go on:\n\
-         \x20   kill -STOP {pid}\n\
-         \x20   kill -CONT {pid}\n\
-         - The merged view in a terminal:\n\
-         \x20   {raccordo} overview {coordination}\n\n\
-         Programs find all this in {path}/demo.json.\n\
-         Ctrl-C ends the demo; the same command goes on where it was. The offices' edits follow.",
-        table.show("")
-    )
 }
 
 /// This program's own file, which the nodes run too.

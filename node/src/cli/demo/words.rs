@@ -147,3 +147,123 @@ pub(super) const SUB_AREAS: &[&str] = &[
     "migrazione",
     "senza_dimora",
 ];
+
+/// What a voucher is for.
+pub(super) const VOUCHERS: &[&str] = &[
+    "alimenti",
+    "farmacia",
+    "trasporto",
+    "utenze",
+    "centro_estivo",
+];
+
+/// Services that a referral goes to.
+pub(super) const REFERRED_TO: &[&str] = &["CPI", "DSM", "D3D", "FP", "ETS", "SCU"];
+
+/// Why somebody is referred.
+pub(super) const REFERRALS: &[&str] = &[
+    "Profilo e orientamento al lavoro.",
+    "Valutazione congiunta della situazione.",
+    "Inserimento in un corso di formazione.",
+    "Accompagnamento nelle pratiche quotidiane.",
+];
+
+/// What a team decides.
+pub(super) const QUESTIONS: &[&str] = &[
+    "Prorogare il sostegno economico?",
+    "Avviare un secondo tirocinio?",
+    "Anticipare la verifica congiunta?",
+];
+
+/// Family names, all invented.
+pub(super) const FAMILY_NAMES: &[&str] = &[
+    "Ranuncoli",
+    "Biancospini",
+    "Fiordaliso",
+    "Ginestrini",
+    "Melagrani",
+    "Nocciolini",
+    "Pettirossi",
+    "Quercetti",
+    "Rosmarini",
+    "Salicini",
+    "Tigliani",
+    "Verbenucci",
+    "Zafferani",
+    "Castagnoli Verdi",
+    "Mirtillini",
+    "Ortensieri",
+];
+
+/// Given names.
+pub(super) const GIVEN_NAMES: &[(&str, &str)] = &[
+    ("Ada", "F"),
+    ("Bice", "F"),
+    ("Clelia", "F"),
+    ("Delia", "F"),
+    ("Elvira", "F"),
+    ("Fosca", "F"),
+    ("Ada Maria", "F"),
+    ("Ivo", "M"),
+    ("Lino", "M"),
+    ("Nevio", "M"),
+    ("Oreste", "M"),
+    ("Pio", "M"),
+    ("Remo", "M"),
+    ("Tullio", "M"),
+];
+
+/// What somebody asks at a desk, and what they are told.
+pub(super) const QUESTIONS_AT_THE_DESK: &[(&str, &str)] = &[
+    (
+        "Chiede come fare l'ISEE.",
+        "Indicato il CAF e i documenti da portare.",
+    ),
+    (
+        "Chiede un aiuto per le bollette.",
+        "Spiegata la misura e la scadenza.",
+    ),
+    (
+        "Ha perso il lavoro e la casa è in scadenza.",
+        "Fissato un colloquio con l'assistente sociale.",
+    ),
+    (
+        "Chiede di un corso di italiano.",
+        "Dato l'elenco dei corsi del territorio.",
+    ),
+    (
+        "Un familiare ha bisogno di assistenza a casa.",
+        "Spiegata la domanda al punto unico di accesso.",
+    ),
+    (
+        "Cerca un lavoro part-time.",
+        "Indicato il centro per l'impiego.",
+    ),
+];
+
+/// What stands in a diary: nothing that happened to anybody.
+pub(super) const DIARY: &[&str] = &[
+    "Primo colloquio: si raccolgono i bisogni e si concorda il prossimo incontro.",
+    "Visita a domicilio: situazione stabile.",
+    "Telefonata con il servizio: confermato l'appuntamento.",
+    "Colloquio di verifica: gli impegni presi sono mantenuti.",
+];
+
+/// Resources of a territory: title, what it is.
+pub(super) const RESOURCES: &[(&str, &str)] = &[
+    ("Emporio solidale", "Spesa una volta la settimana"),
+    ("Sportello casa", "Orientamento su affitti e alloggi"),
+    (
+        "Doposcuola di quartiere",
+        "Compiti e merenda, tre pomeriggi",
+    ),
+    ("Trasporto sociale", "Accompagnamento alle visite"),
+];
+
+/// Organisations of a network: name, body, phase, instrument that they offer.
+pub(super) const ORGANISATIONS: &[(&str, &str, &str, &str)] = &[
+    ("Cooperativa La Ginestra", "ETS", "member", "TIS"),
+    ("Falegnameria Sociale Il Tornio", "IMP", "member", "LAB_PR"),
+    ("Fattoria Le Due Querce", "ETS", "contacted", "AGR"),
+    ("Officina Quattro Strade", "IMP", "identified", "TIR"),
+];

@@ -5,7 +5,7 @@ use raccordo_tests::eventually::{eventually, seen};
 use serde_json::{Value, json};
 
 use super::Office;
-use super::people::Person;
+use raccordo_tests::person::Person;
 
 fn next_review(day: &str) -> Value {
     json!([{"op": "add", "path": "/next_review_on", "value": day}])

@@ -4,7 +4,7 @@ use raccordo_tests::canaries::Planted;
 use serde_json::{Value, json};
 
 use super::Office;
-use super::people::refused;
+use raccordo_tests::person::refused;
 
 /// The person of the story, as nobody but two districts may know her.
 pub(super) const CODE: &str = "RSSMRA85T10A562S";

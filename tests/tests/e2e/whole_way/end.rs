@@ -6,8 +6,8 @@ use raccordo_tests::federation::Federation;
 use serde_json::{Value, json};
 
 use super::desk::Known;
-use super::people::{Person, refused};
 use super::{Office, Receiver};
+use raccordo_tests::person::{Person, refused};
 
 const WHY: &str = "su richiesta, i termini sono passati";
 

@@ -4,7 +4,7 @@ use raccordo_tests::http::Answer;
 use serde_json::{Value, json};
 
 use super::Office;
-use super::people::{Person, refused};
+use raccordo_tests::person::{Person, refused};
 
 /// Words of the health plan that the employment centre must never see.
 const HEALTH_WORDS: &str = "controlli programmati con il servizio";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Office;
-use super::people::refused;
+use raccordo_tests::person::refused;
 
 /// What an active project goes through until it is handed on.
 pub(super) async fn goes_on(office: &Office, project: &str) {
