@@ -112,12 +112,17 @@ impl Planted {
     }
 }
 
-/// Begin and end of a region that can be read and is memory of the process's own.
+/// Begin and end of a region that can be read and is memory of the process's own: where a file is shown
+/// and nothing can be written stands what the file holds, most of it the program.
 fn readable(line: &str) -> Option<(u64, u64)> {
     let mut words = line.split_whitespace();
     let (range, modes) = (words.next()?, words.next()?);
     let name = words.nth(3).unwrap_or_default();
-    if !modes.starts_with('r') || matches!(name, "[vvar]" | "[vsyscall]" | "[vvar_vclock]") {
+    let only_shown = !modes.contains('w') && name.starts_with('/');
+    if !modes.starts_with('r')
+        || only_shown
+        || matches!(name, "[vvar]" | "[vsyscall]" | "[vvar_vclock]")
+    {
         return None;
     }
     let (from, to) = range.split_once('-')?;
