@@ -237,7 +237,7 @@ fn written(
 }
 
 /// Records of this territory whose period is over, with all that belongs to them; the oldest first.
-fn proposals(core: &Core) -> Result<Vec<Proposal>, CommandFailed> {
+pub(super) fn proposals(core: &Core) -> Result<Vec<Proposal>, CommandFailed> {
     let config = core.config();
     let now_ms = core.clock.unix_millis();
     let mut out = Vec::new();
@@ -296,8 +296,23 @@ fn proposal(
         id,
         kind,
         reference,
+        transferred: transferred_away(core, &all)?,
         last_change: UnixMillis(newest),
         due_since: UnixMillis(newest + i64::from(days) * DAY_MS),
         records: all.len(),
     }))
+}
+
+/// Whether these records have projects, and every one of them went on in another district.
+fn transferred_away(core: &Core, all: &BTreeSet<(Kind, DocumentId)>) -> Result<bool, ReadFailed> {
+    let mut any = false;
+    for (_, id) in all.iter().filter(|(kind, _)| *kind == Kind::Project) {
+        let row = core.document_row(*id)?;
+        let state = row.and_then(|row| row.indexed).map(|indexed| indexed.state);
+        if state.as_deref() != Some("transferred") {
+            return Ok(false);
+        }
+        any = true;
+    }
+    Ok(any)
 }

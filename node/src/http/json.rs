@@ -385,6 +385,7 @@ pub(crate) fn proposal(view: &Proposal) -> Value {
         "id": view.id.to_string(),
         "kind": view.kind.singular(),
         "ref": view.reference,
+        "why": if view.transferred { "transferred" } else { "period" },
         "last_change": view.last_change.to_string(),
         "due_since": view.due_since.to_string(),
         "records": view.records,

@@ -167,6 +167,8 @@ pub struct Proposal {
     pub kind: Kind,
     /// The office's own number.
     pub reference: Option<String>,
+    /// Whether all projects of the subject went on in another district.
+    pub transferred: bool,
     /// When anything of the subject was last changed.
     pub last_change: UnixMillis,
     /// When the period ended.

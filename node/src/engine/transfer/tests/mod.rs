@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
 use super::super::task::Done;
-use super::super::{forget, local, report, tombstone};
+use super::super::{erasures, forget, local, report, tombstone};
 use super::commands;
 use crate::store::{Moment, Unsynced};
 
@@ -76,6 +76,35 @@ fn an_accepted_project_lives_on_with_its_person_in_the_other_district_and_counts
     assert_eq!(world.stations[A].state(Kind::Transfer, id), "completed");
     world.check(project, "completed");
     world.check_secrecy("completed");
+}
+
+#[test]
+fn whose_only_project_went_away_is_proposed_as_such_when_the_period_is_over() {
+    let mut world = World::new();
+    let project = world.project();
+    world.ship_all();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    world.ship_all();
+    let other = json!({"ref": "P-9", "given_name": "Ada", "family_name": "Altri"});
+    let other = world.stations[A].make(Kind::Person, &other);
+    let due = |world: &World, station: usize| {
+        let due = erasures::proposals(&world.stations[station].core).unwrap();
+        let due = due.into_iter().filter(|one| one.kind == Kind::Person);
+        due.map(|one| (one.id, one.transferred))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    world.clock.0.store(3_649 * DAY_MS, Ordering::Relaxed);
+    assert_eq!(due(&world, A), [].into());
+    world.clock.0.store(3_651 * DAY_MS, Ordering::Relaxed);
+    let sent = world.stations[A].ids(Kind::Person);
+    let sent = sent.into_iter().find(|id| *id != other).unwrap();
+    let found = due(&world, A);
+    assert_eq!(found.get(&sent), Some(&true), "{found:?}");
+    assert_eq!(found.get(&other), Some(&false), "{found:?}");
+    // Where the project lives on, nobody is proposed because it went.
+    assert!(due(&world, B).values().all(|transferred| !transferred));
 }
 
 #[test]
