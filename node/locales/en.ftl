@@ -70,6 +70,7 @@ conflicts = { $n ->
    *[other] { $shown } values to choose
   }
 
+delivery-means = “Delivered” means: on the disk of the node that this one sends to, the coordination for the office’s node, the office for a laptop. It says nothing of the office’s other devices.
 delivery-saved = Saved here
 delivery-queued = Queued ({ $shown })
 delivery-delivered = Delivered { $when }

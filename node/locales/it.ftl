@@ -70,6 +70,7 @@ conflicts = { $n ->
    *[other] { $shown } valori da scegliere
   }
 
+delivery-means = «Consegnato» vuol dire: sul disco del nodo a cui questo manda, cioè il coordinamento per il nodo dell’ufficio, l’ufficio per un portatile. Degli altri dispositivi dell’ufficio non dice nulla.
 delivery-saved = Salvato qui
 delivery-queued = In coda ({ $shown })
 delivery-delivered = Consegnato il { $when }

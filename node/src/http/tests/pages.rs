@@ -54,6 +54,32 @@ async fn a_choice_made_on_the_page_settles_the_field() {
 }
 
 #[tokio::test]
+async fn the_pages_say_whose_disk_delivered_speaks_of() {
+    let bench = Bench::district().await;
+    let created = bench.create("FR-A-1").await;
+    let record = created
+        .header("location")
+        .replace("/api/v1/projects", "/records");
+    let cookie = bench.sign_in().await;
+    for page in ["/", record.as_str(), "/guidelines"] {
+        for (language, says) in [
+            (
+                "it",
+                "il coordinamento per il nodo dell’ufficio, l’ufficio per un portatile",
+            ),
+            (
+                "en",
+                "the coordination for the office’s node, the office for a laptop",
+            ),
+        ] {
+            let path = format!("{page}?lang={language}");
+            let answer = bench.ask("GET", &path, &[("cookie", &cookie)], "").await;
+            assert!(answer.text().contains(says), "{path}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn hostile_text_is_shown_as_text() {
     let bench = Bench::district().await;
     let hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
