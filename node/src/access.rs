@@ -4,6 +4,7 @@
 //! [`table`], by kind of record, section and action. The API, the pages and the event stream ask
 //! here and nowhere else. Knows no request, no store and no clock.
 
+pub(crate) mod entries;
 pub(crate) mod reading;
 pub(crate) mod sections;
 pub(crate) mod table;
@@ -204,6 +205,10 @@ pub(crate) enum Action {
     List,
     Create,
     Edit,
+    /// In the own body's name: a vote, the answer to a referral, a signature.
+    Answer,
+    /// An assessment of a kind that is not the health section's alone.
+    Assess,
     Erase,
     Export,
     Import,
@@ -220,6 +225,8 @@ impl Action {
             Self::List => "list",
             Self::Create => "create",
             Self::Edit => "edit",
+            Self::Answer => "answer",
+            Self::Assess => "assess",
             Self::Erase => "erase",
             Self::Export => "export",
             Self::Import => "import",
@@ -232,7 +239,7 @@ impl Action {
     const fn scope(self) -> Scope {
         match self {
             Self::Read | Self::List | Self::Invoke => Scope::Read,
-            Self::Create | Self::Edit | Self::Erase => Scope::Write,
+            Self::Create | Self::Edit | Self::Answer | Self::Assess | Self::Erase => Scope::Write,
             Self::Export => Scope::Export,
             Self::Import => Scope::Import,
             Self::Administer => Scope::Admin,
@@ -283,6 +290,8 @@ pub(crate) enum Reason {
     Body,
     /// The person is specially protected.
     Protected,
+    /// The note is kept to its author and the case manager.
+    Restricted,
     /// The token is not good for it.
     Scope,
 }
@@ -294,6 +303,7 @@ impl Reason {
             Self::Territory => "the role includes it in this node's own territory alone",
             Self::Body => "another body answers for this section",
             Self::Protected => "the person is specially protected",
+            Self::Restricted => "a restricted note is its author's and the case managers'",
             Self::Scope => "the token's scopes do not include it",
         }
     }
@@ -315,6 +325,16 @@ pub(crate) fn decide(principal: &Principal, action: Action, subject: Subject<'_>
     best
 }
 
+/// The bodies that somebody may do something in the name of.
+pub(crate) fn bodies<'a>(principal: &'a Principal, action: Action, part: Part<'_>) -> Vec<&'a str> {
+    if !principal.scopes.is_empty() && !principal.scopes.contains(&action.scope()) {
+        return Vec::new();
+    }
+    let may = |grant: &&Grant| on_part(grant, action, part) == Decision::Allow;
+    let grants = principal.grants.iter().filter(may);
+    grants.filter_map(|grant| grant.body.as_deref()).collect()
+}
+
 fn better(one: Decision, other: Decision) -> Decision {
     match (one, other) {
         (Decision::Allow, _) | (_, Decision::Allow) => Decision::Allow,
@@ -330,7 +350,7 @@ fn at_place(grant: &Grant, action: Action, place: Place) -> Decision {
         Action::Invoke => 'u',
         Action::Import => 'i',
         Action::Erase => 'x',
-        Action::Create | Action::Edit | Action::Export => {
+        Action::Create | Action::Edit | Action::Answer | Action::Assess | Action::Export => {
             return Decision::Deny(Reason::Role);
         }
     };
@@ -347,6 +367,8 @@ fn on_part(grant: &Grant, action: Action, part: Part<'_>) -> Decision {
         Action::Read | Action::List => 'r',
         Action::Create => 'c',
         Action::Edit => 'e',
+        Action::Answer => 'v',
+        Action::Assess => 'p',
         Action::Erase => 'x',
         Action::Export => 'o',
         Action::Import => 'i',

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raccordo_crdt_model::{Conflict, HistoryChange};
 use serde_json::Value;
 
+use super::entries::is_at_or_below;
 use super::sections::{self, Section, section_of};
 use super::{Action, Decision, Part, Principal, Reason, Subject, decide};
 
@@ -22,6 +23,10 @@ const OUTLINE: [&str; 12] = [
 pub(crate) struct Reading {
     kind: &'static str,
     levels: BTreeMap<Section, Decision>,
+    /// Entries that are read whole, whatever their section says.
+    opened: BTreeSet<String>,
+    /// Entries that are not read, whatever their section says.
+    closed: BTreeSet<String>,
 }
 
 impl Reading {
@@ -49,7 +54,12 @@ impl Reading {
         let levels: BTreeMap<_, _> = Section::ALL.into_iter().map(level).collect();
         match levels[&Section::Frame] {
             Decision::Deny(reason) => Err(reason),
-            Decision::Allow | Decision::Outline => Ok(Self { kind, levels }),
+            Decision::Allow | Decision::Outline => Ok(Self {
+                kind,
+                levels,
+                opened: BTreeSet::new(),
+                closed: BTreeSet::new(),
+            }),
         }
     }
 
@@ -59,14 +69,41 @@ impl Reading {
         Self {
             kind,
             levels: levels.collect(),
+            opened: BTreeSet::new(),
+            closed: BTreeSet::new(),
         }
+    }
+
+    /// As it is of one record: with what is asked of the reader's own body, without notes that are
+    /// kept to others.
+    pub(crate) fn with_entries(
+        mut self,
+        opened: BTreeSet<String>,
+        closed: BTreeSet<String>,
+    ) -> Self {
+        self.opened.extend(opened);
+        // Whom the whole section is kept from need not be told of its notes.
+        let reads = |at: &String| self.levels[&section_of(self.kind, at).0] == Decision::Allow;
+        self.closed.extend(closed.into_iter().filter(reads));
+        self
+    }
+
+    /// Entries that are left out of sections that are read, by the pointer of the section.
+    pub(crate) fn left_out(&self) -> BTreeMap<String, u64> {
+        let mut out = BTreeMap::new();
+        for at in &self.closed {
+            *out.entry(section_of(self.kind, at).1.to_owned())
+                .or_default() += 1;
+        }
+        out
     }
 
     /// Whether nothing is left out.
     pub(crate) fn is_whole(&self) -> bool {
-        sections::of_kind(self.kind)
-            .iter()
-            .all(|section| self.levels[section] == Decision::Allow)
+        self.closed.is_empty()
+            && sections::of_kind(self.kind)
+                .iter()
+                .all(|section| self.levels[section] == Decision::Allow)
     }
 
     /// Takes out of a record's fields what may not be read, and says which sections are not whole.
@@ -103,10 +140,22 @@ impl Reading {
 
     /// Whether what stands at a pointer may be seen at all.
     pub(crate) fn shows(&self, pointer: &str) -> bool {
-        match self.levels[&section_of(self.kind, pointer).0] {
+        match self.level(pointer) {
             Decision::Allow => true,
             Decision::Outline => is_outline(pointer),
             Decision::Deny(_) => false,
+        }
+    }
+
+    fn level(&self, pointer: &str) -> Decision {
+        let among =
+            |entries: &BTreeSet<String>| entries.iter().any(|root| is_at_or_below(pointer, root));
+        if among(&self.closed) {
+            Decision::Deny(Reason::Restricted)
+        } else if among(&self.opened) {
+            Decision::Allow
+        } else {
+            self.levels[&section_of(self.kind, pointer).0]
         }
     }
 
@@ -137,7 +186,7 @@ impl Reading {
             let below = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
             // An empty group tells nothing, and looks the same in every record.
             if value.as_object().is_some_and(serde_json::Map::is_empty) {
-                return self.levels[&section_of(self.kind, &below).0] == Decision::Allow;
+                return self.level(&below) == Decision::Allow;
             }
             self.keeps(&below, value, withheld)
         });

@@ -1,6 +1,7 @@
 //! The rights of every role: kind of record × section × action, and the node's own places.
 //!
 //! Letters: `r` read and list, `t` title, state and dates alone, `c` create, `e` edit, `x` erase,
+//! `v` vote, answer and sign in the own body's name, `p` write occupational profiles,
 //! `o` export, `i` import; at places `r` look, `a` administer, `u` invoke, `i` import, `x` erase. A small letter counts in the
 //! node's own territory, a capital in every territory. What is not here is denied.
 
@@ -216,7 +217,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("project",      Health,   ["RCEXOI", "",   "t",    "t",    "re", "",   "t",  "",  "t",    "ti" ,    "", "T",  "",  "",  "",  "",      "", "", ""]),
     ("project",      Work,     ["RCEXOI", "",   "r",    "re" ,  "r",  "re", "r",  "",  "r",    "ri" ,    "", "R" , "",  "",  "",  "",      "", "", ""]),
     ("project",      Instruments, ["RCEXOI", "", "re",  "re",   "re", "re", "re", "",  "r",    "ri",    "", "R",  "",  "",  "",  "",      "", "", ""]),
-    ("project",      Team,     ["RCEXOI", "",   "re" ,  "re" ,  "re", "t",  "re", "r", "re",   "ri" ,    "", "R" , "",  "",  "",  "",      "", "", ""]),
+    ("project",      Team,     ["RCEXOI", "",   "re" ,  "re" ,  "rev","tv", "rev","rv","re",   "ri" ,    "", "R" , "",  "",  "",  "",      "", "", ""]),
     ("person",       Frame,    ["RCEXOI", "rce","rce",  "rce",  "r",  "",   "r",  "",  "r",    "rcexoi", "", "",   "",  "",  "",  "",      "", "", ""]),
     ("person",       Identity, ["RCEXOI", "re", "re",   "re",   "r",  "",   "r",  "",  "r",    "rei",   "", "",   "",  "",  "",  "",      "", "", ""]),
     ("household",    Frame,    ["RCEXOI", "rce","rce",  "rce",  "r",  "",   "r",  "",  "r",    "rcexoi", "", "",   "",  "",  "",  "",      "", "", ""]),
@@ -224,7 +225,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("casefile",     Frame,    ["RCEXOI", "",   "rce",  "rce",  "r",  "t",  "r",  "",  "t",    "rxoi",   "", "",   "",  "",  "",  "",      "", "", ""]),
     ("casefile",     Social,   ["RCEXOI", "",   "re",   "re",   "r",  "",   "re", "",  "",     "ri" ,    "", "",   "",  "",  "",  "",      "", "", ""]),
     ("casefile",     Health,   ["RCEXOI", "",   "t",    "t",    "re", "",   "t",  "",  "",     "ti" ,    "", "",   "",  "",  "",  "",      "", "", ""]),
-    ("casefile",     Work,     ["RCEXOI", "",   "re",   "re",   "re", "r",  "r",  "",  "r",    "ri" ,    "", "",   "",  "",  "",  "",      "", "", ""]),
+    ("casefile",     Work,     ["RCEXOI", "",   "re",   "re",   "re", "rp", "r",  "",  "r",    "ri" ,    "", "",   "",  "",  "",  "",      "", "", ""]),
     ("casefile",     Diary,    ["RCEXOI", "",   "re",   "re",   "",   "",   "",   "",  "",     "i" ,     "", "",   "",  "",  "",  "",      "", "", ""]),
     ("contact",      Frame,    ["RCEXOI", "rce","rce",  "rce",  "",   "",   "r",  "",  "r",    "rcexoi", "", "",   "",  "",  "",  "",      "", "", ""]),
     ("resource",     Frame,    ["RCEXOI", "Rce","Rce",  "Rce",  "R",  "R",  "R",  "R", "Rcex", "Rcexoi", "R","RO", "R", "R", "R", "R",     "", "", ""]),

@@ -10,11 +10,13 @@ use super::sections::{is_personal, of_kind};
 use super::table::{PLACES, TABLE};
 use super::*;
 
-const ACTIONS: [Action; 9] = [
+const ACTIONS: [Action; 11] = [
     Action::Read,
     Action::List,
     Action::Create,
     Action::Edit,
+    Action::Answer,
+    Action::Assess,
     Action::Erase,
     Action::Export,
     Action::Import,

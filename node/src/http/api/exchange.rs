@@ -22,6 +22,8 @@ use crate::engine::{
 use crate::http::problem::ApiError;
 use crate::http::{BODY_BYTES_MAX, Shared, body, json, permit};
 
+/// How many entries an export leaves out because they are kept to others.
+const LEFT_OUT: header::HeaderName = header::HeaderName::from_static("raccordo-left-out");
 /// Bytes handed to the engine at once.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
 
@@ -88,7 +90,7 @@ pub(crate) async fn export(
         None => Format::Lines,
         Some(name) => Format::from_name(name)?,
     };
-    let lines = permit::export(&shared, &principal, kind).await?;
+    let permit::Exported { lines, left_out } = permit::export(&shared, &principal, kind).await?;
     let head = (format == Format::Table).then(|| csv::header(kind));
     let rows = lines.into_iter().map(move |mut line| match format {
         Format::Lines => {
@@ -102,11 +104,12 @@ pub(crate) async fn export(
         Format::Lines => "application/jsonl; charset=utf-8",
         Format::Table => "text/csv; charset=utf-8; header=present",
     };
-    Ok((
-        [(header::CONTENT_TYPE, media_type)],
-        Body::from_stream(chunks),
-    )
-        .into_response())
+    let media_type = [(header::CONTENT_TYPE, media_type)];
+    let mut response = (media_type, Body::from_stream(chunks)).into_response();
+    if left_out > 0 {
+        response.headers_mut().insert(LEFT_OUT, left_out.into());
+    }
+    Ok(response)
 }
 
 /// How records are written out.

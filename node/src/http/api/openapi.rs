@@ -455,6 +455,7 @@ fn meta() -> Value {
                 "delivered_at": {"type": ["string", "null"]}, "seen_by": {"type": "array", "items": text},
                 "seen_at": {"type": ["string", "null"]}}},
             "conflicts": compared, "overwritten": compared,
+            "left_out": {"type": "object", "additionalProperties": {"type": "integer"}, "description": "how many entries of a section are kept to others, such as restricted notes, by the pointer of the section; absent if there are none"},
             "withheld": {"type": "array", "items": text, "description": "pointers of sections that the one who asks may not see whole; absent if there are none"},
             "flags": {"type": "array", "items": {"type": "object", "properties": {"code": text, "path": text}}},
         },

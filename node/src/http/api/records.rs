@@ -48,7 +48,8 @@ pub(crate) async fn create(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
-    let fields = body::json(&headers, "application/json", bytes)?;
+    let mut fields = body::json(&headers, "application/json", bytes)?;
+    permit::name_author(&principal, kind, &mut fields);
     permit::create(&shared, &principal, kind, &fields)?;
     let record = match kind {
         Kind::Transfer => transfers::offer(&shared, &principal, &fields).await?,
@@ -99,7 +100,8 @@ pub(crate) async fn patch(
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
     let place = body::query(query)?;
-    let value = body::json(&headers, "application/json-patch+json", bytes)?;
+    let mut value = body::json(&headers, "application/json-patch+json", bytes)?;
+    permit::name_authors(&principal, kind, &mut value);
     let patch = Patch::parse(&value).map_err(|problems| ApiError::invalid(&problems))?;
     let base = base(&headers)?;
     let id = resolve(&shared, kind, &id, &place).await?;
@@ -121,7 +123,12 @@ pub(crate) async fn history(
     let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
     let record = permit::with_history(&shared, &principal, kind, id).await?;
     let items = shared.engine.history(kind, id).await?;
-    Ok(Json(json::history(&record.history(items))))
+    let mut history = json::history(&record.history(&principal, items));
+    let left_out = record.left_out();
+    if !left_out.is_empty() {
+        history["left_out"] = serde_json::json!(left_out);
+    }
+    Ok(Json(history))
 }
 
 impl Filters {

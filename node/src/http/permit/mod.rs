@@ -1,8 +1,10 @@
 //! What each route needs, and the refusal of who may not: the edge's one way to the decision.
 //!
 //! A route that the list does not name is refused, and so is a method that it does not name. A
-//! refusal is written to the audit log. What of a record goes out is decided in `records`.
+//! refusal is written to the audit log. What of a record goes out is decided in `records`, what comes in
+//! in `changes`.
 
+mod changes;
 mod records;
 
 use axum::extract::{MatchedPath, Request};
@@ -11,6 +13,7 @@ use raccordo_config::Role as NodeRole;
 use raccordo_crdt_model::Kind;
 use serde_json::json;
 
+pub(crate) use self::changes::*;
 pub(crate) use self::records::*;
 use crate::access::{Action, Decision, Part, Place, Reason, Section, Subject, decide};
 use crate::engine::Principal;
@@ -115,7 +118,14 @@ pub(crate) fn enter(
         return if named().next().is_some() {
             Err(ApiError::no_such_method(method, path))
         } else {
-            Err(refusal(shared, principal, "", "use", path, Reason::Role))
+            Err(refusal(
+                shared,
+                principal,
+                "",
+                "use",
+                What::Address(path),
+                Reason::Role,
+            ))
         };
     };
     match *need {
@@ -136,8 +146,18 @@ pub(crate) fn enter(
             let plural = after.and_then(|after| path.rsplit('/').nth(after));
             let plural = plural.unwrap_or_default();
             // What is no kind is told so by the handler.
-            Kind::from_plural(plural)
-                .map_or(Ok(()), |kind| somewhere(shared, principal, kind, action))
+            let Some(kind) = Kind::from_plural(plural) else {
+                return Ok(());
+            };
+            // Some write a single entry where they may not edit a section.
+            let writes_entries = action == Action::Edit
+                && [Action::Answer, Action::Assess]
+                    .iter()
+                    .any(|action| anywhere(principal, kind, *action).is_ok());
+            if writes_entries {
+                return Ok(());
+            }
+            somewhere(shared, principal, kind, action)
         }
     }
 }
@@ -157,7 +177,7 @@ fn at(
     match decide(principal, action, Subject::Place(place)) {
         Decision::Allow | Decision::Outline => Ok(()),
         Decision::Deny(reason) => {
-            let (verb, what) = (action.word(), place.word());
+            let (verb, what) = (action.word(), What::Place(place));
             Err(refusal(shared, principal, "", verb, what, reason))
         }
     }
@@ -170,10 +190,24 @@ pub(crate) fn somewhere(
     kind: Kind,
     action: Action,
 ) -> Result<(), ApiError> {
+    let Err(why) = anywhere(principal, kind, action) else {
+        return Ok(());
+    };
+    let reads = matches!(action, Action::Read);
+    if reads && why != Reason::Scope && shared.engine.in_emergency(principal) {
+        // Which record it is for is decided where the record is read.
+        return Ok(());
+    }
+    let what = What::Kind(kind);
+    Err(refusal(shared, principal, "", action.word(), what, why))
+}
+
+/// Whether something may be done with any record of a kind.
+fn anywhere(principal: &Principal, kind: Kind, action: Action) -> Result<(), Reason> {
     let mut why = Reason::Role;
     let sections = match action {
         // Who edits a section need not edit the frame.
-        Action::Edit => Section::ALL.as_slice(),
+        Action::Edit | Action::Answer | Action::Assess => Section::ALL.as_slice(),
         _ => &[Section::Frame],
     };
     for own in [true, false] {
@@ -191,13 +225,39 @@ pub(crate) fn somewhere(
             }
         }
     }
-    let reads = matches!(action, Action::Read);
-    if reads && why != Reason::Scope && shared.engine.in_emergency(principal) {
-        // Which record it is for is decided where the record is read.
-        return Ok(());
+    Err(why)
+}
+
+/// What somebody may not do something with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What<'a> {
+    /// Records of a kind.
+    Kind(Kind),
+    /// One record.
+    This(Kind),
+    /// A section of one, and where it starts.
+    Section(Kind, Section, &'a str),
+    /// Something of the node that is no record.
+    Place(Place),
+    /// Something served at an address.
+    Address(&'a str),
+}
+
+impl What<'_> {
+    /// As the audit log and programs get it.
+    fn words(self) -> String {
+        match self {
+            Self::Kind(kind) => kind.plural().to_owned(),
+            Self::This(kind) => format!("this {}", kind.singular()),
+            Self::Section(kind, Section::Frame, _) => format!("the frame of a {}", kind.singular()),
+            Self::Section(kind, section, root) => {
+                let (section, kind) = (section.word(), kind.singular());
+                format!("the {section} section of a {kind} ({root})")
+            }
+            Self::Place(place) => place.word().to_owned(),
+            Self::Address(path) => path.to_owned(),
+        }
     }
-    let what = kind.plural();
-    Err(refusal(shared, principal, "", action.word(), what, why))
 }
 
 /// 403 with what was asked and why not; the audit log hears of it.
@@ -206,10 +266,11 @@ pub(crate) fn refusal(
     principal: &Principal,
     record: &str,
     verb: &str,
-    what: &str,
+    what: What<'_>,
     why: Reason,
 ) -> ApiError {
     let roles = principal.roles();
+    let what = what.words();
     let detail = format!("{verb} {what} as {roles}: {}", why.words());
     shared
         .engine

@@ -1,13 +1,16 @@
-//! Records on their way out and changes on their way in, as far as the one who asks may.
+//! Records on their way out, as far as the one who asks may see them.
 //!
 //! Reads go through here: what may not be seen is left out, each reading of a personal record and
-//! each for an emergency's sake is noted for the audit log. Changes are refused by section.
+//! each for an emergency's sake is noted for the audit log.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_crdt_model::{DocumentId, Kind, import};
 use serde_json::{Value, json};
 
-use super::{refusal, somewhere};
-use crate::access::sections::{is_personal, section_of, touched};
+use super::{What, refusal, somewhere};
+use crate::access::entries;
+use crate::access::sections::is_personal;
 use crate::access::{Action, Decision, Part, Reading, Reason, Section, Subject, decide};
 use crate::engine::{HistoryView, ListQuery, Page, Principal, RecordCard, RecordView};
 use crate::http::problem::ApiError;
@@ -20,6 +23,8 @@ pub(crate) struct Shown {
     /// Pointers of the sections that are not whole.
     pub(crate) withheld: Vec<String>,
     reading: Reading,
+    /// Whether an emergency opened it.
+    urgent: bool,
 }
 
 impl Shown {
@@ -29,14 +34,35 @@ impl Shown {
         if !self.withheld.is_empty() {
             out["_meta"]["withheld"] = json!(self.withheld);
         }
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            out["_meta"]["left_out"] = json!(left_out);
+        }
         out
     }
 
-    /// What of the record's history may be seen with it.
-    pub(crate) fn history(&self, mut items: Vec<HistoryView>) -> Vec<HistoryView> {
-        if !self.reading.is_whole() {
+    /// Entries of the record that are kept to others, by the pointer of the section.
+    pub(crate) fn left_out(&self) -> BTreeMap<String, u64> {
+        self.reading.left_out()
+    }
+
+    /// What of the record's history `principal` may see with it.
+    pub(crate) fn history(
+        &self,
+        principal: &Principal,
+        mut items: Vec<HistoryView>,
+    ) -> Vec<HistoryView> {
+        let (kind, fields) = (self.view.kind.singular(), &self.view.fields);
+        let reading = if self.urgent {
+            self.reading.clone()
+        } else {
+            let changes = items.iter().flat_map(|item| &item.changes);
+            let gone = entries::restricted_once(principal, kind, fields, changes);
+            self.reading.clone().with_entries(BTreeSet::new(), gone)
+        };
+        if !reading.is_whole() {
             for item in &mut items {
-                self.reading.changes(&mut item.changes);
+                reading.changes(&mut item.changes);
             }
         }
         items
@@ -105,7 +131,7 @@ fn shown(
         Reading::whole(kind)
     } else {
         permitted
-            .map_err(|why| refusal(shared, principal, &id, "read", &format!("this {kind}"), why))?
+            .map_err(|why| refusal(shared, principal, &id, "read", What::This(view.kind), why))?
     };
     if urgent || is_personal(kind) {
         let detail = match (urgent, how) {
@@ -120,6 +146,7 @@ fn shown(
         view,
         withheld,
         reading,
+        urgent,
     })
 }
 
@@ -160,6 +187,7 @@ pub(crate) async fn list(
             view,
             withheld,
             reading,
+            urgent: false,
         });
     }
     Ok(Page {
@@ -214,33 +242,46 @@ fn listed(shared: &Shared, principal: &Principal, kind: Kind, id: DocumentId) {
     }
 }
 
-/// Every record of a kind as an import line, sorted by reference, as far as somebody may.
+/// What an export gives.
+#[derive(Debug, Default)]
+pub(crate) struct Exported {
+    /// An import line each, sorted by reference.
+    pub(crate) lines: Vec<String>,
+    /// Entries that are kept to others and were left out.
+    pub(crate) left_out: u64,
+}
+
+/// Every record of a kind, as far as somebody may.
 pub(crate) async fn export(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Exported, ApiError> {
     somewhere(shared, principal, kind, Action::Export)?;
-    let lines = if principal.is_office() {
-        shared.engine.export(kind).await?
+    let exported = if principal.is_office() {
+        Exported {
+            lines: shared.engine.export(kind).await?,
+            left_out: 0,
+        }
     } else {
-        exported(shared, principal, kind).await?
+        readable(shared, principal, kind).await?
     };
     if is_personal(kind.singular()) {
-        let detail = format!("{} {}", lines.len(), kind.plural());
+        let detail = format!("{} {}", exported.lines.len(), kind.plural());
         shared
             .engine
             .observe(&principal.name, "export", "", &detail);
     }
-    Ok(lines)
+    Ok(exported)
 }
 
-async fn exported(
+async fn readable(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Exported, ApiError> {
     let mut lines: Vec<(String, String)> = Vec::new();
+    let mut left_out = 0;
     let mut cursor = None;
     loop {
         let query = ListQuery {
@@ -256,6 +297,7 @@ async fn exported(
                 continue;
             }
             if let Ok(reading) = reading(shared, principal, &view) {
+                left_out += reading.left_out().values().sum::<u64>();
                 cut(&reading, &mut view);
                 let reference = view.fields["ref"].as_str().unwrap_or_default().to_owned();
                 let line = import::export_line(kind, view.id, view.created_at, &view.fields);
@@ -265,105 +307,9 @@ async fn exported(
         cursor = page.next;
         if cursor.is_none() {
             lines.sort();
-            return Ok(lines.into_iter().map(|(_, line)| line).collect());
+            let lines = lines.into_iter().map(|(_, line)| line).collect();
+            return Ok(Exported { lines, left_out });
         }
-    }
-}
-
-/// Refuses to create a record with a section that may not be written.
-pub(crate) fn create(
-    shared: &Shared,
-    principal: &Principal,
-    kind: Kind,
-    fields: &Value,
-) -> Result<(), ApiError> {
-    let frame = frame(kind, true, false);
-    if let Decision::Deny(why) = decide(principal, Action::Create, Subject::Part(frame)) {
-        return Err(refusal(shared, principal, "", "create", kind.plural(), why));
-    }
-    let mut reached = Vec::new();
-    filled(kind.singular(), "", fields, &mut reached);
-    for (section, root) in reached
-        .iter()
-        .filter(|(section, _)| *section != Section::Frame)
-    {
-        let body = body_at(fields, root);
-        write(
-            shared,
-            principal,
-            "",
-            kind,
-            (*section, root),
-            body,
-            Action::Edit,
-        )?;
-    }
-    Ok(())
-}
-
-/// Refuses a patch that reaches a section that may not be edited; `operations` as they came.
-pub(crate) async fn patch(
-    shared: &Shared,
-    principal: &Principal,
-    kind: Kind,
-    id: DocumentId,
-    operations: &Value,
-) -> Result<(), ApiError> {
-    if principal.is_office() {
-        // The scope was looked at when the request came in.
-        return Ok(());
-    }
-    let view = shared.engine.record(kind, id).await?;
-    let own = view.territory == shared.engine.home();
-    let paths = operations.as_array().into_iter().flatten();
-    for path in paths.filter_map(|one| one["path"].as_str()) {
-        for (section, root) in touched(kind.singular(), path) {
-            let part = Part {
-                section,
-                body: body_at(&view.fields, &root),
-                ..frame(kind, own, is_protected(&view))
-            };
-            if let Decision::Deny(why) = decide(principal, Action::Edit, Subject::Part(part)) {
-                let what = section_of_kind(kind, section, &root);
-                return Err(
-                    refusal(shared, principal, &id.to_string(), "edit", &what, why)
-                        .member("section", json!(section.word())),
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Refuses to erase a record where the right ends at another territory's.
-pub(crate) async fn erase(
-    shared: &Shared,
-    principal: &Principal,
-    kind: Kind,
-    id: DocumentId,
-) -> Result<(), ApiError> {
-    if principal.is_office() {
-        return Ok(());
-    }
-    let view = shared.engine.record(kind, id).await?;
-    let own = view.territory == shared.engine.home();
-    match decide(
-        principal,
-        Action::Erase,
-        Subject::Part(frame(kind, own, false)),
-    ) {
-        Decision::Deny(why) => {
-            let what = format!("this {}", kind.singular());
-            Err(refusal(
-                shared,
-                principal,
-                &id.to_string(),
-                "erase",
-                &what,
-                why,
-            ))
-        }
-        Decision::Allow | Decision::Outline => Ok(()),
     }
 }
 
@@ -406,40 +352,6 @@ pub(crate) fn may_read(principal: &Principal, kind: Kind) -> bool {
     decide(principal, Action::Read, Subject::Part(part)) == Decision::Allow
 }
 
-/// Why a line of an import may not be brought in by somebody; none if it may, or if the engine has
-/// to say what is wrong with it.
-pub(crate) fn line_refused(principal: &Principal, line: &str) -> Option<String> {
-    if principal.is_office() {
-        return None;
-    }
-    let line: Value = serde_json::from_str(line).ok()?;
-    let kind = Kind::from_singular(line["kind"].as_str()?)?;
-    let mut reached = vec![];
-    if line["op"] == "create" {
-        reached.push((Section::Frame, String::new()));
-        filled(kind.singular(), "", &line["doc"], &mut reached);
-    }
-    let operations = line["patch"].as_array().into_iter().flatten();
-    for path in operations.filter_map(|one| one["path"].as_str()) {
-        reached.extend(touched(kind.singular(), path));
-    }
-    reached.into_iter().find_map(|(section, root)| {
-        let part = Part {
-            section,
-            ..frame(kind, true, false)
-        };
-        match decide(principal, Action::Import, Subject::Part(part)) {
-            Decision::Deny(why) => Some(format!(
-                "{} may not import {}: {}",
-                principal.roles(),
-                section_of_kind(kind, section, &root),
-                why.words()
-            )),
-            Decision::Allow | Decision::Outline => None,
-        }
-    })
-}
-
 /// Whether somebody may know that a record of a kind changed.
 pub(crate) fn may_hear(principal: &Principal, kind: Kind, own: bool) -> bool {
     Reading::of(principal, kind.singular(), own, true).is_ok()
@@ -447,7 +359,19 @@ pub(crate) fn may_hear(principal: &Principal, kind: Kind, own: bool) -> bool {
 
 fn reading(shared: &Shared, principal: &Principal, view: &RecordView) -> Result<Reading, Reason> {
     let own = view.territory == shared.engine.home();
-    Reading::of(principal, view.kind.singular(), own, is_protected(view))
+    let kind = view.kind.singular();
+    let reading = Reading::of(principal, kind, own, is_protected(view))?;
+    let opened = entries::asked_of(principal, kind, own, &view.fields);
+    Ok(reading.with_entries(opened, kept_from(principal, view)))
+}
+
+/// Notes of a record that are kept to others.
+pub(super) fn kept_from(principal: &Principal, view: &RecordView) -> BTreeSet<String> {
+    let rivals = view.conflicts.iter().chain(&view.overwritten);
+    let rivals = rivals.filter(|one| one.rivals.iter().any(|rival| rival.value == true));
+    let notes = rivals.filter_map(|one| one.path.strip_suffix("/restricted"));
+    let notes = notes.map(str::to_owned).collect();
+    entries::restricted(principal, view.kind.singular(), &view.fields, &notes)
 }
 
 /// Takes out of a view what may not be read, and says which sections are not whole.
@@ -468,52 +392,7 @@ fn cut(reading: &Reading, view: &mut RecordView) -> Vec<String> {
     reading.fields(&mut view.fields)
 }
 
-fn write(
-    shared: &Shared,
-    principal: &Principal,
-    record: &str,
-    kind: Kind,
-    (section, root): (Section, &str),
-    body: Option<&str>,
-    action: Action,
-) -> Result<(), ApiError> {
-    let part = Part {
-        section,
-        body,
-        ..frame(kind, true, false)
-    };
-    match decide(principal, action, Subject::Part(part)) {
-        Decision::Deny(why) => {
-            let what = section_of_kind(kind, section, root);
-            Err(
-                refusal(shared, principal, record, action.word(), &what, why)
-                    .member("section", json!(section.word())),
-            )
-        }
-        Decision::Allow | Decision::Outline => Ok(()),
-    }
-}
-
-/// The sections in which a value holds something.
-fn filled(kind: &str, pointer: &str, value: &Value, reached: &mut Vec<(Section, String)>) {
-    let below = touched(kind, pointer);
-    match value {
-        Value::Null => {}
-        Value::Object(members) if members.is_empty() => {}
-        Value::Object(members) if below.len() > 1 || pointer.is_empty() => {
-            for (name, value) in members {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                filled(kind, &format!("{pointer}/{name}"), value, reached);
-            }
-        }
-        _ => {
-            let (section, root) = section_of(kind, pointer);
-            reached.push((section, root.to_owned()));
-        }
-    }
-}
-
-fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
+pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
     Part {
         kind: kind.singular(),
         section: Section::Frame,
@@ -523,23 +402,8 @@ fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
     }
 }
 
-fn body_at<'a>(fields: &'a Value, root: &str) -> Option<&'a str> {
-    fields.pointer(&format!("{root}/body"))?.as_str()
-}
-
-fn is_protected(view: &RecordView) -> bool {
+pub(super) fn is_protected(view: &RecordView) -> bool {
     view.fields["protected"] == true
-}
-
-fn section_of_kind(kind: Kind, section: Section, root: &str) -> String {
-    match section {
-        Section::Frame => format!("the frame of a {}", kind.singular()),
-        _ => format!(
-            "the {} section of a {} ({root})",
-            section.word(),
-            kind.singular()
-        ),
-    }
 }
 
 /// Whether any text in a value contains what is looked for, in lower case.

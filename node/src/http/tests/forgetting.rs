@@ -13,7 +13,7 @@ impl Bench {
         .await
     }
 
-    async fn put(&self, kind: &str, fields: &Value) -> String {
+    pub(super) async fn put(&self, kind: &str, fields: &Value) -> String {
         let path = format!("/api/v1/{kind}");
         let answer = self
             .call("POST", &path, "application/json", &fields.to_string())

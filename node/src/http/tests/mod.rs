@@ -2,6 +2,7 @@
 
 mod access;
 mod emergency;
+mod entries;
 mod forgetting;
 mod pages;
 mod people;

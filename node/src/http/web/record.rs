@@ -197,7 +197,7 @@ async fn read(
     let id = shared.engine.resolve(Kind::Project, id, None).await?;
     let record = permit::open(shared, principal, Kind::Project, id, person).await?;
     let history = shared.engine.history(Kind::Project, id).await?;
-    let history = record.history(history);
+    let history = record.history(principal, history);
     Ok((record, history))
 }
 
