@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::rules::within;
 use crate::schema::{Kind, REFERRAL_PASSAGES};
 
@@ -144,7 +144,8 @@ fn referral_follows(id: &str, before: &Value, after: &Value) -> Result<(), Probl
     };
     let detail = format!("{to} cannot follow {from}, {allowed}");
     let path = format!("/referrals/{}/state", crate::command::escape(id));
-    Err(Problem::new(path, REFERRAL_STATE, detail))
+    let problem = Problem::new(path, REFERRAL_STATE, detail);
+    Err(crate::passage::follows(problem, from, to, states))
 }
 
 /// Rules of the record as it is that bind people.
@@ -177,8 +178,14 @@ fn spending(voucher: &Value, path: &mut String, out: &mut Vec<Problem>) {
             let detail = format!(
                 "{sum:.2} spent of {worth:.2} ({of}): correct what was spent or issue another voucher"
             );
+            let filled = [
+                ("sum", Filled::Text(format!("{sum:.2}"))),
+                ("worth", Filled::Text(format!("{worth:.2}"))),
+                ("of", Filled::codes("field", &[of])),
+            ];
             within(path, "spent", |path| {
-                out.push(Problem::new(path.as_str(), VOUCHER_OVERSPENT, detail));
+                let problem = Problem::new(path.as_str(), VOUCHER_OVERSPENT, detail);
+                out.push(problem.said("", &filled));
             });
         }
     }
@@ -194,7 +201,12 @@ fn spending(voucher: &Value, path: &mut String, out: &mut Vec<Problem>) {
                 "spent on {on}, and the voucher is valid from {window}: correct the date or the validity"
             );
             let path = format!("{path}/spent/{}/on", crate::command::escape(id));
-            out.push(Problem::new(path, VOUCHER_OUTSIDE, detail));
+            let filled = [
+                ("on", Filled::text(on)),
+                ("from", Filled::text(from.unwrap_or("…"))),
+                ("until", Filled::text(until.unwrap_or("…"))),
+            ];
+            out.push(Problem::new(path, VOUCHER_OUTSIDE, detail).said("", &filled));
         }
     }
 }
@@ -226,11 +238,8 @@ fn votes(decision: &Value, path: &mut String, out: &mut Vec<Problem>) {
             "a result without the votes of {}: add them, or leave the result open",
             missing.join(", ")
         );
-        out.push(Problem::new(
-            format!("{path}/result"),
-            WITHOUT_QUORUM,
-            detail,
-        ));
+        let problem = Problem::new(format!("{path}/result"), WITHOUT_QUORUM, detail);
+        out.push(problem.said("", &[("missing", Filled::Text(missing.join(", ")))]));
     }
 }
 

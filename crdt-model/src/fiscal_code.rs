@@ -4,6 +4,8 @@
 //! digits where two persons would have the same code (omocodia). Does not know registers: a code
 //! that is well formed need not have been given to anybody.
 
+use crate::problem::Filled;
+
 /// What is wrong with a fiscal code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFiscalCode {
@@ -37,6 +39,27 @@ pub enum BadFiscalCode {
         /// The one that fits.
         expected: char,
     },
+}
+
+impl BadFiscalCode {
+    /// Which sentence of a catalogue says it, and with what.
+    pub(crate) fn said(&self) -> (&'static str, Vec<(&'static str, Filled)>) {
+        match self {
+            Self::Length { length } => ("length", vec![("length", Filled::text(length))]),
+            Self::Character { place, seen, .. } => {
+                let filled = vec![("seen", Filled::text(seen)), ("place", Filled::text(place))];
+                ("character", filled)
+            }
+            Self::Birth { seen } => ("birth", vec![("seen", Filled::text(seen))]),
+            Self::Check { seen, expected } => {
+                let filled = vec![
+                    ("seen", Filled::text(seen)),
+                    ("expected", Filled::text(expected)),
+                ];
+                ("check", filled)
+            }
+        }
+    }
 }
 
 /// Places of the digits, from 0: where a letter may stand for one.

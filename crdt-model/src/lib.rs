@@ -30,7 +30,7 @@ pub use gate::{CheckedChange, CheckedSave, Refused, SaveLimits};
 pub use history::{HistoryChange, HistoryItem};
 pub use import::{ImportLine, ImportOp};
 pub use overview::Summary;
-pub use problem::{Problem, Rejected};
+pub use problem::{Filled, Problem, Rejected, Said};
 pub use schema::{Audience, Kind, Privacy, Section, Writer};
 pub use terms::Term;
 pub use value::{ActorId, ChangeHash, Digest, DocumentId, Heads, LineId, UnixMillis};

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::rules::{is_date, within};
 use crate::schema::{Entity, Field, Kind, Node, find};
 
@@ -90,8 +90,15 @@ fn in_order(order: &[(&str, &str)], value: &Value, path: &mut String, out: &mut 
         };
         if later < earlier {
             let detail = format!("{second} {later} comes before {first} {earlier}");
+            let filled = [
+                ("second", Filled::codes("field", &[second])),
+                ("later", Filled::text(later)),
+                ("first", Filled::codes("field", &[first])),
+                ("earlier", Filled::text(earlier)),
+            ];
             within(path, second, |path| {
-                out.push(Problem::new(path.as_str(), DATES_OUT_OF_ORDER, detail));
+                let problem = Problem::new(path.as_str(), DATES_OUT_OF_ORDER, detail);
+                out.push(problem.said("", &filled));
             });
         }
     }
@@ -138,7 +145,9 @@ pub(crate) fn on_since(
             kind.singular()
         );
         let path = format!("{path}/on");
-        out.push(Problem::new(path, DATES_OUT_OF_ORDER, detail));
+        let problem = Problem::new(path, DATES_OUT_OF_ORDER, detail);
+        let filled = [("on", Filled::text(on)), ("opened", Filled::text(opened))];
+        out.push(problem.said("before_opening", &filled));
     }
 }
 
@@ -160,7 +169,19 @@ pub(crate) fn state(kind: Kind, from: &[&str], to: &str) -> Result<(), Problem> 
         format!("what may follow is {}", followers.join(", "))
     };
     let detail = format!("{to} cannot follow {}, {allowed}", from[0]);
-    Err(Problem::new("/state", STATE_CANNOT_FOLLOW, detail))
+    let problem = Problem::new("/state", STATE_CANNOT_FOLLOW, detail);
+    Err(follows(problem, from[0], to, followers))
+}
+
+/// Says of a passage which states, and what may follow.
+pub(crate) fn follows(problem: Problem, from: &str, to: &str, followers: &[&str]) -> Problem {
+    let variant = if followers.is_empty() { "nothing" } else { "" };
+    let filled = [
+        ("to", Filled::codes("state", &[to])),
+        ("from", Filled::codes("state", &[from])),
+        ("allowed", Filled::codes("state", followers)),
+    ];
+    problem.said(variant, &filled)
 }
 
 /// A closed record has an outcome, where its kind has one.

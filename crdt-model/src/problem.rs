@@ -11,6 +11,26 @@ pub struct Problem {
     pub code: &'static str,
     /// One English sentence: what was seen, what is allowed.
     pub detail: String,
+    /// The same for a catalogue of another language; what it does not name is said by the code.
+    pub said: Said,
+}
+
+/// A sentence of a catalogue, to be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// Which of several sentences of one code; empty for its only one.
+    pub variant: &'static str,
+    /// What the sentence is filled with, by name.
+    pub filled: Vec<(&'static str, Filled)>,
+}
+
+/// A value in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filled {
+    /// As it is.
+    Text(String),
+    /// Codes of a family that the catalogue has labels for, such as `state`.
+    Codes(&'static str, Vec<String>),
 }
 
 impl Problem {
@@ -20,7 +40,31 @@ impl Problem {
             pointer: pointer.into(),
             code,
             detail: detail.into(),
+            said: Said::default(),
         }
+    }
+
+    /// With the sentence of the catalogue that says the same.
+    #[must_use]
+    pub fn said(mut self, variant: &'static str, filled: &[(&'static str, Filled)]) -> Self {
+        self.said = Said {
+            variant,
+            filled: filled.to_vec(),
+        };
+        self
+    }
+}
+
+impl Filled {
+    /// A value as it is.
+    pub fn text(value: impl std::fmt::Display) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// Codes with labels.
+    pub fn codes(family: &'static str, codes: &[&str]) -> Self {
+        let codes = codes.iter().map(|code| (*code).to_owned());
+        Self::Codes(family, codes.collect())
     }
 }
 

@@ -202,7 +202,9 @@ impl Findings {
         match value {
             Value::String(code) => {
                 if let Err(bad) = fiscal_code::check(code) {
-                    self.problem(path, "bad_fiscal_code", bad.to_string());
+                    let (variant, filled) = bad.said();
+                    let problem = Problem::new(path, "bad_fiscal_code", bad.to_string());
+                    self.problems.push(problem.said(variant, &filled));
                 }
             }
             other => self.problem(

@@ -297,6 +297,18 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// The code, for the catalogues of words.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Territory => "territory",
+            Self::Body => "body",
+            Self::Protected => "protected",
+            Self::Restricted => "restricted",
+            Self::Scope => "scope",
+        }
+    }
+
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Role => "the role does not include it",

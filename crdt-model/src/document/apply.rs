@@ -18,7 +18,7 @@ use crate::command::{Operation, Patch, Stamp};
 use crate::field_rules;
 use crate::gate::CHANGE_BYTES_MAX;
 use crate::passage;
-use crate::problem::{Problem, Rejected};
+use crate::problem::{Filled, Problem, Rejected};
 use crate::rules::weigh;
 use crate::schema::Kind;
 use crate::value::{ActorId, ChangeHash, Heads};
@@ -180,7 +180,12 @@ fn fixed(plan: &Plan, local: bool) -> Result<(), Rejected> {
                 (before == after, field_rules::FIELD_IS_FIXED, detail)
             };
             if !kept {
-                return Err(Rejected::Rule(Problem::new(path, code, detail)));
+                let filled = [
+                    ("field", Filled::codes("field", &[field.name])),
+                    ("now", Filled::codes("sharing", &[now])),
+                ];
+                let problem = Problem::new(path, code, detail).said("", &filled);
+                return Err(Rejected::Rule(problem));
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::command::{Stamp, escape};
 use crate::field_rules;
 use crate::gate::CHANGE_BYTES_MAX;
 use crate::passage;
-use crate::problem::{Problem, Rejected};
+use crate::problem::{Filled, Problem, Rejected};
 use crate::rules::{Findings, weigh};
 use crate::schema::{Field, Kind, Node, Rule, SCHEMA_VERSION};
 use crate::value::{ActorId, DocumentId};
@@ -144,7 +144,12 @@ fn rules(kind: Kind, record: &Value) -> Result<(), Problem> {
             "a record cannot begin as {state}, only as {}",
             first.join(", ")
         );
-        return Err(Problem::new("/state", passage::STATE_CANNOT_FOLLOW, detail));
+        let filled = [
+            ("state", Filled::codes("state", &[state])),
+            ("allowed", Filled::codes("state", first)),
+        ];
+        let problem = Problem::new("/state", passage::STATE_CANNOT_FOLLOW, detail);
+        return Err(problem.said("first", &filled));
     }
     let member = |name: &str| record.get(name).unwrap_or(&Value::Null);
     passage::closing(kind, member("state"), member("outcome"))?;

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use super::entries;
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::rules::is_date;
 
 /// An instrument that lasts longer than its kind may, or not as long as it must.
@@ -32,7 +32,11 @@ pub(super) fn too_long(record: &Value, out: &mut Vec<Problem>) {
                     "a traineeship of inclusion lasts at most {months} months ({name}): shorten it, or \
                      give the extension in extended_until"
                 );
-                out.push(problem(id, name, detail));
+                let filled = [
+                    ("months", Filled::text(months)),
+                    ("field", Filled::codes("field", &[name])),
+                ];
+                out.push(problem(id, name, detail).said("", &filled));
             }
         }
     }
@@ -50,7 +54,8 @@ pub(super) fn short_or_long_labs(record: &Value, out: &mut Vec<Problem>) {
         let short = last_day(from, least).is_some_and(|last| until < last);
         if longer(from, until, most) || short {
             let detail = format!("an observation laboratory lasts {least} to {most} months");
-            out.push(problem(id, "until", detail));
+            let filled = [("least", Filled::text(least)), ("most", Filled::text(most))];
+            out.push(problem(id, "until", detail).said("laboratory", &filled));
         }
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::entries;
 use crate::import::canonical;
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::rules::{cents, euro_of};
 use crate::schema::{Field, Kind, Node, Rule, find};
 
@@ -124,7 +124,11 @@ fn without(name: &str, body: &str) -> Problem {
     let detail = format!(
         "the {name} plan is not signed by {body} as it is now: have it signed, then activate"
     );
-    Problem::new(path, ACTIVATED_WITHOUT, detail)
+    let filled = [
+        ("plan", Filled::codes("plan", &[name])),
+        ("body", Filled::text(body)),
+    ];
+    Problem::new(path, ACTIVATED_WITHOUT, detail).said("", &filled)
 }
 
 /// What a plan says without its progress, with its amounts as the record shows them, however they

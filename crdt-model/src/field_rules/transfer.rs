@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::schema::Kind;
 
 /// A record that is being handed over, or was.
@@ -62,7 +62,8 @@ pub(crate) fn locked(
                 path.push('/');
                 path.push_str(&crate::command::escape(key));
             }
-            Err(Problem::new(path, LOCKED, detail))
+            let variant = if given { "given" } else { "" };
+            Err(Problem::new(path, LOCKED, detail).said(variant, &[]))
         }
     }
 }
@@ -72,6 +73,7 @@ pub(super) fn accepted_twice(record: &Value, out: &mut Vec<Problem>) {
     let instead = record.pointer("/links/instead").and_then(Value::as_str);
     if let Some(instead) = instead {
         let detail = format!("two nodes took the project over: {instead} counts");
-        out.push(Problem::new("/links/instead", ACCEPTED_TWICE, detail));
+        let problem = Problem::new("/links/instead", ACCEPTED_TWICE, detail);
+        out.push(problem.said("", &[("instead", Filled::text(instead))]));
     }
 }

@@ -9,11 +9,14 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use raccordo_crdt_model::{Problem, Rejected};
+use raccordo_crdt_model::{Filled, Problem, Rejected, Said};
 use serde_json::{Map, Value, json};
 
 use crate::engine::CommandFailed;
 use crate::http::words::{Language, Words};
+
+/// What a sentence is filled with, by name.
+pub(crate) type Filling = Vec<(&'static str, Filled)>;
 
 /// What the client is told instead of a result.
 #[derive(Debug, Clone)]
@@ -21,8 +24,18 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: String,
     detail: String,
+    wording: Box<Wording>,
     more: Map<String, Value>,
     retry_after_s: Option<u64>,
+}
+
+/// What the catalogues say it with.
+#[derive(Debug, Clone, Default)]
+struct Wording {
+    /// Which sentence says the detail, and with what.
+    said: Said,
+    /// What is wrong with the input, each as `errors` has it.
+    problems: Vec<Problem>,
 }
 
 impl ApiError {
@@ -32,6 +45,7 @@ impl ApiError {
             status,
             code: code.to_owned(),
             detail: sentence(&detail.into()),
+            wording: Box::default(),
             more: Map::new(),
             retry_after_s: None,
         }
@@ -75,8 +89,7 @@ impl ApiError {
             [only] => format!("{}: {}", place(&only.pointer), only.detail),
             many => format!("{} values are not allowed; `errors` names each", many.len()),
         };
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
-            .member("errors", problems.iter().map(problem_json).collect())
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).about(problems)
     }
 
     /// 429: try again after this many seconds.
@@ -90,6 +103,18 @@ impl ApiError {
         error
     }
 
+    /// Names the sentence of the catalogues that says the detail.
+    pub(crate) fn said(mut self, variant: &'static str, filled: Filling) -> Self {
+        self.wording.said = Said { variant, filled };
+        self
+    }
+
+    /// Tells what is wrong with the input.
+    fn about(mut self, problems: &[Problem]) -> Self {
+        problems.clone_into(&mut self.wording.problems);
+        self.member("errors", problems.iter().map(problem_json).collect())
+    }
+
     /// Adds a member to the problem document.
     pub(crate) fn member(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
@@ -101,25 +126,53 @@ impl ApiError {
         self.status
     }
 
-    /// The sentence for people.
+    /// The sentence for people, in English.
+    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The problem document with its title, and the rules of its fields, in a language.
+    /// The problem document with its title, its details, and the rules of its fields, in a language:
+    /// of what the catalogues do not say, the English detail.
     pub(crate) fn document_in(&self, words: Words) -> Value {
         let mut document = self.document();
         if let Some(title) = words.known(&format!("refusal-{}", self.code)) {
             document["title"] = json!(title);
         }
+        document["detail"] = json!(self.detail_in(words));
         let errors = document.get_mut("errors").and_then(Value::as_array_mut);
-        for error in errors.into_iter().flatten() {
+        for (place, error) in errors.into_iter().flatten().enumerate() {
+            let problem = self.wording.problems.get(place);
+            if let Some(detail) = problem.and_then(|one| sentence_of(words, one.code, &one.said)) {
+                error["detail"] = json!(detail);
+            }
             let code = error["code"].as_str().unwrap_or_default();
             if let Some(rule) = words.known(&format!("rule-{code}")) {
                 error["rule"] = json!(rule);
             }
         }
         document
+    }
+
+    /// The sentence for people in a language; in English where the catalogue does not say it.
+    pub(crate) fn detail_in(&self, words: Words) -> String {
+        let said = self.said_in(words);
+        said.map_or_else(|| self.detail.clone(), |said| sentence(&said))
+    }
+
+    fn said_in(&self, words: Words) -> Option<String> {
+        match self.wording.problems.as_slice() {
+            [] => sentence_of(words, &self.code, &self.wording.said),
+            [only] => {
+                let detail = sentence_of(words, only.code, &only.said)?;
+                let place = match only.pointer.as_str() {
+                    "" => words.say("problem-place"),
+                    pointer => pointer.to_owned(),
+                };
+                Some(format!("{place}: {detail}"))
+            }
+            many => Some(words.count("problem-many", many.len() as u64)),
+        }
     }
 
     /// The problem document.
@@ -175,8 +228,7 @@ impl From<Rejected> for ApiError {
             Rejected::Invalid(problems) => Self::invalid(&problems),
             Rejected::Rule(problem) => {
                 let detail = format!("{}: {}", place(&problem.pointer), problem.detail);
-                Self::new(StatusCode::CONFLICT, problem.code, detail)
-                    .member("errors", json!([problem_json(&problem)]))
+                Self::new(StatusCode::CONFLICT, problem.code, detail).about(&[problem])
             }
             Rejected::TestFailed { pointer } => Self::new(
                 StatusCode::CONFLICT,
@@ -186,6 +238,7 @@ impl From<Rejected> for ApiError {
                     place(&pointer)
                 ),
             )
+            .said("", vec![("pointer", Filled::text(&pointer))])
             .member("pointer", json!(pointer)),
             Rejected::UnknownVersion => Self::new(
                 StatusCode::PRECONDITION_FAILED,
@@ -239,6 +292,38 @@ pub(crate) async fn in_language(request: Request, next: Next) -> Response {
     response
 }
 
+/// The sentence of a catalogue about a code; where it has none of its own, the rule and its remedy.
+fn sentence_of(words: Words, code: &str, said: &Said) -> Option<String> {
+    let key = match said.variant {
+        "" => format!("problem-{code}"),
+        variant => format!("problem-{code}-{variant}"),
+    };
+    let filled = said.filled.iter();
+    let filled: Vec<(&str, String)> = filled
+        .map(|(name, value)| (*name, shown(words, value)))
+        .collect();
+    // In English the detail itself says more than the rule.
+    let rule =
+        || (words.language == Language::Italian).then(|| words.known(&format!("rule-{code}")));
+    words.filled(&key, &filled).or_else(|| rule().flatten())
+}
+
+/// A value as a sentence shows it: a label, with the code of what programs write by codes.
+fn shown(words: Words, value: &Filled) -> String {
+    match value {
+        Filled::Text(text) => text.clone(),
+        Filled::Codes(family, codes) => {
+            let written = matches!(*family, "state" | "field" | "plan" | "sharing");
+            let one = |code: &String| match words.code(family, code) {
+                label if written && label != *code => format!("{label} ({code})"),
+                label => label,
+            };
+            let all: Vec<String> = codes.iter().map(one).collect();
+            all.join(", ")
+        }
+    }
+}
+
 fn problem_json(problem: &Problem) -> Value {
     json!({"pointer": problem.pointer, "code": problem.code, "detail": problem.detail})
 }
@@ -282,6 +367,7 @@ mod tests {
             pointer: pointer.to_owned(),
             code,
             detail: "seen x, allowed y".to_owned(),
+            said: Said::default(),
         }
     }
 

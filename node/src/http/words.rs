@@ -99,6 +99,19 @@ impl Words {
             .unwrap_or_else(|| key.to_owned())
     }
 
+    /// A phrase with values filled in; none where the catalogue has none, or asks for more.
+    pub(crate) fn filled(self, key: &str, filled: &[(&str, String)]) -> Option<String> {
+        let mut arguments = FluentArgs::new();
+        for (name, value) in filled {
+            arguments.set(*name, FluentValue::from(value.as_str()));
+        }
+        let bundle = bundle(self.language);
+        let pattern = bundle.get_message(key)?.value()?;
+        let mut problems = Vec::new();
+        let said = bundle.format_pattern(pattern, Some(&arguments), &mut problems);
+        problems.is_empty().then(|| said.into_owned())
+    }
+
     /// The label of a code, or the code itself where the catalogue has none: lists are data.
     pub(crate) fn code(self, family: &str, code: &str) -> String {
         self.known(&format!("{family}-{code}"))
@@ -227,6 +240,48 @@ mod tests {
         used
     }
 
+    /// The sentences about what was refused: of each rule its plain one, and each that the code names.
+    fn problems() -> BTreeSet<String> {
+        use crate::access::{Place, Reason, Section};
+        let plain = [
+            "bad_fiscal_code-length",
+            "bad_fiscal_code-character",
+            "bad_fiscal_code-birth",
+            "bad_fiscal_code-check",
+            "fiscal_code_in_use",
+            "state_cannot_follow-nothing",
+            "state_cannot_follow-first",
+            "referral_state-nothing",
+            "dates_out_of_order-before_opening",
+            "instrument_too_long-laboratory",
+            "locked_by_transfer-given",
+            "locked_by_transfer-erase",
+            "locked_by_transfer-import",
+            "transfer_not_open-expired",
+            "transfer_not_open-already",
+            "transfer_not_open-unconfirmed",
+            "not_allowed-kind",
+            "not_allowed-this",
+            "not_allowed-section",
+            "not_allowed-place",
+            "not_allowed-address",
+        ];
+        let codes = raccordo_crdt_model::field_rules::CODES.iter().chain(&plain);
+        let mut all: BTreeSet<String> = codes.map(|code| format!("problem-{code}")).collect();
+        all.extend(Place::ALL.map(|place| format!("place-{}", place.word())));
+        all.extend(Section::ALL.map(|section| format!("part-{}", section.word())));
+        let reasons = [
+            Reason::Role,
+            Reason::Territory,
+            Reason::Body,
+            Reason::Protected,
+            Reason::Restricted,
+            Reason::Scope,
+        ];
+        all.extend(reasons.map(|reason| format!("reason-{}", reason.word())));
+        all
+    }
+
     #[test]
     fn both_catalogues_parse_and_have_the_same_keys() {
         let (italian, english) = (
@@ -273,6 +328,7 @@ mod tests {
             wanted.insert(format!("refusal-{code}"));
             wanted.insert(format!("flag-{code}"));
         }
+        wanted.extend(problems());
         let known = keys(include_str!("../../locales/it.ftl"));
         let missing: Vec<_> = wanted.difference(&known).collect();
         assert_eq!(missing, Vec::<&String>::new());
@@ -309,6 +365,42 @@ mod tests {
                 "all",
                 "span",
                 "text",
+                "to",
+                "from",
+                "allowed",
+                "state",
+                "field",
+                "now",
+                "sum",
+                "worth",
+                "of",
+                "on",
+                "until",
+                "missing",
+                "plan",
+                "body",
+                "months",
+                "least",
+                "most",
+                "instead",
+                "length",
+                "seen",
+                "place",
+                "expected",
+                "second",
+                "later",
+                "first",
+                "earlier",
+                "opened",
+                "roles",
+                "verb",
+                "kind",
+                "section",
+                "root",
+                "why",
+                "address",
+                "pointer",
+                "person",
             ] {
                 arguments.set(name, "x");
             }

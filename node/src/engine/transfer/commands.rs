@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use raccordo_config::Territory;
 use raccordo_crdt_model::field_rules::transfer as rules;
 use raccordo_crdt_model::{
-    Change, Document, DocumentId, Kind, Patch, Problem, Rejected, Stamp, UnixMillis,
+    Change, Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Stamp, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -21,9 +21,9 @@ use super::super::view::{CommandFailed, MemberState, RecordView};
 use super::super::{Engine, Principal, local, scope, statements};
 use super::gather::subject_of;
 use super::parcel::{self, Parcel};
-use super::refused;
 use super::terms::{Origin, Terms, document};
 use super::unpack::{rehearse, unpack};
+use super::{refused, refused_as};
 use crate::clock::draw;
 
 /// How long an offer stands if nothing is said, in days, and at most.
@@ -224,7 +224,14 @@ fn accept(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, Comma
             "the offer expired on {}: ask for a new one",
             terms.expires_on
         );
-        return Err(refused("/expires_on", rules::NOT_OPEN, detail));
+        let filled = [("until", Filled::text(&terms.expires_on))];
+        return Err(refused_as(
+            "/expires_on",
+            rules::NOT_OPEN,
+            "expired",
+            &filled,
+            detail,
+        ));
     }
     let fields = document.record().fields;
     let Some(parcel) = Parcel::open(core, id, &terms, &fields) else {
@@ -334,7 +341,8 @@ fn not_open(terms: &Terms) -> CommandFailed {
         "the transfer is {}: only one that is offered and not answered can be accepted, refused or withdrawn",
         terms.state
     );
-    refused("/state", rules::NOT_OPEN, detail)
+    let filled = [("state", Filled::codes("state", &[&terms.state]))];
+    refused_as("/state", rules::NOT_OPEN, "", &filled, detail)
 }
 
 fn terms_of(document: &Document) -> Result<Terms, CommandFailed> {
@@ -382,7 +390,13 @@ fn may_be_offered(project: &Document) -> Result<(), CommandFailed> {
         Some("transferring" | "transferred")
     ) {
         let detail = "the project is in a transfer already, or was handed over";
-        return Err(refused("/project", rules::NOT_OPEN, detail));
+        return Err(refused_as(
+            "/project",
+            rules::NOT_OPEN,
+            "already",
+            &[],
+            detail,
+        ));
     }
     Ok(())
 }
@@ -403,7 +417,13 @@ fn is_confirmed(draft: &mut Draft<'_>, project: &Document, own: &str) -> Result<
     if waits {
         let detail = "the project was taken over and its sender has not confirmed it yet: \
                       wait until that transfer is completed";
-        return Err(refused("/project", rules::NOT_OPEN, detail));
+        return Err(refused_as(
+            "/project",
+            rules::NOT_OPEN,
+            "unconfirmed",
+            &[],
+            detail,
+        ));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use raccordo_crdt_model::field_rules::transfer as rules;
 use raccordo_crdt_model::{
-    Document, DocumentId, Heads, Kind, Patch, Problem, Rejected, UnixMillis,
+    Document, DocumentId, Filled, Heads, Kind, Patch, Problem, Rejected, UnixMillis,
 };
 
 use super::core::Core;
@@ -181,11 +181,11 @@ pub(crate) fn may_erase(
     if terms.is_some_and(|terms| !terms.is_settled()) {
         let detail = "the transfer is not at its end and its project is locked by it: \
                       withdraw it, then erase it";
-        return Err(refused("/state", rules::LOCKED, detail));
+        return Err(refused_as("/state", rules::LOCKED, "erase", &[], detail));
     }
     if kind == Kind::Project && document.summary().state == "transferring" {
         let detail = "the project is being transferred: withdraw the transfer, then erase it";
-        return Err(refused("/state", rules::LOCKED, detail));
+        return Err(refused_as("/state", rules::LOCKED, "erase", &[], detail));
     }
     Ok(())
 }
@@ -201,12 +201,24 @@ pub(crate) fn may_import(kind: Kind, document: Option<&Document>) -> Result<(), 
     match state.as_deref() {
         Some("transferring" | "transferred") => {
             let detail = "the project is locked by a transfer: nothing is imported into it";
-            Err(Problem::new("/ref", rules::LOCKED, detail))
+            Err(Problem::new("/ref", rules::LOCKED, detail).said("import", &[]))
         }
         _ => Ok(()),
     }
 }
 
 fn refused(pointer: &str, code: &'static str, detail: impl Into<String>) -> CommandFailed {
-    CommandFailed::Rejected(Rejected::Rule(Problem::new(pointer, code, detail)))
+    refused_as(pointer, code, "", &[], detail)
+}
+
+/// As [`refused`], where one code has several sentences.
+fn refused_as(
+    pointer: &str,
+    code: &'static str,
+    variant: &'static str,
+    filled: &[(&'static str, Filled)],
+    detail: impl Into<String>,
+) -> CommandFailed {
+    let problem = Problem::new(pointer, code, detail).said(variant, filled);
+    CommandFailed::Rejected(Rejected::Rule(problem))
 }

@@ -10,7 +10,7 @@ mod records;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use raccordo_config::Role as NodeRole;
-use raccordo_crdt_model::Kind;
+use raccordo_crdt_model::{Filled, Kind};
 use serde_json::json;
 
 pub(crate) use self::changes::*;
@@ -258,6 +258,22 @@ impl What<'_> {
             Self::Address(path) => path.to_owned(),
         }
     }
+
+    /// Which sentence of the catalogues says it, and with what.
+    fn said(self) -> (&'static str, Vec<(&'static str, Filled)>) {
+        let code = |family, code| Filled::codes(family, &[code]);
+        match self {
+            Self::Kind(kind) => ("kind", vec![("kind", code("record", kind.singular()))]),
+            Self::This(kind) => ("this", vec![("kind", code("record", kind.singular()))]),
+            Self::Section(kind, section, root) => {
+                let kind = ("kind", code("record", kind.singular()));
+                let section = ("section", code("part", section.word()));
+                ("section", vec![kind, section, ("root", Filled::text(root))])
+            }
+            Self::Place(place) => ("place", vec![("place", code("place", place.word()))]),
+            Self::Address(path) => ("address", vec![("address", Filled::text(path))]),
+        }
+    }
 }
 
 /// 403 with what was asked and why not; the audit log hears of it.
@@ -270,6 +286,12 @@ pub(crate) fn refusal(
     why: Reason,
 ) -> ApiError {
     let roles = principal.roles();
+    let (variant, mut filled) = what.said();
+    filled.extend([
+        ("roles", Filled::text(&roles)),
+        ("verb", Filled::codes("verb", &[verb])),
+        ("why", Filled::codes("reason", &[why.word()])),
+    ]);
     let what = what.words();
     let detail = format!("{verb} {what} as {roles}: {}", why.words());
     shared
@@ -280,6 +302,7 @@ pub(crate) fn refusal(
         "not_allowed",
         format!("{roles} may not {verb} {what} here: {}", why.words()),
     )
+    .said(variant, filled)
     .member(
         "roles",
         json!(

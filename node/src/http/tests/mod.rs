@@ -11,6 +11,7 @@ mod published;
 mod records;
 mod state;
 mod subjects;
+mod told;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -152,7 +152,8 @@ fn refused(shell: &Shell, error: &ApiError) -> Response {
         StatusCode::SERVICE_UNAVAILABLE => "error-store",
         _ => "error-other",
     };
-    sorry(shell, error.status(), &shell.say(key), error.detail())
+    let detail = error.detail_in(shell.words);
+    sorry(shell, error.status(), &shell.say(key), &detail)
 }
 
 fn sorry(shell: &Shell, status: StatusCode, says: &str, detail: &str) -> Response {
