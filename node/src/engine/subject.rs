@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use raccordo_crdt_model::command::Operation;
 use raccordo_crdt_model::terms::telling;
 use raccordo_crdt_model::{
-    Document, DocumentId, Kind, Patch, Problem, Rejected, Term, UnixMillis, fiscal_code,
+    Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Term, UnixMillis, fiscal_code,
 };
 use serde_json::{Value, json};
 
@@ -149,8 +149,9 @@ pub(crate) fn code_is_free(
             let detail = format!(
                 "the person {id} has this fiscal code: use that record, or merge the two if both are there"
             );
-            let refused = broken("/fiscal_code", "fiscal_code_in_use", &detail);
-            return Err(CommandFailed::Rejected(refused));
+            let problem = Problem::new("/fiscal_code", "fiscal_code_in_use", detail);
+            let problem = problem.said("", &[("person", Filled::text(id))]);
+            return Err(CommandFailed::Rejected(Rejected::Rule(problem)));
         }
     }
     Ok(())
@@ -242,8 +243,11 @@ fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentI
 fn code_within(value: &Value, way: &mut Vec<String>) -> Option<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::String(text) => {
-            let steps = way.iter().flat_map(|key| ["/", key]);
-            return fiscal_code::found_in(text).map(|_| steps.collect());
+            let keys = way
+                .iter()
+                .map(|key| key.replace('~', "~0").replace('/', "~1"));
+            let place = || keys.fold(String::new(), |out, key| out + "/" + &key);
+            return fiscal_code::found_in(text).map(|_| place());
         }
         Value::Array(items) => {
             let items = items.iter().enumerate();

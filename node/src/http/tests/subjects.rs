@@ -336,3 +336,26 @@ async fn what_names_a_person_is_refused_in_a_project_that_is_shared() {
         "{report}"
     );
 }
+
+#[tokio::test]
+async fn the_pointer_of_a_refused_identity_leads_from_the_root_to_the_field() {
+    let bench = Bench::district().await;
+    bench.made("projects", &project("FR-2")).await;
+    for (path, value, pointer) in [
+        (
+            "/reviews",
+            json!({"a/b": {"findings": "RSSMRA85T10A562S"}}),
+            "/reviews/a~1b/findings",
+        ),
+        (
+            "/plans/social/goals/g1/text",
+            json!("CF RSSMRA85T10A562S"),
+            "/plans/social/goals/g1/text",
+        ),
+        ("/ours", json!(["x", "RSSMRA85T10A562S"]), "/ours/1"),
+    ] {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        let refused = bench.patch("/api/v1/projects/FR-2", None, &patch).await;
+        assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{path}");
+    }
+}
