@@ -71,8 +71,11 @@ async fn a_referral_is_answered(office: &Office, project: &str) {
         .as_array_mut()
         .expect("a patch")
         .push(json!({"op": "add", "path": "/referrals/i1/answered_on", "value": "2026-03-27"}));
-    office.manager.writes(project, &answered).await;
-    office.manager.writes(project, &to("done")).await;
+    // The service that it was sent to answers, and does not take it back.
+    office.work.writes(project, &answered).await;
+    let back = office.work.patches(project, &to("withdrawn")).await;
+    back.refused(403, "not_allowed");
+    office.work.writes(project, &to("done")).await;
 }
 
 fn vote(key: &str, body: &str, by: &str) -> Value {
@@ -82,7 +85,7 @@ fn vote(key: &str, body: &str, by: &str) -> Value {
 
 async fn a_decision_is_voted(office: &Office, project: &str) {
     let asked = json!([{"op": "add", "path": "/decisions/d1", "value": {"question": "Prorogare il sostegno economico?",
-        "criteria": "Esito della verifica.", "on": "2026-06-10", "quorum": ["SSD", "DSM"],
+        "criteria": "Esito della verifica.", "on": "2026-06-10", "quorum": ["SSD", "DSM", "CPI"],
         "options": {"o1": {"text": "Sì, tre mesi"}, "o2": {"text": "No"}}}}]);
     office.unit.writes(project, &asked).await;
     office
@@ -100,6 +103,12 @@ async fn a_decision_is_voted(office: &Office, project: &str) {
     office
         .health
         .writes(project, &vote("v2", "DSM", "op-021"))
+        .await;
+    let forged = office.work.patches(project, &vote("v3", "SSD", "op-034")).await;
+    forged.refused(403, "not_allowed");
+    office
+        .work
+        .writes(project, &vote("v3", "CPI", "op-034"))
         .await;
     let record = office.unit.writes(project, &result).await;
     assert_eq!(record["decisions"]["d1"]["result"], "o1", "{record}");
