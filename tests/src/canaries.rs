@@ -31,6 +31,12 @@ impl Planted {
         }
     }
 
+    /// Adds bytes as they are.
+    pub fn plant_bytes(&mut self, what: &str, bytes: &[u8]) {
+        assert!(bytes.len() >= 6, "{bytes:?} is found anywhere");
+        self.0.push((what.to_owned(), bytes.to_vec()));
+    }
+
     /// What of it stands in these bytes.
     pub fn found_in(&self, bytes: &[u8]) -> Vec<String> {
         // One pass for all words: by their first two bytes, which few places have.

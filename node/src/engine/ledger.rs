@@ -16,6 +16,9 @@ use super::recovery::Recovery;
 use super::roster::Roster;
 use super::rows::Counts;
 use super::scope::Narrowed;
+use super::token_handing::Handed;
+use super::token_key::KeyId;
+use super::token_renewal::Pass;
 use super::transfer::Handing;
 
 const VERSION: u8 = 1;
@@ -55,6 +58,12 @@ pub(crate) struct Ledger {
     pub(crate) pairs: Arc<BTreeMap<LogId, String>>,
     /// What may be sealed to whom: sealing keys by origin.
     pub(crate) sealing: Arc<BTreeMap<[u8; 8], [u8; 32]>>,
+    /// Which key of tokens this node holds, by year.
+    pub(crate) held_keys: Arc<BTreeMap<u32, KeyId>>,
+    /// Who handed which key of tokens to whom.
+    pub(crate) handed: Arc<BTreeSet<Handed>>,
+    /// How far the tokens of own projects have been made with the key that is held.
+    pub(crate) renewed: Option<Pass>,
     /// Transfers that were touched since the start or are not at their end.
     pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
     /// From which event on the audit log is indexed by record; none before the first.

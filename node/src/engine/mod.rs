@@ -72,7 +72,9 @@ mod task;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod token_handing;
 mod token_key;
+mod token_renewal;
 mod tokens;
 mod tombstone;
 mod transfer;

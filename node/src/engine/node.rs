@@ -43,7 +43,7 @@ use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
     Engine, Hand, audit, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
-    statements, transfer,
+    statements, token_handing, token_key, token_renewal, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -530,6 +530,10 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     ledger.pairs = Arc::new(statements::read_pairs(pairs));
     let sealing = all(store, Table::Meta, statements::SEALING)?;
     ledger.sealing = Arc::new(statements::read_sealing(sealing));
+    ledger.held_keys = Arc::new(token_key::read(all(store, Table::Meta, token_key::HELD)?));
+    let handed = all(store, Table::Meta, token_handing::HANDED)?;
+    ledger.handed = Arc::new(token_handing::read(handed));
+    ledger.renewed = token_renewal::read(store.get(Table::Meta, token_renewal::PASS)?)?;
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

@@ -1,7 +1,8 @@
-//! What a node states of itself in policy entries: its sealing key, and whom a lane is for.
+//! What a node states in policy entries: its sealing key, whom a lane is for, a key of tokens.
 //!
-//! A district's node publishes its sealing key to everyone. A lane for one counterpart begins with
-//! the statement whom it is for, so that nobody else hears of it and it can never be for another.
+//! A district's node publishes its sealing key to everyone, and hands the key of the year's tokens to
+//! others' sealing keys. A lane for one counterpart begins with the statement whom it is for, so that
+//! nobody else hears of it and it can never be for another.
 //! A statement that this version does not know is kept and means nothing.
 
 use std::collections::BTreeMap;
@@ -18,11 +19,13 @@ use super::node::log_of;
 use super::roster::Member;
 use super::rows::DocumentRow;
 use super::scope::{self, LANE_EVERYONE, PAIR_LANES, Placed};
+use super::token_handing::{self, HandedKey};
 use crate::store::{Row, Table};
 
 const VERSION: u8 = 1;
 const SEALING_KEY: u8 = 1;
 const PAIR_LANE: u8 = 2;
+const TOKEN_KEY: u8 = 3;
 
 /// Meta keys of the counterparts of lanes begin so.
 pub(crate) const PAIRS: &[u8] = b"pair/";
@@ -36,6 +39,8 @@ pub(crate) enum Statement {
     SealingKey([u8; 32]),
     /// The lane that it begins is for its author's territory and this one.
     PairLane(String),
+    /// The key of a year's tokens, sealed to one node.
+    TokenKey(HandedKey),
     /// Something that this version does not know.
     Unknown,
 }
@@ -46,6 +51,7 @@ impl Statement {
         match self {
             Self::SealingKey(key) => out.u8(SEALING_KEY).fixed(key),
             Self::PairLane(territory) => out.u8(PAIR_LANE).text(territory),
+            Self::TokenKey(handed) => handed.write(out.u8(TOKEN_KEY)),
             Self::Unknown => &mut out,
         };
         out.finish()
@@ -59,6 +65,7 @@ impl Statement {
         let told = match row.u8() {
             Ok(SEALING_KEY) => Self::SealingKey(row.array()?),
             Ok(PAIR_LANE) => Self::PairLane(row.text()?),
+            Ok(TOKEN_KEY) => Self::TokenKey(HandedKey::read(&mut row)?),
             _ => return Ok(Self::Unknown),
         };
         let whole = row.rest().is_empty();
@@ -94,6 +101,9 @@ pub(crate) fn check(entry: &SignedEntry, author: &dyn Placed) -> Result<(), NotA
         Statement::SealingKey(_) if author.role() == Role::Coordination => {
             Err(malformed("nothing is sealed to a coordination"))
         }
+        Statement::TokenKey(_) if author.role() == Role::Coordination => {
+            Err(malformed("a coordination has no key of tokens to hand on"))
+        }
         _ => Ok(()),
     }
 }
@@ -127,6 +137,9 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
             draft.batch.put(Table::Meta, row, key);
             let keys = std::sync::Arc::make_mut(&mut draft.ledger.sealing);
             keys.insert(header.origin, key);
+        }
+        Ok(Statement::TokenKey(handed)) if header.lane == LANE_EVERYONE => {
+            token_handing::hear(draft, header.origin, &handed);
         }
         _ => {}
     }
@@ -172,7 +185,7 @@ pub(crate) fn own_lane(draft: &mut Draft<'_>, with: &str) -> Option<u8> {
 /// Publishes this node's sealing key where it is not known yet; whether it had to.
 pub(crate) fn publish(draft: &mut Draft<'_>) -> bool {
     let core = draft.core;
-    let joined = draft.ledger.roster.sponsors().next().is_some();
+    let joined = draft.ledger.roster.iter().next().is_some();
     let key = core.sealing_key.public();
     let known = draft.ledger.sealing.get(&core.id.origin()) == Some(&key);
     if known || !joined || core.config().node.role != Role::District {
@@ -263,6 +276,18 @@ mod tests {
         assert_eq!(Statement::decode(&lane.encode()), Ok(lane));
         let key = Statement::SealingKey([7; 32]);
         assert_eq!(Statement::decode(&key.encode()), Ok(key));
+        let handed = Statement::TokenKey(HandedKey {
+            year: 2026,
+            id: [1; 16],
+            node: [2; 8],
+            wrapped: [3; 80],
+        });
+        let told = handed.encode();
+        assert_eq!(Statement::decode(&told), Ok(handed));
+        for length in [told.len() - 1, 40, 2] {
+            assert!(Statement::decode(&told[..length]).is_err(), "{length}");
+        }
+        assert!(Statement::decode(&[told, vec![0]].concat()).is_err());
         for later in [vec![], vec![2, 1], vec![VERSION, 9, 1]] {
             assert_eq!(Statement::decode(&later), Ok(Statement::Unknown));
         }

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use raccordo_crdt_model::command::Operation;
 use raccordo_crdt_model::terms::telling;
 use raccordo_crdt_model::{
-    Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Term, UnixMillis, fiscal_code,
+    Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Term, fiscal_code,
 };
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ pub(crate) fn code_is_free(
 }
 
 /// The pseudonym of a person: from the fiscal code, else from sound of the name, year and sex.
-fn token(
+pub(crate) fn token(
     draft: &mut Draft<'_>,
     person: &Value,
     household: bool,
@@ -181,11 +181,7 @@ fn token(
     let Some((form, text)) = of.or_else(weak) else {
         return Ok(None);
     };
-    let year = UnixMillis(draft.now_ms).to_string();
-    let year: i32 = year
-        .get(..4)
-        .and_then(|year| year.parse().ok())
-        .unwrap_or(0);
+    let year = token_key::year_of(draft.now_ms);
     let key = token_key::of_year(draft, year)?;
     let kind = if household { "household" } else { "person" };
     let told = ["raccordo-token-1", form, kind, &text].join("\0");
@@ -197,7 +193,7 @@ fn token(
 }
 
 /// The person that an id or reference names, past merges.
-fn person(draft: &mut Draft<'_>, name: &str) -> Result<DocumentId, CommandFailed> {
+pub(crate) fn person(draft: &mut Draft<'_>, name: &str) -> Result<DocumentId, CommandFailed> {
     let mut name = name.to_owned();
     // As many as a chain of merges may be long.
     for _ in 0..16 {

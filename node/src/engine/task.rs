@@ -32,6 +32,7 @@ use super::quarantine::QuarantineCommand;
 use super::repair::{self, RepairCommand};
 use super::roster::{Member, Roster};
 use super::seen::{self, Opened};
+use super::token_renewal::YearKeys;
 use super::tokens::TokenCommand;
 use super::transfer::{self, Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
@@ -217,6 +218,7 @@ pub(crate) struct Writer {
     torn: usize,
     evidence: Vec<Evidence>,
     transfers: Driver,
+    keys: YearKeys,
     observed: Observations,
 }
 
@@ -232,6 +234,7 @@ impl Writer {
             torn: 0,
             evidence: Vec::new(),
             transfers: Driver::default(),
+            keys: YearKeys::default(),
             observed: Observations::default(),
         }
     }
@@ -290,6 +293,7 @@ impl Writer {
         recovery::finish_if_complete(&self.core);
         notices::follow(&self.core);
         self.transfers.drive(&self.core);
+        self.keys.drive(&self.core);
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {
@@ -310,6 +314,7 @@ impl Writer {
             .into_iter()
             .chain(entries)
             .chain(torn)
+            .chain(self.keys.patience_ms())
             .chain(self.observed.patience_ms())
             .min()
             .map(Duration::from_millis)
@@ -337,8 +342,7 @@ impl Writer {
         self.notes.insert(note.subject(), note);
     }
 
-    /// Jobs in order; an import or an erasure looks things up in the store, so it has a commit of its
-    /// own.
+    /// Jobs in order; an import or an erasure, which read the store, have commits of their own.
     fn commit_jobs(&mut self) {
         let mut together = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
@@ -460,8 +464,7 @@ impl Writer {
         ingest::absorb(&self.core, &self.inbox, taken);
     }
 
-    /// Tells of logs whose entries could not be stored, and lets them begin again after a while,
-    /// unless the store takes none at all.
+    /// Lets logs begin again whose entries could not be stored, unless the store takes none at all.
     fn mend(&mut self) {
         let torn = self.inbox.torn();
         let known = std::mem::replace(&mut self.torn, torn);

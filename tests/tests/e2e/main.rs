@@ -35,6 +35,7 @@ mod revocation;
 mod rollback;
 mod seen;
 mod subject;
+mod token_key;
 mod transfer;
 mod transfer_killed;
 mod two_nodes;

@@ -38,7 +38,7 @@ use super::{Engine, Hand, dial, found, roster, scrub};
 
 pub use facts::{SignedFact, Stands, fact_body, rewritten, standings};
 pub use look::{DocumentFacts, MemberFacts, Sizes, TerritoryFacts};
-pub use opened::opened;
+pub use opened::{opened, token_keys};
 
 /// What outlives a process. A clone shares the disk; [`SimulatedMachine::copy`] does not.
 #[derive(Debug, Clone)]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use raccordo_crdt_model::DocumentId;
 
 use super::super::core::{Core, NODE_DOCUMENT};
+use super::super::draft::Draft;
 use super::super::entry_run::{self, BodyPlace};
 use super::super::rows::ListRow;
-use super::super::{node, tombstone};
+use super::super::{node, token_key, tombstone};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::store::Table;
 
@@ -27,6 +28,20 @@ pub fn opened(data: &Path) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error + S
         }
     }
     Ok(all)
+}
+
+/// The keys of tokens that the node in this folder holds. The node must not run.
+pub fn token_keys(data: &Path) -> Result<Vec<[u8; 32]>, Box<dyn std::error::Error + Send + Sync>> {
+    let config = raccordo_config::load(&data.join("raccordo.toml"))?;
+    let clock = Arc::new(SystemClock::start());
+    let core = node::open(data.to_owned(), config, clock, Arc::new(SystemEntropy))?;
+    let draft = Draft::new(&core);
+    let years = core.ledger().held_keys.keys().copied().collect::<Vec<_>>();
+    let mut keys = Vec::new();
+    for year in years {
+        keys.extend(token_key::held(&draft, year)?);
+    }
+    Ok(keys)
 }
 
 fn open_row(

@@ -18,7 +18,7 @@ use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
-use super::super::{Engine, Principal, local, scope, statements};
+use super::super::{Engine, Principal, local, scope, statements, token_renewal};
 use super::gather::subject_of;
 use super::parcel::{self, Parcel};
 use super::terms::{Origin, Terms, document};
@@ -259,6 +259,8 @@ fn accept(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, Comma
         enter(draft, lane, document, &changes);
         local::refer(draft, kind, &own, reference.as_deref(), id);
     }
+    // What came may carry a token of another key.
+    token_renewal::again(draft);
     draft.audit(by, "transfer-accept", &id.to_string(), &project.to_string());
     Ok(Done::Record(id))
 }

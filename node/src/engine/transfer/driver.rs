@@ -20,6 +20,7 @@ use super::super::report;
 use super::super::roster::Roster;
 use super::super::scope;
 use super::super::statements;
+use super::super::token_renewal;
 use super::super::view::{CommandFailed, MemberState};
 use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
 use super::step::{self, Sight, Standing, Step};
@@ -225,16 +226,17 @@ pub(super) fn is_out(core: &Core, ledger: &Ledger, origin: Origin) -> bool {
     member.state == MemberState::Revoked && member.ends.iter().all(is_here)
 }
 
-/// Of several nodes of the sender the one that offered goes on; where it is revoked, the lowest.
-fn acts(core: &Core, ledger: &Ledger, offering: [u8; 8]) -> bool {
+/// Of several nodes of a territory the one that began something goes on with it; where that is
+/// revoked, the lowest.
+pub(crate) fn acts(core: &Core, ledger: &Ledger, beginning: [u8; 8]) -> bool {
     let own = core.id.origin();
     let (roster, territory) = (&ledger.roster, core.territory());
     let stands = |origin| {
         let member = roster.of_origin(origin);
         member.is_some_and(|member| member.state != MemberState::Revoked)
     };
-    if offering == own || stands(offering) {
-        return offering == own;
+    if beginning == own || stands(beginning) {
+        return beginning == own;
     }
     let mut others = roster
         .iter()
@@ -291,6 +293,8 @@ fn take(
             let holds = standing(draft.core, terms.project).is_some_and(|project| {
                 project.state == "transferring" && project.transfer == Some(id)
             });
+            // Its token may have been left as it was while it was locked.
+            token_renewal::again(draft);
             let open = vec![state(&terms.former_state)];
             (told, holds.then_some((terms.project, open)))
         }

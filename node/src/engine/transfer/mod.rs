@@ -32,7 +32,7 @@ use crate::store::{Row, Table};
 
 pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
-pub(crate) use self::driver::Driver;
+pub(crate) use self::driver::{Driver, acts};
 pub(crate) use self::shown::show;
 use self::terms::Terms;
 

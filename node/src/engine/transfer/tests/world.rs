@@ -18,6 +18,8 @@ use super::super::super::peers::{self, InvitationRow, PeerCommand};
 use super::super::super::roster::{Member, role_code};
 use super::super::super::stored::Reading;
 use super::super::super::task::Done;
+use super::super::super::token_handing::KeyHanding;
+use super::super::super::token_renewal::Renewal;
 use super::super::super::view::{CommandFailed, MemberState};
 use super::super::super::{commit, found, ingest, local, node, read};
 use super::super::commands::{Offer, TransferCommand, execute};
@@ -51,6 +53,8 @@ pub(super) struct Station {
     pub(super) core: Arc<Core>,
     inbox: Inbox,
     driver: Driver,
+    handing: KeyHanding,
+    pub(super) renewal: Renewal,
 }
 
 impl Station {
@@ -80,6 +84,8 @@ impl Station {
             core,
             inbox: Inbox::default(),
             driver: Driver::default(),
+            handing: KeyHanding::default(),
+            renewal: Renewal::default(),
         }
     }
 
@@ -89,6 +95,8 @@ impl Station {
         self.core = assemble(store, &self.config, self.seed, &self.clock);
         self.inbox = Inbox::default();
         self.driver = Driver::default();
+        self.handing = KeyHanding::default();
+        self.renewal = Renewal::default();
     }
 
     /// Lets the power go at this moment of the next commit of what it does, and starts it again
@@ -113,6 +121,11 @@ impl Station {
     /// Takes the steps that are due.
     pub(super) fn drive(&mut self) {
         self.driver.drive(&self.core);
+        self.handing.drive(&self.core);
+        self.renewal.drive(&self.core);
+        while self.renewal.has_more() {
+            self.renewal.drive(&self.core);
+        }
     }
 
     /// Takes in what was delivered, and does not yet draw a consequence.
