@@ -46,6 +46,8 @@ pub const CODES: &[&str] = &[
     transfer::NO_RECEIVER,
     transfer::OF_LOCAL,
     transfer::TOO_LARGE,
+    transfer::PERSON_HERE,
+    transfer::OTHER_PERSON,
     transfer::UNDECIDED,
     REFERRAL_STATE,
     "sharing_is_fixed",

@@ -26,6 +26,11 @@ pub const NOT_READABLE: &str = "transfer_not_readable";
 /// A transfer or a locked project is changed by the commands of the transfer alone.
 pub const BY_COMMAND: &str = "transfer_by_command";
 
+/// Somebody here has the fiscal code of who arrives, and nobody has said whether it is the same.
+pub const PERSON_HERE: &str = "transfer_person_here";
+/// Who is said to arrive cannot be who arrives.
+pub const OTHER_PERSON: &str = "transfer_other_person";
+
 /// The state in which a record is being handed over.
 const TRANSFERRING: &str = "transferring";
 /// The state of a record that another took the place of.

@@ -41,7 +41,17 @@ pub enum TransferCommand {
     /// One of them, with what may be seen before accepting it
     Show(TransferArguments),
     /// Take the project over
-    Accept(TransferArguments),
+    Accept {
+        /// Which transfer, and how to print it.
+        #[command(flatten)]
+        one: TransferArguments,
+        /// Who arrives is the person of this record: its id or ref
+        #[arg(long, value_name = "REF", conflicts_with = "new_person")]
+        person: Option<String>,
+        /// Who arrives has no record here, also if somebody has the same fiscal code
+        #[arg(long)]
+        new_person: bool,
+    },
     /// Refuse it
     Refuse {
         /// Which transfer, and how to print it.
@@ -71,7 +81,14 @@ pub(super) async fn transfer(data: &Path, command: TransferCommand) -> anyhow::R
     let answer = match &command {
         TransferCommand::List(_) => api.read(TRANSFERS).await,
         TransferCommand::Show(one) => api.read(&place(one, "")).await,
-        TransferCommand::Accept(one) => api.post(&place(one, "/accept"), &json!({})).await,
+        TransferCommand::Accept {
+            one,
+            person,
+            new_person,
+        } => {
+            let body = json!({"person": person, "new_person": new_person});
+            api.post(&place(one, "/accept"), &body).await
+        }
         TransferCommand::Withdraw(one) => api.post(&place(one, "/withdraw"), &json!({})).await,
         TransferCommand::Refuse { one, reason } => {
             let body = json!({"reason": reason});
@@ -97,10 +114,10 @@ pub(super) async fn transfer(data: &Path, command: TransferCommand) -> anyhow::R
     match command {
         TransferCommand::List(format) if !format.json => print::line(&listed(&answer)),
         TransferCommand::Offer { format, .. } if !format.json => print::line(&shown(&answer)),
-        TransferCommand::Show(one) | TransferCommand::Accept(one) if !one.format.json => {
-            print::line(&shown(&answer))
-        }
-        TransferCommand::Withdraw(one) | TransferCommand::Refuse { one, .. }
+        TransferCommand::Show(one)
+        | TransferCommand::Withdraw(one)
+        | TransferCommand::Accept { one, .. }
+        | TransferCommand::Refuse { one, .. }
             if !one.format.json =>
         {
             print::line(&shown(&answer))
@@ -153,6 +170,16 @@ fn shown(transfer: &Value) -> String {
         let waits = waits.join(", ");
         lines.push(format!("waits for the confirmation of {waits}"));
     }
+    for here in transfer["already_here"].as_array().into_iter().flatten() {
+        let why = here["why"].as_array().into_iter().flatten();
+        let why = why.map(|why| cell(why).replace('_', " "));
+        lines.push(format!(
+            "may be    {} {} (same {})",
+            cell(&here["ref"]),
+            short(&here["person"]),
+            why.collect::<Vec<_>>().join(", ")
+        ));
+    }
     for (name, value) in transfer["preview"].as_object().into_iter().flatten() {
         if !value.is_null() {
             lines.push(format!("{name:<11} {}", cell(value)));
@@ -170,6 +197,7 @@ mod tests {
         let transfer = json!({
             "_meta": {"id": "00aa"}, "from": "f/a", "to": "f/b", "state": "withdrawing", "project": "11bb",
             "reason": "residence", "offered_on": "2026-03-04", "expires_on": "2026-04-03",
+            "already_here": [{"person": "22cc22cc22cc", "ref": "P-7", "why": ["fiscal_code", "name_and_year"]}],
             "waits_for": ["Laptop B"], "preview": {"age_class": "30-44", "note": null},
         });
         expect_test::expect![[r"
@@ -177,6 +205,7 @@ mod tests {
             project   11bb
             reason    residence, offered 2026-03-04, until 2026-04-03
             waits for the confirmation of Laptop B
+            may be    P-7 22cc22cc22cc (same fiscal code, name and year)
             age_class   30-44"]]
         .assert_eq(&shown(&transfer));
     }

@@ -102,7 +102,7 @@ pub use self::import_file::{ImportSession, WINDOW_LINES_MAX};
 pub use self::node::{Node, NodeOptions, StartFailed};
 pub use self::people::Credential;
 pub use self::sharing::{ScopeView, SharedLogView};
-pub use self::transfer::Offer;
+pub use self::transfer::{Arrival, Offer};
 pub use self::view::*;
 
 /// Commands that may wait for the writer; more wait outside.

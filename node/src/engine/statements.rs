@@ -136,7 +136,9 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
             let row = [SEALING, &header.origin].concat();
             draft.batch.put(Table::Meta, row, key);
             let keys = std::sync::Arc::make_mut(&mut draft.ledger.sealing);
-            keys.insert(header.origin, key);
+            if keys.insert(header.origin, key).is_some_and(|former| former != key) {
+                token_handing::forget(draft, header.origin);
+            }
         }
         Ok(Statement::TokenKey(handed)) if header.lane == LANE_EVERYONE => {
             token_handing::hear(draft, header.origin, &handed);

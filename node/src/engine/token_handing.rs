@@ -121,6 +121,17 @@ pub(crate) fn hear(draft: &mut Draft<'_>, author: Origin, told: &HandedKey) {
     }
 }
 
+/// What was sealed to a node before it had another sealing key may never have been opened.
+pub(crate) fn forget(draft: &mut Draft<'_>, node: Origin) {
+    let handed = draft.ledger.handed.iter();
+    let to = |handed: &&Handed| handed.node == node && handed.author != node;
+    let gone: Vec<Handed> = handed.filter(to).copied().collect();
+    for handed in gone {
+        draft.batch.delete(Table::Meta, handed.row());
+        Arc::make_mut(&mut draft.ledger.handed).remove(&handed);
+    }
+}
+
 fn take(draft: &mut Draft<'_>, author: Origin, told: &HandedKey) {
     let own = draft.core.id.origin();
     let context = context(told.year, &told.id, own);

@@ -19,6 +19,7 @@ use super::super::draft::Draft;
 use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
 use super::super::{Engine, Principal, local, scope, statements, token_renewal};
+use super::already_here::{self, Arrival};
 use super::gather::subject_of;
 use super::parcel::{self, Parcel};
 use super::terms::{Origin, Terms, document};
@@ -60,6 +61,7 @@ pub(crate) enum TransferCommand {
     },
     Accept {
         id: DocumentId,
+        arrival: Arrival,
         by: String,
     },
     Refuse {
@@ -89,14 +91,23 @@ impl Engine {
             .await
     }
 
-    /// Takes an offered project over: the records that it makes are this district's.
+    /// Takes an offered project over: the records that it makes are this district's. The answer also
+    /// says who here may be the person that arrived.
     pub async fn accept_transfer(
         &self,
         id: DocumentId,
+        arrival: Arrival,
         by: &Principal,
     ) -> Result<RecordView, CommandFailed> {
         let by = by.name.clone();
-        self.transfer(TransferCommand::Accept { id, by }).await
+        let before = self.record(Kind::Transfer, id).await?.fields;
+        let mut view = self
+            .transfer(TransferCommand::Accept { id, arrival, by })
+            .await?;
+        if let Some(here) = before.get("already_here") {
+            view.fields["already_here"] = here.clone();
+        }
+        Ok(view)
     }
 
     /// Refuses an offered project.
@@ -135,7 +146,7 @@ pub(crate) fn execute(
     local::may_write(draft, Kind::Transfer)?;
     match command {
         TransferCommand::Offer { offer, records, by } => make_offer(draft, &offer, &records, &by),
-        TransferCommand::Accept { id, by } => accept(draft, id, &by),
+        TransferCommand::Accept { id, arrival, by } => accept(draft, id, &arrival, &by),
         TransferCommand::Refuse { id, reason, by } => refuse(draft, id, &reason, &by),
         TransferCommand::Withdraw { id, by } => withdraw(draft, id, &by),
     }
@@ -215,7 +226,12 @@ fn make_offer(
     Ok(Done::Record(id))
 }
 
-fn accept(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, CommandFailed> {
+fn accept(
+    draft: &mut Draft<'_>,
+    id: DocumentId,
+    arrival: &Arrival,
+    by: &str,
+) -> Result<Done, CommandFailed> {
     let (core, own) = (draft.core, draft.core.territory());
     let (document, terms) = open_offer(draft, id, &own)?;
     let today = super::date(draft.now_ms);
@@ -239,7 +255,8 @@ fn accept(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, Comma
         return Err(refused("/sealed", rules::NOT_READABLE, detail));
     };
     let project = DocumentId::from_bytes(draw(&*core.entropy));
-    let made = unpack(draft, &parcel, &terms, id, project, by)?;
+    let ties = already_here::ties(draft, &parcel, &terms, arrival)?;
+    let made = unpack(draft, &parcel, &terms, id, project, &ties, by)?;
     let mut answered = Document::clone(&document);
     let word = json!({"word": "accepted", "on": today, "project": project.to_string()});
     let answer = json!([

@@ -5,6 +5,7 @@
 //! declined, and closes it for good when one has accepted; what follows by itself is driven from
 //! what is stored (`step`), at the start and after every commit that moved something.
 
+mod already_here;
 mod commands;
 mod driver;
 mod gather;
@@ -30,6 +31,7 @@ use super::overview;
 use super::view::CommandFailed;
 use crate::store::{Row, Table};
 
+pub use self::already_here::Arrival;
 pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
 pub(crate) use self::driver::{Driver, acts};

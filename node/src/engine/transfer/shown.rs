@@ -1,12 +1,15 @@
 //! A transfer as people see it: without the sealed text, with what may be seen before accepting.
 //!
 //! The preview comes from the project itself at the sender and from the opened parcel at the
-//! receiver; a coordination has neither. Nothing here is stored.
+//! receiver; a coordination has neither. While it is offered, the receiver also sees which of its own
+//! people may arrive. Nothing here is stored.
 
 use raccordo_crdt_model::DocumentId;
 use serde_json::{Value, json};
 
+use super::super::commit;
 use super::super::core::Core;
+use super::already_here;
 use super::driver::is_out;
 use super::parcel::{Parcel, preview};
 use super::terms::Terms;
@@ -15,7 +18,14 @@ use super::today;
 /// Puts preview and who is waited for into a transfer's fields, and takes the sealed text out.
 pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     let terms = Terms::read(fields);
-    let seen = terms.as_ref().and_then(|terms| of(core, id, terms, fields));
+    let parcel = terms
+        .as_ref()
+        .and_then(|terms| arriving(core, id, terms, fields));
+    let seen = terms
+        .as_ref()
+        .and_then(|terms| of(core, terms, parcel.as_ref()));
+    let open = terms.as_ref().is_some_and(|terms| terms.state == "offered");
+    let here = parcel.filter(|_| open).map(|parcel| here(core, &parcel));
     let waits = terms.as_ref().map(|terms| waits_for(core, terms));
     let Some(members) = fields.as_object_mut() else {
         return;
@@ -24,24 +34,35 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
         members.remove(sealed);
     }
     members.insert("preview".to_owned(), seen.unwrap_or(Value::Null));
+    if let Some(here) = here {
+        members.insert("already_here".to_owned(), here);
+    }
     members.insert("waits_for".to_owned(), json!(waits.unwrap_or_default()));
 }
 
-fn of(core: &Core, id: DocumentId, terms: &Terms, fields: &Value) -> Option<Value> {
-    let own = core.territory();
-    if own == terms.from {
+/// The parcel, at the receiver.
+fn arriving(core: &Core, id: DocumentId, terms: &Terms, fields: &Value) -> Option<Parcel> {
+    let is_ours = core.territory() == terms.to;
+    is_ours.then(|| Parcel::open(core, id, terms, fields))?
+}
+
+/// Those here who may be the people that arrive.
+pub(super) fn here(core: &Core, parcel: &Parcel) -> Value {
+    let found = already_here::found(core, parcel).unwrap_or_else(|failed| {
+        tracing::error!(error = %commit::chain(&failed), "people here could not be looked through");
+        Vec::new()
+    });
+    already_here::shown(&found)
+}
+
+fn of(core: &Core, terms: &Terms, parcel: Option<&Parcel>) -> Option<Value> {
+    if core.territory() == terms.from {
         let project = core.look(terms.project).ok().flatten()?;
         return Some(preview(&project.record().fields, None, &today(core)));
     }
-    if own != terms.to {
-        return None;
-    }
-    let parcel = Parcel::open(core, id, terms, fields)?;
-    Some(preview(
-        &parcel.project,
-        parcel.note.as_deref(),
-        &today(core),
-    ))
+    let parcel = parcel?;
+    let note = parcel.note.as_deref();
+    Some(preview(&parcel.project, note, &today(core)))
 }
 
 /// The nodes whose word is still awaited before a project that was not taken over is open again.

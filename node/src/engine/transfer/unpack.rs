@@ -9,7 +9,9 @@ use serde_json::json;
 use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::local;
+use super::super::persons::MERGED;
 use super::super::view::CommandFailed;
+use super::already_here::Ties;
 use super::commands::stamp;
 use super::parcel::{self, Names, Parcel};
 use super::refused;
@@ -34,13 +36,15 @@ pub(super) fn rehearse(core: &Core, parcel: &Parcel, stamp: &Stamp) -> Result<()
     Ok(())
 }
 
-/// The records that a parcel makes here, the project first.
+/// The records that a parcel makes here, the project first; those of people who are here already
+/// are merged into theirs.
 pub(super) fn unpack(
     draft: &Draft<'_>,
     parcel: &Parcel,
     terms: &Terms,
     transfer: DocumentId,
     project: DocumentId,
+    ties: &Ties,
     by: &str,
 ) -> Result<Vec<Made>, CommandFailed> {
     let (core, own) = (draft.core, draft.core.territory());
@@ -64,10 +68,14 @@ pub(super) fn unpack(
         names.entry((*kind, named)).or_insert(*id);
     }
     let mut made = Vec::new();
-    for (kind, id, _, mut fields) in waiting {
+    for (kind, id, former, mut fields) in waiting {
         if !parcel::rename(kind, &mut fields, &names) {
             let detail = "a casefile came without the record of whom it is about: ask the sender for a new offer";
             return Err(refused("/sealed", rules::NOT_READABLE, detail));
+        }
+        if let Some(here) = ties.get(&former) {
+            fields["merged_into"] = json!(here.to_string());
+            fields["state"] = json!(MERGED);
         }
         let reference = fields["ref"].as_str().map(str::to_owned);
         let record = parcel::make(id, kind, &own, &fields, &stamp);

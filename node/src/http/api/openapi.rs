@@ -231,9 +231,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(
         "post",
         "/api/v1/transfers/{id}/accept",
-        "Takes an offered project over. A transfer is made by POST /api/v1/transfers with {\"project\", \"to\", \"reason\", \"note\", \"expires_on\"}; read, it has a `preview` without identity.",
+        "Takes an offered project over. Where somebody here has the fiscal code of who arrives, {\"person\": ID or ref} says that it is the same, {\"new_person\": true} that it is not; else it is 409. A transfer is made by POST /api/v1/transfers with {\"project\", \"to\", \"reason\", \"note\", \"expires_on\"}; read, it has a `preview` without identity, and at the receiver while it is offered `already_here`: own people who may be who arrives.",
         NO_QUERY,
-    ),
+    )
+    .takes(JSON),
     operation(
         "post",
         "/api/v1/transfers/{id}/refuse",

@@ -14,7 +14,7 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::Value;
 
 use super::records::{Where, resolve};
-use crate::engine::{Offer, Principal, RecordView};
+use crate::engine::{Arrival, Offer, Principal, RecordView};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, permit};
 
@@ -43,9 +43,15 @@ pub(crate) async fn accept(
     State(shared): State<Arc<Shared>>,
     Extension(principal): Extension<Principal>,
     Path(id): Path<String>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = named(&shared, &id).await?;
-    let record = shared.engine.accept_transfer(id, &principal).await?;
+    let arrival = arrival(&body::arguments(&headers, bytes)?)?;
+    let record = shared
+        .engine
+        .accept_transfer(id, arrival, &principal)
+        .await?;
     Ok(Json(permit::written(&shared, &principal, record)))
 }
 
@@ -74,6 +80,23 @@ pub(crate) async fn withdraw(
     let id = named(&shared, &id).await?;
     let record = shared.engine.withdraw_transfer(id, &principal).await?;
     Ok(Json(permit::written(&shared, &principal, record)))
+}
+
+/// Who arrives, as far as it is said.
+fn arrival(arguments: &Value) -> Result<Arrival, ApiError> {
+    let said = |name: &str| arguments.get(name).filter(|value| !value.is_null());
+    match (said("person"), said("new_person")) {
+        (None, None | Some(Value::Bool(false))) => Ok(Arrival::Unsaid),
+        (None, Some(Value::Bool(true))) => Ok(Arrival::New),
+        (Some(_), None | Some(Value::Bool(false))) => {
+            Ok(Arrival::Known(body::text(arguments, "person")?.to_owned()))
+        }
+        _ => {
+            let detail =
+                "say either `person`, an id or reference of a record here, or `new_person`: true";
+            Err(ApiError::malformed(detail))
+        }
+    }
 }
 
 async fn named(shared: &Shared, id: &str) -> Result<DocumentId, ApiError> {

@@ -1,6 +1,7 @@
 //! Transfers between engines, in any order and with restarts anywhere: at every moment one project
 //! is live, and at most one can be edited.
 
+mod here;
 mod tokens;
 mod who;
 mod world;

@@ -22,6 +22,7 @@ use super::super::super::token_handing::KeyHanding;
 use super::super::super::token_renewal::Renewal;
 use super::super::super::view::{CommandFailed, MemberState};
 use super::super::super::{commit, found, ingest, local, node, read};
+use super::super::already_here::Arrival;
 use super::super::commands::{Offer, TransferCommand, execute};
 use super::super::driver::Driver;
 use crate::clock::{Clock, SystemEntropy};
@@ -175,8 +176,16 @@ impl Station {
     }
 
     pub(super) fn accept(&self, id: DocumentId) -> Result<DocumentId, CommandFailed> {
+        self.accept_as(id, Arrival::Unsaid)
+    }
+
+    pub(super) fn accept_as(
+        &self,
+        id: DocumentId,
+        arrival: Arrival,
+    ) -> Result<DocumentId, CommandFailed> {
         let by = "op".to_owned();
-        self.transfer(TransferCommand::Accept { id, by })
+        self.transfer(TransferCommand::Accept { id, arrival, by })
     }
 
     pub(super) fn refuse(&self, id: DocumentId) -> Result<DocumentId, CommandFailed> {
@@ -391,7 +400,7 @@ impl World {
         let person = self.stations[A].make(
             Kind::Person,
             &json!({"ref": "P-1", "given_name": "Canaria", "family_name": "Uccellini",
-                    "fiscal_code": "RSSMRA85T10A562S", "household": "N-1"}),
+                    "fiscal_code": "RSSMRA85T10A562S", "born_on": "1985-12-10", "household": "N-1"}),
         );
         self.stations[A].make(
             Kind::Household,
