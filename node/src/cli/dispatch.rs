@@ -69,6 +69,7 @@ async fn asynchronous(data: &Path, command: Command) -> anyhow::Result<ExitCode>
         Command::Join(arguments) => peer::join(data, arguments).await?,
         Command::Peer(command) => peer::peer(data, command).await?,
         Command::Quarantine(command) => trust::quarantine(data, command).await?,
+        Command::Recover(arguments) => trust::recover(data, arguments).await?,
         Command::Publish(arguments) => publish::publish(data, arguments).await?,
         Command::Erase(arguments) => trust::erase(data, arguments).await?,
         Command::Export(arguments) => export::export(data, arguments).await?,

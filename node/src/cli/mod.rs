@@ -69,6 +69,8 @@ pub enum Command {
     /// Refused entries: see them, admit them once more, or go on without them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Show records of people again that are held back because this folder was put back or copied
+    Recover(RecoverArguments),
     /// Erase a record for good, here and at every peer; a person or household with all that is theirs
     Erase(EraseArguments),
     /// Publish counts of what stays in the territory, and choose whether new projects stay as well
@@ -264,6 +266,18 @@ pub struct PeerArguments {
     /// How to print it.
     #[command(flatten)]
     pub format: Format,
+}
+
+/// `recover`
+#[derive(Debug, Args)]
+pub struct RecoverArguments {
+    /// No node of the federation is left that could tell what was erased since; what this copy
+    /// remembers is shown
+    #[arg(long, required = true)]
+    pub without_peers: bool,
+    /// Why; kept in the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `quarantine …`

@@ -34,9 +34,11 @@ pub(super) async fn status(data: &Path, format: Format) -> anyhow::Result<()> {
         cell(&store["entries"]),
         size(store["disk_bytes"].as_u64().unwrap_or(0)),
     );
-    if let Some(problem) = store["problem"].as_str() {
-        text += "\nproblem   ";
-        text += problem;
+    for problem in [&store["problem"], &node["held_back"]] {
+        if let Some(problem) = problem.as_str() {
+            text += "\nproblem   ";
+            text += problem;
+        }
     }
     text += "\n\n";
     text += &peer_table(&status["peers"]);

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use super::api::{Api, escape};
 use super::table::{Table, cell, short};
-use super::{EraseArguments, EraseCommand, EraseStatusArguments, Format, QuarantineCommand, print};
+use super::{
+    EraseArguments, EraseCommand, EraseStatusArguments, Format, QuarantineCommand,
+    RecoverArguments, print,
+};
 
 /// `quarantine …`
 pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyhow::Result<()> {
@@ -34,6 +37,20 @@ pub(super) async fn quarantine(data: &Path, command: QuarantineCommand) -> anyho
         )),
         QuarantineCommand::List(_) | QuarantineCommand::Show { .. } => print::json(&answer),
     }
+}
+
+/// `recover`
+pub(super) async fn recover(data: &Path, arguments: RecoverArguments) -> anyhow::Result<()> {
+    let api = Api::open(data).await?;
+    let RecoverArguments {
+        without_peers,
+        reason,
+    } = arguments;
+    let body = json!({"without_peers": without_peers, "reason": reason});
+    let answer = api.post("/api/v1/recovery", &body).await;
+    api.close().await;
+    answer?;
+    print::line("records of people are shown again, as this copy remembers them")
 }
 
 /// `erase …`

@@ -3,7 +3,7 @@
 //! Published (resident state, document cache, ticks, events) only after the store has returned;
 //! if it fails, memory stays where the disk is.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use raccordo_transport::{Cursor, PeerId};
 
@@ -47,7 +47,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
     #[cfg(feature = "testing")]
     if planted(Planted::PublishedBeforeFlush) {
         core.remember(documents.clone());
-        *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger.clone());
+        core.publish(ledger.clone());
         core.ticks.send_modify(|tick| *tick += 1);
     }
     let moved_lines = lists::moved(&batch);
@@ -67,7 +67,7 @@ pub(crate) fn commit(draft: Draft<'_>) -> Result<(), NotStored> {
             }
         }
     }
-    *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
+    core.publish(ledger);
     core.ticks.send_modify(|tick| *tick += 1);
     for event in events {
         announce(core, event);

@@ -122,6 +122,11 @@ impl Core {
         Arc::clone(&self.ledger.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Shows this resident state from now on.
+    pub(crate) fn publish(&self, ledger: Ledger) {
+        *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
+    }
+
     pub(crate) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }

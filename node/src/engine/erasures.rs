@@ -10,6 +10,7 @@ use crate::store::Table;
 use super::Engine;
 use super::core::{Core, ReadFailed};
 use super::forget;
+use super::put_back;
 use super::read;
 use super::rows;
 use super::shredding;
@@ -67,6 +68,7 @@ impl Engine {
 
     /// Records whose period of retention is over; a person decides.
     pub async fn erasure_proposals(&self) -> Result<Vec<Proposal>, CommandFailed> {
+        put_back::people_may_be_told(&self.core.ledger())?;
         self.read(proposals).await
     }
 }

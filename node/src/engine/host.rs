@@ -219,6 +219,7 @@ impl Host for NodeHost {
             let (peer, rollback) = (*peer, *rollback);
             self.hand.signal(Signal::RolledBack { peer, rollback });
         }
+        let compared = matches!(event, LinkEvent::Compared { .. });
         if let LinkEvent::SeenTold { seen } = &event {
             for seen in seen {
                 let (peer, seen) = (*peer, *seen);
@@ -243,6 +244,9 @@ impl Host for NodeHost {
                 }
             }
             Kept::Withdrawn => self.core.ticks.send_modify(|tick| *tick += 1),
+        }
+        if compared {
+            self.hand.signal(Signal::Look);
         }
         if visible {
             let state = report::peer_state(&self.core, peer);

@@ -54,6 +54,8 @@ pub(crate) struct Ledger {
     pub(crate) recovery: BTreeMap<LogId, Recovery>,
     /// Peers that keep this node out because another one uses its key; nothing is written meanwhile.
     pub(crate) kept_out: BTreeSet<PeerId>,
+    /// Since when people's records are held back, because the folder is a copy; unix ms.
+    pub(crate) held_back: Option<i64>,
     /// For which other territory each lane for one is.
     pub(crate) pairs: Arc<BTreeMap<LogId, String>>,
     /// What may be sealed to whom: sealing keys by origin.

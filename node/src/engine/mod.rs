@@ -21,6 +21,7 @@ mod entry_run;
 mod equivocation;
 mod erase;
 mod erasures;
+mod execute;
 mod fields;
 mod forget;
 mod found;
@@ -46,6 +47,7 @@ mod people;
 mod persons;
 mod project;
 mod publish;
+mod put_back;
 mod quarantine;
 mod queues;
 mod read;
@@ -187,6 +189,7 @@ impl Engine {
 
     /// One record.
     pub async fn record(&self, kind: Kind, id: DocumentId) -> Result<RecordView, CommandFailed> {
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         let found = self.read(move |core| read::record(core, kind, id)).await;
         if matches!(found, Err(CommandFailed::Damaged { .. }))
             && !self.core.ledger().damaged.contains_key(&id)
@@ -220,6 +223,7 @@ impl Engine {
         territory: Option<&str>,
     ) -> Result<DocumentId, CommandFailed> {
         let (name, territory) = (id_or_reference.to_owned(), territory.map(str::to_owned));
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         self.read(move |core| read::resolve(core, kind, &name, territory.as_deref()))
             .await
     }
@@ -230,6 +234,7 @@ impl Engine {
         kind: Kind,
         query: ListQuery,
     ) -> Result<Page<RecordView>, CommandFailed> {
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         self.read(move |core| read::list(core, kind, &query)).await
     }
 
@@ -239,6 +244,7 @@ impl Engine {
         kind: Kind,
         query: ListQuery,
     ) -> Result<Page<RecordCard>, CommandFailed> {
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         self.read(move |core| read::cards(core, kind, &query)).await
     }
 
@@ -248,11 +254,13 @@ impl Engine {
         kind: Kind,
         id: DocumentId,
     ) -> Result<Vec<HistoryView>, CommandFailed> {
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         self.read(move |core| read::history(core, kind, id)).await
     }
 
     /// Every record of a kind as an import line, sorted by reference.
     pub async fn export(&self, kind: Kind) -> Result<Vec<String>, CommandFailed> {
+        put_back::may_be_told(&self.core.ledger(), kind)?;
         self.read(move |core| read::export(core, kind)).await
     }
 

@@ -42,8 +42,8 @@ use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
-    Engine, Hand, audit, clones, commit, dial, found, recovery, repair, report, scrub, shredding,
-    statements, token_handing, token_key, token_renewal, transfer,
+    Engine, Hand, audit, clones, commit, dial, found, put_back, recovery, repair, report, scrub,
+    shredding, statements, token_renewal, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -338,7 +338,7 @@ async fn look_around(core: Arc<Core>, hand: Hand) {
         }
         let today = transfer::today(&core);
         if today != day && !core.ledger().transfers.is_empty() {
-            hand.signal(Signal::Day);
+            hand.signal(Signal::Look);
         }
         day = today;
     }
@@ -363,7 +363,8 @@ pub(super) fn open(
         cache_mib: config.store.cache_mib,
         reserve_bytes,
     };
-    let store = Store::open(&data.join(found::STORE_FOLDER), &options)?;
+    let folder = data.join(found::STORE_FOLDER);
+    let store = Store::open(&folder, &options)?;
     let (seen, known) = (found::layout(&store)?, found::LAYOUT);
     if seen != known {
         return Err(StartFailed::Layout { seen, known });
@@ -372,7 +373,9 @@ pub(super) fn open(
     if shredding::run(&store, &mut vault, &*entropy)? {
         tracing::info!("document keys were wrapped anew after an erasure");
     }
-    assemble(config, node_key, store, vault, clock, entropy)
+    let core = assemble(config, node_key, store, vault, clock, entropy)?;
+    put_back::look_at(&core, &folder)?;
+    Ok(core)
 }
 
 /// What the store's founding drew.
@@ -454,7 +457,7 @@ pub(super) fn assemble(
     };
     let mut ledger = Ledger::clone(&core.ledger());
     ledger.cut = peers::cut_ends(&core, &ledger)?;
-    *core.ledger.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ledger);
+    core.publish(ledger);
     Ok(core)
 }
 
@@ -495,6 +498,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
             ledger.stopped.insert(log, LogStop::decode(&value)?);
         }
     }
+    ledger.held_back = put_back::read(store.get(Table::Meta, put_back::SINCE)?);
     ledger.recovery = recovery::read(all(store, Table::Meta, recovery::prefix())?)?;
     for (key, _) in all(store, Table::Meta, clones::KEPT_OUT)? {
         let key = key_of(&key[clones::KEPT_OUT.len()..], "cloned")?;
@@ -530,10 +534,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     ledger.pairs = Arc::new(statements::read_pairs(pairs));
     let sealing = all(store, Table::Meta, statements::SEALING)?;
     ledger.sealing = Arc::new(statements::read_sealing(sealing));
-    ledger.held_keys = Arc::new(token_key::read(all(store, Table::Meta, token_key::HELD)?));
-    let handed = all(store, Table::Meta, token_handing::HANDED)?;
-    ledger.handed = Arc::new(token_handing::read(handed));
-    ledger.renewed = token_renewal::read(store.get(Table::Meta, token_renewal::PASS)?)?;
+    token_renewal::read_keys(store, &mut ledger)?;
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

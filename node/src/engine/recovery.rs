@@ -23,6 +23,7 @@ use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::forget;
 use super::ledger::{Ledger, LogEnd};
 use super::peers;
+use super::put_back;
 use super::quarantine::{signed_bytes, signed_of};
 use super::roster::Member;
 use super::stored::Reading;
@@ -155,6 +156,7 @@ pub(crate) fn begin(core: &Core, peer: PeerId, rollback: &Rollback) {
         let detail = format!("log {log} ends at {head}, {} holds {until}", peer.short());
         draft.audit("peer", "rolled-back", &log.to_string(), &detail);
         keep(&mut draft, log, recovery);
+        put_back::begin(&mut draft, "a peer holds more of an own log than there is");
         commit::commit(draft)
     });
     match begun {

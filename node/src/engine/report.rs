@@ -26,7 +26,7 @@ use super::view::{
     Freshness, MemberState, OverviewView, PeerView, ProofView, ScrubView, StatusView, StopView,
     TerritoryView, TotalsView,
 };
-use super::{clones, overview, recovery, transfer};
+use super::{clones, overview, put_back, recovery, transfer};
 
 /// The merged view (a district's: its own territory alone).
 pub(crate) fn overview(core: &Core) -> OverviewView {
@@ -81,6 +81,7 @@ pub(crate) fn status(core: &Core) -> StatusView {
         store_problem: store_problem(core),
         scrub: scrub(core, &ledger),
         writes_problem: writes_problem(core, &ledger).map(|(_, problem)| problem),
+        held_back: put_back::problem(&ledger),
         stopped: stops_here(core, &ledger, |_| true),
         peers: peers(core),
     }

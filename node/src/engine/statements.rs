@@ -136,7 +136,10 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
             let row = [SEALING, &header.origin].concat();
             draft.batch.put(Table::Meta, row, key);
             let keys = std::sync::Arc::make_mut(&mut draft.ledger.sealing);
-            if keys.insert(header.origin, key).is_some_and(|former| former != key) {
+            if keys
+                .insert(header.origin, key)
+                .is_some_and(|former| former != key)
+            {
                 token_handing::forget(draft, header.origin);
             }
         }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::planted::{Planted, planted};
 use crate::store::Condition;
 
-use super::accounts::{self, AccountCommand};
+use super::accounts::AccountCommand;
 use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
@@ -29,17 +29,14 @@ use super::observed::{Observations, Observed};
 use super::peers::PeerCommand;
 use super::publish::PublishCommand;
 use super::quarantine::QuarantineCommand;
-use super::repair::{self, RepairCommand};
+use super::repair::RepairCommand;
 use super::roster::{Member, Roster};
 use super::seen::{self, Opened};
 use super::token_renewal::YearKeys;
 use super::tokens::TokenCommand;
-use super::transfer::{self, Driver, TransferCommand};
+use super::transfer::{Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
-use super::{
-    clones, equivocation, forget, import, ingest, local, notices, peers, publish, quarantine,
-    recovery, report, tokens,
-};
+use super::{clones, equivocation, execute, ingest, notices, put_back, recovery};
 
 /// Most jobs that one commit takes together.
 const JOBS_MAX: usize = 256;
@@ -82,6 +79,11 @@ pub(crate) enum Command {
     },
     Publish(PublishCommand),
     Transfer(TransferCommand),
+    /// Shows people's records again that are held back.
+    Recover {
+        reason: String,
+        by: String,
+    },
 }
 
 /// What a command led to.
@@ -117,8 +119,8 @@ pub(crate) enum Signal {
     Note(Note),
     /// Somebody read something, or was kept from it.
     Observed(Observed),
-    /// Another day has begun.
-    Day,
+    /// Another day has begun, or a peer has compared what both hold.
+    Look,
     Stop,
 }
 
@@ -270,7 +272,7 @@ impl Writer {
                 }
                 Signal::Returned(returned) => self.take_back(returned),
                 Signal::KeptOut { peer, is } => clones::kept_out(&self.core, peer, is),
-                Signal::Day => {}
+                Signal::Look => {}
                 Signal::Stop => return false,
             }
             next = if self.jobs.len() < JOBS_MAX {
@@ -291,6 +293,7 @@ impl Writer {
         self.mend();
         self.judge_evidence();
         recovery::finish_if_complete(&self.core);
+        put_back::end_if_heard(&self.core);
         notices::follow(&self.core);
         self.transfers.drive(&self.core);
         self.keys.drive(&self.core);
@@ -380,8 +383,8 @@ impl Writer {
             let outcomes: Vec<_> = commands
                 .into_iter()
                 .map(|command| {
-                    may_write(core, &draft, &command)?;
-                    let outcome = execute(&mut draft, command);
+                    execute::may_write(core, &draft, &command)?;
+                    let outcome = execute::execute(&mut draft, command);
                     if let Err(CommandFailed::StoreCannotWrite { reason }) = &outcome {
                         unread.get_or_insert_with(|| reason.clone());
                     }
@@ -523,78 +526,11 @@ impl Writer {
     }
 }
 
-/// Whether a command may write now: what goes into an own log may not while its end is being
-/// fetched back, or while another node writes it.
-fn may_write(core: &Core, draft: &Draft<'_>, command: &Command) -> Result<(), CommandFailed> {
-    let own = match command {
-        Command::Peer(PeerCommand::Choose { .. })
-        | Command::Token(_)
-        | Command::Account(_)
-        | Command::Audit(_)
-        | Command::Quarantine(_)
-        | Command::Seen { .. }
-        | Command::Repair(_) => false,
-        Command::Create { .. }
-        | Command::Patch { .. }
-        | Command::Import(_)
-        | Command::Peer(_)
-        | Command::Erase { .. }
-        | Command::Publish(_)
-        | Command::Transfer(_) => true,
-    };
-    publish::by_hand(command)?;
-    match report::writes_problem(core, &draft.ledger) {
-        Some((code, detail)) if own => Err(CommandFailed::WritesClosed { code, detail }),
-        _ => Ok(()),
-    }
-}
-
 fn answer(
     reply: oneshot::Sender<Result<Done, CommandFailed>>,
     outcome: Result<Done, CommandFailed>,
 ) {
     if reply.send(outcome).is_err() {
         tracing::debug!("a command was done and nobody waited for its answer");
-    }
-}
-
-fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFailed> {
-    match command {
-        Command::Create { kind, fields, by } => local::create(draft, kind, &fields, &by),
-        Command::Patch {
-            kind,
-            id,
-            patch,
-            base,
-            by,
-        } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
-        Command::Publish(command) => publish::execute(draft, command),
-        Command::Import(portion) => import::run(draft, portion),
-        Command::Peer(command) => peers::execute(draft, command),
-        Command::Token(command) => tokens::execute(draft, command),
-        Command::Account(command) => accounts::execute(draft, command),
-        Command::Audit(observed) => {
-            observed.note(draft);
-            Ok(Done::Nothing)
-        }
-        Command::Quarantine(QuarantineCommand::Discard { place, reason, by }) => {
-            quarantine::discard(draft, place, &reason, &by)
-        }
-        // A retry is admission and no command: the writer sends it there.
-        Command::Quarantine(QuarantineCommand::Retry { place, .. }) => {
-            Err(quarantine::unknown(place))
-        }
-        Command::Repair(command) => Ok(repair::execute(draft, command)),
-        Command::Seen { peer, seen } => {
-            seen::heard(draft, &peer, &seen)?;
-            Ok(Done::Nothing)
-        }
-        Command::Erase {
-            kind,
-            id,
-            reason,
-            by,
-        } => forget::order(draft, kind, id, &reason, &by),
-        Command::Transfer(command) => transfer::execute(draft, command),
     }
 }

@@ -1,4 +1,4 @@
-//! KeyHanding the key of the year's tokens to the other districts' nodes, and taking it from them.
+//! Handing the key of the year's tokens to the other districts' nodes, and taking it from them.
 //!
 //! Sealed to each node's sealing key in an entry for everyone, so coordinations carry it and cannot
 //! open it. Who uses a key says so by sealing it to itself. Where two were made apart, the key with
@@ -90,7 +90,7 @@ impl Handed {
 }
 
 /// Who handed what to whom, from the rows of [`HANDED`].
-pub(crate) fn read(rows: Vec<Row>) -> BTreeSet<Handed> {
+pub(crate) fn read(rows: &[Row]) -> BTreeSet<Handed> {
     let all = rows.iter().filter_map(|(key, _)| Handed::of_row(key));
     all.collect()
 }

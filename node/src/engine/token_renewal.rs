@@ -5,28 +5,31 @@
 //! a restart. Left alone are tokens that nobody made from a person, closed projects, and those that
 //! are being handed over.
 
+use std::sync::Arc;
+
 use raccordo_config::Role;
 use raccordo_crdt_model::{DocumentId, Kind, Patch};
 use serde_json::{Value, json};
 
-use crate::store::Table;
+use crate::store::{Store, Table};
 
 use super::commit::{self, NotStored};
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::ledger::Ledger;
 use super::local;
 use super::read;
 use super::report;
 use super::rows::DocumentRow;
 use super::subject;
-use super::token_handing::{KeyHanding, is_provisional};
+use super::token_handing::{self, KeyHanding, is_provisional};
 use super::token_key::{self, KeyId};
 use super::transfer;
 use super::view::CommandFailed;
 
 /// Meta key of how far it has come.
-pub(crate) const PASS: &[u8] = b"token-pass";
+const PASS: &[u8] = b"token-pass";
 const VERSION: u8 = 1;
 /// Rows that are looked at, and casefiles that are followed, in one commit.
 const ROWS_MAX: usize = 1_024;
@@ -55,22 +58,28 @@ impl Pass {
         };
         out.finish()
     }
+
+    fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
+        let mut row = FieldReader::open("token pass", VERSION, bytes)?;
+        Ok(Self {
+            year: row.u32()?,
+            id: row.array()?,
+            after: match row.u8()? {
+                0 => None,
+                _ => Some(row.array()?),
+            },
+        })
+    }
 }
 
-/// The pass from its row.
-pub(crate) fn read(row: Option<Vec<u8>>) -> Result<Option<Pass>, BadRow> {
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let mut row = FieldReader::open("token pass", VERSION, &row)?;
-    Ok(Some(Pass {
-        year: row.u32()?,
-        id: row.array()?,
-        after: match row.u8()? {
-            0 => None,
-            _ => Some(row.array()?),
-        },
-    }))
+/// What is known of keys of tokens, from the rows of all three.
+pub(crate) fn read_keys(store: &Store, ledger: &mut Ledger) -> Result<(), ReadFailed> {
+    let rows = |prefix| store.scan(Table::Meta, prefix, None, usize::MAX);
+    ledger.held_keys = Arc::new(token_key::read(rows(token_key::HELD)?));
+    ledger.handed = Arc::new(token_handing::read(&rows(token_handing::HANDED)?));
+    let pass = store.get(Table::Meta, PASS)?;
+    ledger.renewed = pass.map(|row| Pass::decode(&row)).transpose()?;
+    Ok(())
 }
 
 /// Has all projects looked at again: some may be renewed now that could not be before.

@@ -362,6 +362,8 @@ pub struct StatusView {
     pub scrub: ScrubView,
     /// Why nothing is written for now although the store could.
     pub writes_problem: Option<String>,
+    /// Why people's records are neither shown nor changed for now, and what ends it.
+    pub held_back: Option<String>,
     /// Logs of which nothing more is taken here.
     pub stopped: Vec<StopView>,
     /// Peers, by territory.

@@ -172,6 +172,7 @@ pub(crate) fn status(view: &StatusView) -> Value {
             "listen": view.listen,
             "http": view.http,
             "writes_problem": view.writes_problem,
+            "held_back": view.held_back,
         },
         "store": {
             "engine": view.engine,

@@ -135,6 +135,7 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             "/peers/{id}/{verb}",
             get(api::peers::look).post(api::peers::act),
         )
+        .route("/recovery", post(api::trust::recover))
         .route("/quarantine", get(api::trust::quarantine))
         .route("/quarantine/{id}", get(api::trust::quarantined))
         .route("/quarantine/{id}/{verb}", post(api::trust::decide))
@@ -167,9 +168,7 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
                 .delete(api::trust::erase),
         )
         .route("/{kind}/{id}/history", get(api::records::history))
-        .route("/transfers/{id}/accept", post(api::transfers::accept))
-        .route("/transfers/{id}/refuse", post(api::transfers::refuse))
-        .route("/transfers/{id}/withdraw", post(api::transfers::withdraw));
+        .merge(transfers());
     if matches!(shared.access, Access::LocalSocket { .. }) {
         api = api
             .route("/local/invite", post(api::local::invite))
@@ -189,6 +188,14 @@ fn api(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .method_not_allowed_fallback(api::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(shared), guard::api))
+}
+
+/// What is done with offers of projects.
+fn transfers() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/transfers/{id}/accept", post(api::transfers::accept))
+        .route("/transfers/{id}/refuse", post(api::transfers::refuse))
+        .route("/transfers/{id}/withdraw", post(api::transfers::withdraw))
 }
 
 /// For people who are signed in.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use raccordo_config::Territory;
 use raccordo_crdt_model::{DocumentId, Kind};
-use raccordo_node::engine::{CommandFailed, Engine, Event, Offer, Principal, RecordView};
+use raccordo_node::engine::{Arrival, CommandFailed, Engine, Event, Offer, Principal, RecordView};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -156,7 +156,9 @@ async fn one(from: &Engine, to: &Engine, project: DocumentId) -> anyhow::Result<
     let is_whole = |record: &Value| record["preview"].is_object();
     comes(to, &mut there, transfer.id, is_whole).await?;
     let arrived = watch.millis();
-    to.accept_transfer(transfer.id, &by).await.map_err(failed)?;
+    to.accept_transfer(transfer.id, Arrival::Unsaid, &by)
+        .await
+        .map_err(failed)?;
     let accepted = watch.millis();
     let is_completed = |record: &Value| record["state"] == "completed";
     comes(from, &mut here, transfer.id, is_completed).await?;

@@ -47,12 +47,15 @@ async fn the_coordination_follows(above: &Client, project: &str, order: &str) {
         seen(answer.status == 410, || answer.to_string())
     })
     .await;
-    let told = above.read(&format!("/api/v1/erasure_orders/{order}")).await;
-    assert_eq!(
-        told["documents"].as_object().map(serde_json::Map::len),
-        Some(4),
-        "{told}"
-    );
+    // The order stands behind the ends that it names.
+    eventually("the coordination has the order", async || {
+        let told = above
+            .look(&format!("/api/v1/erasure_orders/{order}"))
+            .await?;
+        let named = told["documents"].as_object().map(serde_json::Map::len);
+        seen(named == Some(4), || told.to_string())
+    })
+    .await;
 }
 
 /// Nothing of a subject is erased while a casefile of theirs is under a hold.
@@ -161,14 +164,19 @@ async fn a_store_put_back_on_a_copy_from_before_forgets_again_before_it_writes()
     node.cli(&erase).await.expect(0);
     districts_and_coordination_come_to_hold_the_same(&federation).await;
 
+    put_back_without_a_link(&mut federation, &old).await;
+    let node = &federation.districts[0].node;
+    people_are_held_back(node, &paths).await;
     federation.districts[0].node.stop().await;
-    put_back(&old, &federation.districts[0].node.data);
     federation.districts[0].node.start().await;
     let node = &federation.districts[0].node;
+    people_are_held_back(node, &paths).await;
+    federation.districts[0].relay.heal();
     eventually("what was erased is erased again", async || {
         let status = node.status().await;
         let answer = node.local().get(&paths[0]).await;
-        let open = status["node"]["writes_problem"].is_null();
+        let open =
+            status["node"]["writes_problem"].is_null() && status["node"]["held_back"].is_null();
         seen(open && answer.status == 410, || {
             format!("{status} {answer}")
         })
@@ -178,6 +186,88 @@ async fn a_store_put_back_on_a_copy_from_before_forgets_again_before_it_writes()
     districts_and_coordination_come_to_hold_the_same(&federation).await;
     let again = json!({"ref": "P-1", "family_name": "Nuova", "given_name": "Ada", "fiscal_code": "RSSMRA85T10A562S"});
     created(&node.http(), "persons", &again).await;
+}
+
+/// Starts the first district's node on an old copy of its folder, cut off from everybody.
+async fn put_back_without_a_link(federation: &mut Federation, old: &std::path::Path) {
+    federation.districts[0].node.stop().await;
+    put_back(old, &federation.districts[0].node.data);
+    federation.districts[0].relay.cut();
+    federation.districts[0].node.start().await;
+}
+
+/// Who was erased after the copy was made is not shown from it, nor anything else of people; what
+/// else the copy holds is.
+async fn people_are_held_back(node: &Node, paths: &[String]) {
+    let http = node.http();
+    let people = [0, 1, 4].map(|at| paths[at].clone());
+    let lists = [
+        "persons",
+        "contacts",
+        "casefiles",
+        "households",
+        "persons?q=invenzione",
+    ];
+    let lists = lists.map(|kind| format!("/api/v1/{kind}"));
+    let more = [
+        format!("{}/history", paths[0]),
+        "/api/v1/persons/P-1".to_owned(),
+    ];
+    for path in people.iter().chain(&lists).chain(&more) {
+        let answer = http.get(path).await;
+        answer.refused(503, "held_back");
+        assert!(!answer.to_string().contains("Invenzione"), "{answer}");
+    }
+    let person = json!({"family_name": "Nuova", "given_name": "Ada"});
+    let answer = http.post("/api/v1/persons", &person).await;
+    answer.refused(503, "held_back");
+    let patch = json!([{"op": "replace", "path": "/given_name", "value": "Ada"}]);
+    http.patch(&paths[0], None, &patch)
+        .await
+        .refused(503, "held_back");
+    let export = node.cli(&["export", "--kind", "person"]).await;
+    export.refused(&["put back or copied", "recover --without-peers"]);
+    http.get(&paths[2]).await.expect(200);
+    let status = node.status().await;
+    assert!(status["node"]["held_back"].is_string(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_peer_is_left_an_administrator_says_that_the_copy_is_shown_and_it_is_audited() {
+    let mut federation = Federation::joined(PROGRAM, 1, &[]).await;
+    let http = federation.districts[0].node.http();
+    let paths = lives(&http).await;
+    districts_and_coordination_come_to_hold_the_same(&federation).await;
+    let nothing = ["recover", "--without-peers", "--reason", "prova"];
+    let node = &federation.districts[0].node;
+    node.cli(&nothing)
+        .await
+        .refused(&["no record is held back"]);
+    federation.districts[0].node.stop().await;
+    let old = federation.lab.path("old");
+    copy_folder(&federation.districts[0].node.data, &old);
+    federation.districts[0].node.start().await;
+    put_back_without_a_link(&mut federation, &old).await;
+    let node = &federation.districts[0].node;
+    people_are_held_back(node, &paths).await;
+    let ended = [
+        "recover",
+        "--without-peers",
+        "--reason",
+        "la provincia ha chiuso",
+    ];
+    node.cli(&ended).await.expect(0);
+    node.http().get(&paths[0]).await.expect(200);
+    let audit = node.cli(&["audit", "show"]).await.expect(0).stdout;
+    assert!(
+        audit.contains("shown-again") && audit.contains("la provincia ha chiuso"),
+        "{audit}"
+    );
+    // A further start does not ask again.
+    federation.districts[0].node.stop().await;
+    federation.districts[0].node.start().await;
+    let node = &federation.districts[0].node;
+    node.http().get(&paths[0]).await.expect(200);
 }
 
 /// Each office hears of its own project and the other's territory, and nobody else of anything.

@@ -247,3 +247,42 @@ async fn either_side_killed_after_each_step_goes_on_where_it_was() {
         "{projects}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_accepts_says_whether_the_person_with_that_fiscal_code_is_the_same() {
+    let federation = Federation::joined(PROGRAM, 2, &[]).await;
+    let [a, b] = [0, 1].map(|index| &federation.districts[index].node);
+    let path = a_project(a, "FR-A-1").await;
+    let known = json!({"ref": "P-77", "given_name": "Canaria", "family_name": "Uccellini",
+        "fiscal_code": "RSSMRA85T10A562S"});
+    let known = created(&b.http(), "persons", &known).await;
+    let id = offered(a, "FR-A-1", "frosinone/b").await;
+    let shown = comes_to(b, &at(&id), "offered").await;
+    assert_eq!(shown["already_here"][0]["ref"], "P-77", "{shown}");
+    assert!(!shown.to_string().contains("Uccellini"), "{shown}");
+    let http = b.http();
+    let accept = format!("{}/accept", at(&id));
+    let both = json!({"person": "P-77", "new_person": true});
+    http.post(&accept, &both).await.refused(400, "malformed");
+    let unsaid = http.post(&accept, &json!({})).await;
+    let unsaid = unsaid.refused(409, "transfer_person_here");
+    assert!(
+        unsaid["detail"]
+            .as_str()
+            .is_some_and(|says| says.contains("P-77")),
+        "{unsaid}"
+    );
+    let accepted = ["transfer", "accept", &id, "--person", "P-77", "--json"];
+    let accepted = b.cli(&accepted).await.expect(0).json();
+    assert_eq!(accepted["already_here"][0]["ref"], "P-77", "{accepted}");
+    comes_to(a, &path, "transferred").await;
+    let offered = http.read(&format!("{known}/offered")).await;
+    assert_eq!(
+        offered["projects"][0]["id"], accepted["new_project"],
+        "{offered}"
+    );
+    let found = http
+        .read("/api/v1/persons?q=RSSMRA85T10A562S&state=registered")
+        .await;
+    assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{found}");
+}

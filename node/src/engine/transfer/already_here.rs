@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::super::core::{Core, ReadFailed};
 use super::super::draft::Draft;
 use super::super::persons;
+use super::super::put_back;
 use super::super::subject;
 use super::super::view::{Alike, CommandFailed};
 use super::parcel::Parcel;
@@ -44,6 +45,9 @@ pub(super) fn found(
     parcel: &Parcel,
 ) -> Result<Vec<(DocumentId, Vec<Alike>)>, ReadFailed> {
     let mut all = Vec::new();
+    if put_back::people_may_be_told(&core.ledger()).is_err() {
+        return Ok(all);
+    }
     for (former, fields) in people(parcel) {
         all.push((former, persons::alike(core, former, fields)?));
     }

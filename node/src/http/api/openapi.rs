@@ -110,6 +110,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "scope: what a peer is sent, what was withdrawn, and what it holds of it.",
         NO_QUERY,
     ),
+    operation(
+        "post",
+        "/api/v1/recovery",
+        "Shows records of people again that are held back because the folder was put back or copied: {\"without_peers\": true, \"reason\": TEXT}. Audited; once a peer is reached it ends by itself.",
+        NO_QUERY,
+    )
+    .takes(JSON)
+    .empty(),
     operation("get", "/api/v1/quarantine", "Refused entries that wait for an administrator.", NO_QUERY),
     operation(
         "get",

@@ -26,6 +26,26 @@ pub(crate) async fn quarantine(State(shared): State<Arc<Shared>>) -> Result<Json
     Ok(Json(json::page(&items, None)))
 }
 
+/// Shows people's records again that are held back, without a peer's word.
+pub(crate) async fn recover(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, ApiError> {
+    let arguments = body::arguments(&headers, bytes)?;
+    let reason = body::text(&arguments, "reason")?;
+    if arguments.get("without_peers") != Some(&Value::Bool(true)) {
+        let detail = "`without_peers` is true or nothing is done: with peers it ends by itself";
+        return Err(ApiError::malformed(detail));
+    }
+    shared
+        .engine
+        .recover_without_peers(reason, &principal)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(crate) async fn quarantined(
     State(shared): State<Arc<Shared>>,
     Extension(principal): Extension<Principal>,

@@ -51,6 +51,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET",    "/api/v1/peers/pending",           At(Place::Peers, Action::Read)),
     ("GET",    "/api/v1/peers/{id}/{verb}",       At(Place::Peers, Action::Read)),
     ("POST",   "/api/v1/peers/{id}/{verb}",       At(Place::Peers, Action::Administer)),
+    ("POST",   "/api/v1/recovery",                At(Place::Quarantine, Action::Administer)),
     ("GET",    "/api/v1/quarantine",              At(Place::Quarantine, Action::Read)),
     ("GET",    "/api/v1/quarantine/{id}",         At(Place::Quarantine, Action::Read)),
     ("POST",   "/api/v1/quarantine/{id}/{verb}",  At(Place::Quarantine, Action::Administer)),

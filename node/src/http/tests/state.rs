@@ -39,6 +39,7 @@ async fn the_status_has_the_promised_shape() {
         &expect![[r#"
             {
               "node": {
+                "held_back": null,
                 "http": "text",
                 "id": "text",
                 "incarnation": "text",

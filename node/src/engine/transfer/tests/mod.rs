@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
 use super::super::task::Done;
 use super::super::{erasures, forget, local, report, tombstone};
+use super::already_here::Arrival;
 use super::commands;
 use crate::store::{Moment, Unsynced};
 
@@ -365,7 +366,11 @@ fn a_project_goes_on_or_back_only_when_its_sender_has_confirmed_and_then_as_any_
     world.ship_all();
     let back = world.stations[B].offer(new.unwrap(), "f/a").unwrap();
     world.ship_all();
-    world.stations[A].accept(back).unwrap();
+    // The district that gave it away still knows the person.
+    let unsaid = format!("{:?}", world.stations[A].accept(back));
+    assert!(unsaid.contains("transfer_person_here"), "{unsaid}");
+    let same = Arrival::Known("P-1".to_owned());
+    world.stations[A].accept_as(back, same).unwrap();
     world.ship_all();
     assert_eq!(
         world.stations[A].state(Kind::Project, project),

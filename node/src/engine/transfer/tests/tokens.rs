@@ -166,7 +166,7 @@ fn of_keys_made_apart_one_is_used_by_all_and_tokens_of_the_other_are_made_anew_o
         assert_eq!(held(&world.stations[at], 2026), used);
     }
     let seen = overlaps::all(&world.stations[COORDINATION].core).unwrap();
-    assert_eq!(seen.len(), 40);
+    assert_eq!(seen.len(), 2, "one by code, the others sound all alike");
 }
 
 #[test]
@@ -258,11 +258,11 @@ fn what_does_not_open_or_is_another_key_is_audited_and_changes_nothing() {
     };
     let other = HandedKey {
         node: [9; 8],
-        ..damaged.clone()
+        ..damaged
     };
     let past = HandedKey {
         year: 1999,
-        ..damaged.clone()
+        ..damaged
     };
     // It opens, but is not the key that it says to be.
     let public = world.stations[B].core.sealing_key.public();
@@ -276,17 +276,17 @@ fn what_does_not_open_or_is_another_key_is_audited_and_changes_nothing() {
     let wrapped = raccordo_transport::sealing::wrap(&[5; 32], &public, &context).unwrap();
     let false_name = HandedKey {
         wrapped: wrapped.try_into().unwrap(),
-        ..damaged.clone()
+        ..damaged
     };
     for told in [damaged, other, past, false_name] {
         say(&world.stations[A], told);
     }
     world.ship_all();
     assert_eq!(token(&world.stations[B], first), made);
-    let kept = audit::newest(&world.stations[B].core, 100).unwrap();
+    let kept = audit::newest(&world.stations[B].core, None, None, 100).unwrap();
     let refused = kept
         .iter()
-        .filter(|event| event.action == "token-key-refused");
+        .filter(|told| told.event["action"] == "token-key-refused");
     assert_eq!(refused.count(), 2);
     assert_eq!(
         held(&world.stations[A], 2026),

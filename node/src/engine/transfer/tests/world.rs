@@ -21,7 +21,7 @@ use super::super::super::task::Done;
 use super::super::super::token_handing::KeyHanding;
 use super::super::super::token_renewal::Renewal;
 use super::super::super::view::{CommandFailed, MemberState};
-use super::super::super::{commit, found, ingest, local, node, read};
+use super::super::super::{commit, found, ingest, local, node, notices, read};
 use super::super::already_here::Arrival;
 use super::super::commands::{Offer, TransferCommand, execute};
 use super::super::driver::Driver;
@@ -121,6 +121,7 @@ impl Station {
 
     /// Takes the steps that are due.
     pub(super) fn drive(&mut self) {
+        notices::follow(&self.core);
         self.driver.drive(&self.core);
         self.handing.drive(&self.core);
         self.renewal.drive(&self.core);
