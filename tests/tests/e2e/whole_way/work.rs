@@ -104,7 +104,10 @@ async fn a_decision_is_voted(office: &Office, project: &str) {
         .health
         .writes(project, &vote("v2", "DSM", "op-021"))
         .await;
-    let forged = office.work.patches(project, &vote("v3", "SSD", "op-034")).await;
+    let forged = office
+        .work
+        .patches(project, &vote("v3", "SSD", "op-034"))
+        .await;
     forged.refused(403, "not_allowed");
     office
         .work
