@@ -347,6 +347,20 @@ pub(crate) fn bodies<'a>(principal: &'a Principal, action: Action, part: Part<'_
     grants.filter_map(|grant| grant.body.as_deref()).collect()
 }
 
+/// Whether somebody may read the frame of records of a kind in the own territory, for whoever
+/// measures what the decision costs.
+#[cfg(feature = "testing")]
+pub fn may_read(principal: &Principal, kind: &str) -> bool {
+    let part = Part {
+        kind,
+        section: Section::Frame,
+        body: None,
+        own: true,
+        protected: false,
+    };
+    decide(principal, Action::Read, Subject::Part(part)) == Decision::Allow
+}
+
 fn better(one: Decision, other: Decision) -> Decision {
     match (one, other) {
         (Decision::Allow, _) | (_, Decision::Allow) => Decision::Allow,

@@ -1,8 +1,8 @@
 //! The figures of the design, measured on real nodes: real stores on disk, real QUIC on loopback.
 //!
 //! `cargo bench -p raccordo-tests --bench figures -- [NAME…] [--records N] [--rounds N] [--folder DIR]`
-//! where NAME is one of `import edits live first-sync reconnect changed silent fan-out start transfer`; all
-//! of them without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
+//! where NAME is one of `import edits live first-sync reconnect changed silent fan-out start transfer
+//! desk sizes cost erasure`; all of them without one. `--records N` takes N records (per node for `import`, `edits`, `live` and `start`,
 //! in all for the others; districts for `fan-out`, transfers for `transfer`) in place of each figure's own sizes; `--folder`
 //! also keeps what is costly to fill for the next run. Every figure is printed with its size, its
 //! unit and its floor or twin from the same run; the machine's noise comes last.
@@ -10,9 +10,11 @@
 mod figures {
     pub(crate) mod bare;
     pub(crate) mod changed;
+    pub(crate) mod cost;
     pub(crate) mod desk;
     pub(crate) mod edits;
     pub(crate) mod entries;
+    pub(crate) mod erasure;
     pub(crate) mod fan_out;
     pub(crate) mod first_sync;
     pub(crate) mod import;
@@ -27,6 +29,7 @@ mod figures {
     pub(crate) mod rows;
     pub(crate) mod sheet;
     pub(crate) mod silent;
+    pub(crate) mod sizes;
     pub(crate) mod start;
     pub(crate) mod stopwatch;
     pub(crate) mod transfer;
@@ -39,8 +42,10 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 
 use figures::machine::Noise;
+use figures::nodes::Place;
 use figures::{
-    changed, desk, edits, fan_out, first_sync, import, live, reconnect, silent, start, transfer,
+    changed, cost, desk, edits, erasure, fan_out, first_sync, import, live, reconnect, silent,
+    sizes, start, transfer,
 };
 
 /// As the program has it; the floors have it too.
@@ -73,7 +78,17 @@ pub(crate) struct Arguments {
     bench: bool,
 }
 
-const NAMES: [&str; 11] = [
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|given| given == name)
+    }
+
+    fn sizes(&self, own: &[u32]) -> Vec<u32> {
+        self.records.map_or(own.to_vec(), |records| vec![records])
+    }
+}
+
+const NAMES: [&str; 14] = [
     "import",
     "edits",
     "live",
@@ -85,6 +100,9 @@ const NAMES: [&str; 11] = [
     "start",
     "transfer",
     "desk",
+    "sizes",
+    "cost",
+    "erasure",
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -106,16 +124,10 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let wanted = |name: &str| {
-        arguments.names.is_empty() || arguments.names.iter().any(|given| given == name)
-    };
-    let place = figures::nodes::Place::new(arguments.folder.as_deref())?;
+    let wanted = |name: &str| arguments.wants(name);
+    let place = Place::new(arguments.folder.as_deref())?;
     let size = |own: u32| arguments.records.unwrap_or(own);
-    let sizes = |own: &[u32]| {
-        arguments
-            .records
-            .map_or(own.to_vec(), |records| vec![records])
-    };
+    let sizes = |own: &[u32]| arguments.sizes(own);
     let own_lines = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures.jsonl");
     figures::sheet::head(arguments.lines.as_deref().unwrap_or(&own_lines))?;
     let mut noise = Noise::default();
@@ -172,12 +184,39 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         }
         noise.sample(place.path())?;
     }
+    measure_records(arguments, &place, &mut noise).await?;
+    noise.print();
+    Ok(())
+}
+
+/// The figures about a district's records of every kind.
+async fn measure_records(
+    arguments: &Arguments,
+    place: &Place,
+    noise: &mut Noise,
+) -> anyhow::Result<()> {
+    let wanted = |name: &str| arguments.wants(name);
+    let size = |own: u32| arguments.records.unwrap_or(own);
+    let sizes = |own: &[u32]| arguments.sizes(own);
     if wanted("desk") {
         for records in sizes(&[10_000, 100_000]) {
-            desk::measure(&place, records).await?;
+            desk::measure(place, records).await?;
         }
         noise.sample(place.path())?;
     }
-    noise.print();
+    if wanted("sizes") {
+        sizes::measure(place, size(8_000)).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("cost") {
+        cost::measure(place, size(10_000)).await?;
+        noise.sample(place.path())?;
+    }
+    if wanted("erasure") {
+        for records in sizes(&[1_000, 10_000]) {
+            erasure::measure(place, 40, records).await?;
+        }
+        noise.sample(place.path())?;
+    }
     Ok(())
 }

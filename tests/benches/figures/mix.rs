@@ -152,9 +152,29 @@ impl Mix {
                 lines.push(created(kind, &self.record(kind, number, &mut chance)));
             }
         }
+        lines.extend(Self::edits(self.count("project"), &mut chance));
+        lines
+    }
+
+    /// Lines that make as many records of one kind as there are records, with their edits.
+    pub(crate) fn lines_of(&self, kind: &str) -> Vec<String> {
+        let mut chance = Chance::new(self.seed);
+        let numbers = 0..self.records;
+        let mut lines: Vec<String> = numbers
+            .map(|number| created(kind, &self.record(kind, number, &mut chance)))
+            .collect();
+        if kind == "project" {
+            lines.extend(Self::edits(self.records, &mut chance));
+        }
+        lines
+    }
+
+    /// Each project's edits, round after round.
+    fn edits(projects: u32, chance: &mut Chance) -> Vec<String> {
+        let mut lines = Vec::new();
         for round in 0..PROJECT_EDITS {
-            for number in 0..self.count("project") {
-                let patch = addition(&mut chance, round);
+            for number in 0..projects {
+                let patch = addition(chance, round);
                 let reference = reference("project", number);
                 let line = json!({"op": "patch", "kind": "project", "ref": reference, "at": "2026-05-06T09:00:00Z", "patch": patch});
                 lines.push(line.to_string());
