@@ -22,6 +22,7 @@ mod equivocation;
 mod erase;
 mod erasures;
 mod execute;
+mod fault;
 mod fields;
 mod forget;
 mod found;

@@ -10,15 +10,16 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, Unbou
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use raccordo_config::Role;
-use raccordo_crdt_model::{DocumentId, Kind, Patch, Term, UnixMillis};
+use raccordo_crdt_model::{DocumentId, Kind, Patch, Rejected, Term, UnixMillis};
 use serde_json::{Map, Value, json};
 
 use crate::clock::draw;
-use crate::store::Table;
+use crate::store::{Condition, Table};
 
-use super::commit::{self, NotStored};
+use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
+use super::fault;
 use super::local;
 use super::overlaps::{self, Overlap};
 use super::read;
@@ -29,6 +30,16 @@ use super::view::{CommandFailed, Elsewhere, MemberState, OverlapView};
 /// First byte of the rows of overlaps to look at, and of those that lead to notices.
 const LOOK_AT: u8 = b'q';
 const NOTICE: u8 = b'v';
+/// Overlaps that are looked at together.
+const LOOKS_AT_ONCE: usize = 256;
+/// Most projects that a notice tells of, and most other territories that it names to each: their
+/// sealed names, of up to 200 bytes each, have 4,000 hexadecimal digits.
+const SIDES_MAX: usize = 200;
+const OTHERS_MAX: usize = 9;
+/// Bytes that a side has besides its mark and its seal, and most bytes of all of them: a patch takes
+/// 128 KiB.
+const SIDE_WEIGHT: usize = 64;
+const SIDES_WEIGHT_MAX: usize = 96 * 1024;
 /// Who notices, in the history.
 const BY: &str = "overlap";
 
@@ -42,29 +53,57 @@ impl Draft<'_> {
 
 /// Writes, changes and ends notices where overlaps have come, changed or gone.
 pub(crate) fn follow(core: &Core) {
-    match step(core) {
-        Ok(Ok(())) => {}
-        Ok(Err(NotStored { reason })) => {
-            tracing::warn!(reason, "a notice was not stored; it is written again");
+    loop {
+        let rows = core
+            .store
+            .scan(Table::Subjects, &[LOOK_AT], None, LOOKS_AT_ONCE);
+        let rows = rows.unwrap_or_else(|failed| {
+            tracing::error!(error = %commit::chain(&failed), "overlaps cannot be read");
+            Vec::new()
+        });
+        let names: Vec<Vec<u8>> = rows.iter().map(|(key, _)| key[1..].to_vec()).collect();
+        let more = names.len() == LOOKS_AT_ONCE;
+        if names.is_empty() || !(done(core, &names, settle) || each(core, &names)) || !more {
+            return;
         }
-        Err(failed) => tracing::error!(error = %failed, "a notice could not be written"),
     }
 }
 
-fn step(core: &Core) -> Result<Result<(), NotStored>, CommandFailed> {
-    let rows = core.store.scan(Table::Subjects, &[LOOK_AT], None, 256);
-    let rows = rows.map_err(ReadFailed::from)?;
-    if rows.is_empty() {
-        return Ok(Ok(()));
-    }
-    let mut draft = Draft::new(core);
-    for (key, _) in rows {
-        if core.config().node.role == Role::Coordination {
-            settle(&mut draft, &key[1..])?;
+/// Looks at each of these overlaps in a commit of its own, so that one that fails holds up no other;
+/// false if the store takes nothing.
+fn each(core: &Core, names: &[Vec<u8>]) -> bool {
+    names.iter().map(std::slice::from_ref).all(|name| {
+        let told = done(core, name, settle);
+        if told || core.store.condition() != Condition::Healthy {
+            return told;
         }
-        draft.batch.delete(Table::Subjects, key);
+        tracing::error!("a notice is as it was until its overlap changes");
+        done(core, name, |_, _| Ok(()))
+    })
+}
+
+/// Looks at these overlaps in one commit; whether it was stored.
+fn done(
+    core: &Core,
+    names: &[Vec<u8>],
+    look: impl Fn(&mut Draft<'_>, &[u8]) -> Result<(), CommandFailed>,
+) -> bool {
+    let step = || {
+        let mut draft = Draft::new(core);
+        for name in names {
+            if core.config().node.role == Role::Coordination {
+                look(&mut draft, name)?;
+            }
+            let row = [&[LOOK_AT], name.as_slice()].concat();
+            draft.batch.delete(Table::Subjects, row);
+        }
+        commit::commit(draft).map_err(|failed| CommandFailed::from(&failed))
+    };
+    let done = fault::contained("a notice", step);
+    if let Some(Err(failed)) = &done {
+        tracing::error!(error = %commit::chain(failed), "a notice could not be written");
     }
-    Ok(commit::commit(draft))
+    matches!(done, Some(Ok(())))
 }
 
 /// Makes the notice of one overlap say what is so.
@@ -84,8 +123,8 @@ fn settle(draft: &mut Draft<'_>, name: &[u8]) -> Result<(), CommandFailed> {
     match (overlap, known) {
         (None, None) => {}
         (None, Some((id, _))) => {
-            let ended = json!([{"op": "add", "path": "/state", "value": "ended"}]);
-            change(draft, id, &ended)?;
+            let ended = json!({"op": "add", "path": "/state", "value": "ended"});
+            change(draft, id, &[ended])?;
         }
         (Some(overlap), None) => {
             let today = UnixMillis(draft.now_ms).to_string();
@@ -112,15 +151,18 @@ fn settle(draft: &mut Draft<'_>, name: &[u8]) -> Result<(), CommandFailed> {
                 // The same names are sealed anew each time: another nonce.
                 steps.push(json!({"op": "add", "path": format!("/sides/{key}"), "value": side}));
             }
-            change(draft, id, &Value::Array(steps))?;
+            change(draft, id, &steps)?;
         }
     }
     Ok(())
 }
 
-fn change(draft: &mut Draft<'_>, id: DocumentId, steps: &Value) -> Result<(), CommandFailed> {
-    let patch = Patch::parse(steps).expect("paths of a notice");
-    local::patch(draft, Kind::Notice, id, &patch, None, BY)?;
+fn change(draft: &mut Draft<'_>, id: DocumentId, steps: &[Value]) -> Result<(), CommandFailed> {
+    for some in steps.chunks(Patch::STEPS_MAX) {
+        let patch = Patch::parse(&json!(some)).map_err(Rejected::Invalid);
+        let patch = patch.map_err(CommandFailed::Rejected)?;
+        local::patch(draft, Kind::Notice, id, &patch, None, BY)?;
+    }
     Ok(())
 }
 
@@ -141,18 +183,27 @@ fn is_ours(core: &Core, overlap: &Overlap) -> bool {
     })
 }
 
-/// A side for every project: its mark, and the other territories under its seal.
+/// A side for every project: its mark, and the other territories under its seal. One project of
+/// each territory after the other, until the notice is as large as one may be: of a subject with so
+/// many projects the rest carry no flag.
 fn sides(core: &Core, overlap: &Overlap) -> Map<String, Value> {
     let mut sides = Map::new();
-    for (territory, projects) in &overlap.projects {
-        let others: Vec<&String> = overlap
-            .projects
-            .keys()
-            .filter(|other| *other != territory)
-            .collect();
-        for project in projects {
+    let mut weight = 0;
+    let most = overlap.projects.values().map(Vec::len).max().unwrap_or(0);
+    for turn in 0..most {
+        for (territory, projects) in &overlap.projects {
+            let Some(project) = projects.get(turn) else {
+                continue;
+            };
+            let names = overlap.projects.keys();
+            let others = names.filter(|other| *other != territory);
+            let others: Vec<&String> = others.take(OTHERS_MAX).collect();
             let mark = mark(*project);
             let sealed = seal(*project, &others, draw(&*core.entropy));
+            weight += mark.len() + sealed.len() + SIDE_WEIGHT;
+            if sides.len() == SIDES_MAX || weight > SIDES_WEIGHT_MAX {
+                return sides;
+            }
             sides.insert(
                 mark[..8].to_owned(),
                 json!({"mark": mark, "sealed": sealed}),

@@ -3,7 +3,7 @@
 //! Kept with the counts, so nothing is searched for: a row for each token that live projects of more
 //! than one territory have. Knows keyed hashes of tokens, and no person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_crdt_model::{DocumentId, UnixMillis};
 
@@ -21,51 +21,138 @@ const OVERLAP: u8 = b'x';
 /// Bytes of a token's keyed hash, and of it with the letter before.
 const HASH: usize = 16;
 const NAME: usize = 2 + HASH;
+/// Holders that one look into the store takes at a time.
+const HOLDERS_AT_ONCE: usize = 64;
 
 impl Draft<'_> {
-    /// Notes that a live project has this token or no longer has it.
+    /// Notes that a live project has this token.
     pub(super) fn hold_token(
         &mut self,
         id: DocumentId,
         territory: &str,
         (household, token): (bool, [u8; HASH]),
-        holds: bool,
     ) -> Result<(), ReadFailed> {
-        let token = [&[u8::from(household)], token.as_slice()].concat();
-        let prefix = [&[HOLDER], token.as_slice()].concat();
-        let key = [prefix.as_slice(), id.as_bytes()].concat();
-        if holds {
-            self.batch
-                .put(Table::Subjects, key, territory.as_bytes().to_vec());
-        } else {
-            self.batch.delete(Table::Subjects, key);
+        let name = name(household, &token);
+        let key = [&[HOLDER], name.as_slice(), id.as_bytes()].concat();
+        let at = territory.as_bytes().to_vec();
+        self.batch.put(Table::Subjects, key, at);
+        let row = [&[OVERLAP], name.as_slice()].concat();
+        if self.get(Table::Subjects, &row)?.is_some() {
+            self.look_at_overlap(&name);
+            return Ok(());
         }
-        let mut holders = self.rows_of(Table::Subjects, &prefix)?;
-        leave_given_out(&self.ledger, &mut holders);
-        let mut territories: Vec<&[u8]> = holders.iter().map(|(_, at)| at.as_slice()).collect();
-        territories.sort_unstable();
-        territories.dedup();
-        let row = [&[OVERLAP], token.as_slice()].concat();
-        let known = self.get(Table::Subjects, &row)?.is_some();
-        if known || territories.len() > 1 {
-            self.look_at_overlap(&token);
-        }
-        match (territories.len() > 1, known) {
-            (true, false) => {
-                let named = territories
-                    .iter()
-                    .map(|name| String::from_utf8_lossy(name).into_owned());
-                self.events.push(Event::Overlap {
-                    territories: named.collect(),
-                });
-                let at = self.now_ms.to_be_bytes().to_vec();
-                self.batch.put(Table::Subjects, row, at);
+        // What is no overlap yet has holders in one territory: any one of the others tells which.
+        let given = self.given_out(&name)?;
+        let mut other = None;
+        self.any_holder(&name, |holder, at| {
+            let is_other = holder != id.as_bytes() && !given.contains(holder);
+            if is_other {
+                other = Some(String::from_utf8_lossy(at).into_owned());
             }
-            (false, true) => self.batch.delete(Table::Subjects, row),
-            _ => {}
+            is_other
+        })?;
+        if let Some(other) = other.filter(|other| other != territory) {
+            let mut territories = vec![other, territory.to_owned()];
+            territories.sort_unstable();
+            self.events.push(Event::Overlap { territories });
+            let since = self.now_ms.to_be_bytes().to_vec();
+            self.batch.put(Table::Subjects, row, since);
+            self.look_at_overlap(&name);
         }
         Ok(())
     }
+
+    /// Notes that a project no longer has this token, or no longer lives.
+    pub(super) fn let_token_go(
+        &mut self,
+        id: DocumentId,
+        (household, token): (bool, [u8; HASH]),
+    ) -> Result<(), ReadFailed> {
+        let name = name(household, &token);
+        let key = [&[HOLDER], name.as_slice(), id.as_bytes()].concat();
+        self.batch.delete(Table::Subjects, key);
+        let row = [&[OVERLAP], name.as_slice()].concat();
+        if self.get(Table::Subjects, &row)?.is_none() {
+            return Ok(());
+        }
+        self.look_at_overlap(&name);
+        let given = self.given_out(&name)?;
+        let mut first: Option<Vec<u8>> = None;
+        let several = self.any_holder(&name, |holder, at| {
+            !given.contains(holder) && first.get_or_insert_with(|| at.to_vec()).as_slice() != at
+        })?;
+        if !several {
+            self.batch.delete(Table::Subjects, row);
+        }
+        Ok(())
+    }
+
+    /// Of the projects with this token, those on their way to another territory where the one made in
+    /// their place is here.
+    fn given_out(&self, name: &[u8]) -> Result<BTreeSet<[u8; 16]>, ReadFailed> {
+        let holds = |id: &DocumentId| {
+            let key = [&[HOLDER], name, id.as_bytes()].concat();
+            Ok::<_, ReadFailed>(self.get(Table::Subjects, &key)?.is_some())
+        };
+        let mut given = BTreeSet::new();
+        for handing in self.ledger.transfers.values() {
+            let Some((first, made)) = handing.copies.split_first() else {
+                continue;
+            };
+            if !holds(first)? {
+                continue;
+            }
+            for one in made {
+                if holds(one)? {
+                    given.insert(*first.as_bytes());
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether this is so of a live project with the token, given its id and its territory; asks no
+    /// further than the first of which it is.
+    fn any_holder(
+        &self,
+        name: &[u8],
+        mut is: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<bool, ReadFailed> {
+        let prefix = [&[HOLDER], name].concat();
+        let pending = self.batch.pending_from(Table::Subjects, &prefix);
+        let mut pending = pending.take_while(|(key, _)| key.starts_with(&prefix));
+        if pending.any(|(key, at)| at.is_some_and(|at| is(&key[prefix.len()..], at))) {
+            return Ok(true);
+        }
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = self.core.store.scan(
+                Table::Subjects,
+                &prefix,
+                after.as_deref(),
+                HOLDERS_AT_ONCE,
+            )?;
+            let stored = |key: &[u8]| self.batch.pending(Table::Subjects, key).is_none();
+            let mut stored = page.iter().filter(|(key, _)| stored(key));
+            if stored.any(|(key, at)| is(&key[prefix.len()..], at)) {
+                return Ok(true);
+            }
+            if page.len() < HOLDERS_AT_ONCE {
+                return Ok(false);
+            }
+            after = page.last().map(|(key, _)| key.clone());
+        }
+    }
+}
+
+fn name(household: bool, token: &[u8; HASH]) -> Vec<u8> {
+    [&[u8::from(household)], token.as_slice()].concat()
+}
+
+/// Whether tokens of this form are compared: those that a node made. What people type to say that a
+/// subject is not known would be the same subject everywhere.
+pub(crate) fn is_compared(token: &str) -> bool {
+    strength_of(token).is_some()
 }
 
 /// A subject with live projects in several territories.
@@ -102,21 +189,26 @@ pub(crate) fn named(core: &Core, name: &[u8]) -> Result<Option<Overlap>, ReadFai
         .scan(Table::Subjects, &prefix, None, usize::MAX)?;
     leave_given_out(&core.ledger(), &mut holders);
     let mut projects: BTreeMap<String, Vec<DocumentId>> = BTreeMap::new();
-    let mut strength = "typed";
+    let mut token = None;
     for (holder, territory) in holders {
         let Some(id) = project_of(&holder) else {
             continue;
         };
-        let token = core.look(id)?.and_then(|document| document.summary().token);
-        strength = strength_of(token.as_deref().unwrap_or_default());
+        // All have the same one.
+        if token.is_none() {
+            token = core.look(id)?.and_then(|document| document.summary().token);
+        }
         let territory = String::from_utf8_lossy(&territory).into_owned();
         projects.entry(territory).or_default().push(id);
     }
-    Ok((projects.len() > 1).then_some(Overlap {
-        household: name.first() == Some(&1),
-        strength,
-        projects,
-    }))
+    let strength = strength_of(token.as_deref().unwrap_or_default());
+    Ok(strength
+        .filter(|_| projects.len() > 1)
+        .map(|strength| Overlap {
+            household: name.first() == Some(&1),
+            strength,
+            projects,
+        }))
 }
 
 /// A territory's live projects whose subjects have a token.
@@ -156,12 +248,12 @@ pub(crate) fn all(core: &Core) -> Result<Vec<OverlapView>, ReadFailed> {
     Ok(views)
 }
 
-/// How sure an equal token is: made from a fiscal code, from a name, or by other means.
-fn strength_of(token: &str) -> &'static str {
-    match token.split(':').next() {
-        Some("t1") => "certain",
-        Some("w1") => "possible",
-        _ => "typed",
+/// How sure an equal token is: made from a fiscal code, or from a name; none of other tokens.
+fn strength_of(token: &str) -> Option<&'static str> {
+    match token.split_once(':')?.0 {
+        "t1" => Some("certain"),
+        "w1" => Some("possible"),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::store::seal::SealKey;
 use super::core::{LANE_SHARED, ReadFailed};
 use super::draft::{Draft, Working, reference_hash};
 use super::ledger;
+use super::overlaps;
 use super::overview;
 use super::rows::{self, Card, DocumentRow, Indexed, ListRow};
 use super::transfer;
@@ -29,6 +30,7 @@ impl Draft<'_> {
         let of_document = || working.document.as_ref().map(|document| document.summary());
         let summary = working.summary.take().or_else(of_document);
         let summary = summary.expect("a state without a document comes with its summary");
+        let compared = summary.token.as_deref().is_some_and(overlaps::is_compared);
         let heads = working.heads.clone();
         let indexed = self.indexed(&summary, heads.item_hash(id));
         let former = working.row.indexed.replace(indexed.clone());
@@ -57,7 +59,7 @@ impl Draft<'_> {
             merged.filter(|_| heads.iter().len() < 2 || !planted(Planted::WrongDigestOnMerge));
         self.digest_home(home, merged, Some(&indexed));
         if counted && !local {
-            self.count_subject(id, &territory, former.as_ref(), Some(&indexed))?;
+            self.count_subject(id, &territory, former.as_ref(), Some((&indexed, compared)))?;
         }
         self.refer(
             id,
@@ -272,8 +274,10 @@ impl Draft<'_> {
         id: DocumentId,
         territory: &str,
         former: Option<&Indexed>,
-        now: Option<&Indexed>,
+        now: Option<(&Indexed, bool)>,
     ) -> Result<(), ReadFailed> {
+        let compared = now.is_some_and(|(_, compared)| compared);
+        let now = now.map(|(now, _)| now);
         let counts = |i: &&Indexed| !overview::is_given(&i.state);
         let (former, now) = (former.filter(counts), now.filter(counts));
         let subject = |i: &Indexed| i.token.map(|token| (i.subject_kind == "household", token));
@@ -283,11 +287,13 @@ impl Draft<'_> {
         }
         if let Some((household, token)) = before {
             self.shift_subject(territory, household, token, false)?;
-            self.hold_token(id, territory, (household, token), false)?;
+            self.let_token_go(id, (household, token))?;
         }
         if let Some((household, token)) = after {
             self.shift_subject(territory, household, token, true)?;
-            self.hold_token(id, territory, (household, token), true)?;
+            if compared {
+                self.hold_token(id, territory, (household, token))?;
+            }
         }
         Ok(())
     }

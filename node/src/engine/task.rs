@@ -36,7 +36,7 @@ use super::token_renewal::YearKeys;
 use super::tokens::TokenCommand;
 use super::transfer::{Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
-use super::{clones, equivocation, execute, ingest, notices, put_back, recovery};
+use super::{clones, equivocation, execute, fault, ingest, notices, put_back, recovery};
 
 /// Most jobs that one commit takes together.
 const JOBS_MAX: usize = 256;
@@ -295,8 +295,8 @@ impl Writer {
         recovery::finish_if_complete(&self.core);
         put_back::end_if_heard(&self.core);
         notices::follow(&self.core);
-        self.transfers.drive(&self.core);
-        self.keys.drive(&self.core);
+        fault::contained("a transfer", || self.transfers.drive(&self.core));
+        fault::contained("a key of tokens", || self.keys.drive(&self.core));
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {

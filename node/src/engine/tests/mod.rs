@@ -4,6 +4,7 @@ mod audited;
 mod doors;
 mod erasure;
 mod listed;
+mod notices;
 mod privacy;
 mod quarantine;
 mod recovery;
