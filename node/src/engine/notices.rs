@@ -23,6 +23,7 @@ use super::fault;
 use super::local;
 use super::overlaps::{self, Overlap};
 use super::read;
+use super::report;
 use super::scope::is_below;
 use super::terms::found_by;
 use super::view::{CommandFailed, Elsewhere, MemberState, OverlapView};
@@ -53,6 +54,10 @@ impl Draft<'_> {
 
 /// Writes, changes and ends notices where overlaps have come, changed or gone.
 pub(crate) fn follow(core: &Core) {
+    // A log whose end is being fetched back, or that another node writes, takes no entry.
+    if report::writes_problem(core, &core.ledger()).is_some() {
+        return;
+    }
     loop {
         let rows = core
             .store
@@ -116,6 +121,10 @@ fn settle(draft: &mut Draft<'_>, name: &[u8]) -> Result<(), CommandFailed> {
     let known = known
         .and_then(|id| id.try_into().ok())
         .map(DocumentId::from_bytes);
+    let known = match (&overlap, known) {
+        (Some(overlap), None) => came_back(draft, overlap)?,
+        (_, known) => known,
+    };
     let known = match known {
         Some(id) => draft.document(id)?.map(|document| (id, document)),
         None => None,
@@ -152,9 +161,42 @@ fn settle(draft: &mut Draft<'_>, name: &[u8]) -> Result<(), CommandFailed> {
                 steps.push(json!({"op": "add", "path": format!("/sides/{key}"), "value": side}));
             }
             change(draft, id, &steps)?;
+            draft.batch.put(Table::Subjects, row, *id.as_bytes());
         }
     }
     Ok(())
+}
+
+/// The notice of an overlap whose row is lost: the notice came back with this node's own log after
+/// its store was put back on an older copy. It has sides of several territories of the overlap, and
+/// no other overlap leads to it.
+fn came_back(draft: &Draft<'_>, overlap: &Overlap) -> Result<Option<DocumentId>, CommandFailed> {
+    let core = draft.core;
+    let mut sides: BTreeMap<DocumentId, usize> = BTreeMap::new();
+    for projects in overlap.projects.values() {
+        let mut told = BTreeSet::new();
+        for project in projects.iter().take(SIDES_MAX) {
+            told.extend(found_by(core, &Term::Mark(mark(*project)))?);
+        }
+        for notice in told {
+            *sides.entry(notice).or_default() += 1;
+        }
+    }
+    for (id, territories) in sides {
+        let own = core
+            .document_row(id)?
+            .is_some_and(|row| row.territory == core.territory());
+        let Some(document) = draft.document(id)?.filter(|_| own && territories > 1) else {
+            continue;
+        };
+        let rows = draft.rows_of(Table::Subjects, &[NOTICE])?;
+        let is_led_to = rows.iter().any(|(_, to)| to == id.as_bytes());
+        let household = document.record().fields["household"] == json!(overlap.household);
+        if household && !is_led_to {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 fn change(draft: &mut Draft<'_>, id: DocumentId, steps: &[Value]) -> Result<(), CommandFailed> {

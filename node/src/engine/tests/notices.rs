@@ -2,7 +2,8 @@
 //! one subject.
 
 use super::super::view::OverlapView;
-use super::super::{notices, overlaps, repair};
+use super::super::{clones, notices, overlaps, repair};
+use crate::store::{Batch, Table};
 use super::*;
 
 impl Author {
@@ -100,7 +101,7 @@ async fn a_notice_that_cannot_be_written_holds_up_no_other() {
     let waiting = bench
         .core
         .store
-        .scan(crate::store::Table::Subjects, b"q", None, 10);
+        .scan(Table::Subjects, b"q", None, 10);
     assert!(waiting.unwrap().is_empty());
 }
 
@@ -153,4 +154,53 @@ async fn an_overlap_ends_with_the_last_project_but_those_of_one_territory() {
     end(&mut b, DocumentId::from_bytes(first));
     bench.take(&b).await;
     assert!(bench.overlaps().is_empty());
+}
+
+#[tokio::test]
+async fn while_writing_is_closed_no_notice_is_written_and_afterwards_it_is() {
+    let (mut a, mut b) = (Author::new(1, "frosinone/a"), Author::new(2, "frosinone/b"));
+    a.follow(0, "t1:2026:33");
+    b.follow(0, "t1:2026:33");
+    let bench = Bench::coordination(&[&a, &b]);
+    bench.take(&a).await;
+    bench.take(&b).await;
+    clones::kept_out(&bench.core, a.key.public(), true);
+    let ends = bench.core.ledger().logs.clone();
+    notices::follow(&bench.core);
+    assert!(bench.notices().is_empty());
+    assert_eq!(bench.core.ledger().logs, ends);
+    clones::kept_out(&bench.core, a.key.public(), false);
+    notices::follow(&bench.core);
+    assert_eq!(bench.notices().len(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_that_came_back_with_the_log_goes_on_and_no_second_one_is_made() {
+    let (mut a, mut b) = (Author::new(1, "frosinone/a"), Author::new(2, "frosinone/b"));
+    for token in ["t1:2026:33", "t1:2026:44"] {
+        a.follow(u16::from(token.as_bytes()[8]), token);
+        b.follow(u16::from(token.as_bytes()[8]), token);
+    }
+    let bench = Bench::coordination(&[&a, &b]);
+    bench.take(&a).await;
+    bench.take(&b).await;
+    notices::follow(&bench.core);
+    let before = bench.notices();
+    assert_eq!(before.len(), 2);
+    // As the store of another moment has it: without the row of one of the two.
+    let store = &bench.core.store;
+    let rows = store.scan(Table::Subjects, b"v", None, 10).unwrap();
+    let mut lost = Batch::new();
+    lost.delete(Table::Subjects, rows[0].0.clone());
+    store.commit(lost).unwrap();
+    a.follow(1, "t1:2026:33");
+    a.follow(2, "t1:2026:44");
+    bench.take(&a).await;
+    notices::follow(&bench.core);
+    let told = bench.notices();
+    assert!(told.iter().all(|(_, sides)| *sides == 3), "{told:?}");
+    let ids = |notices: Vec<(DocumentId, usize)>| -> std::collections::BTreeSet<DocumentId> {
+        notices.into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(ids(told), ids(before));
 }
