@@ -249,15 +249,7 @@ fn lawful(
 ) -> Result<(), CommandFailed> {
     let mut casefiles: BTreeSet<DocumentId> = BTreeSet::new();
     for (kind, id) in all {
-        match kind {
-            Kind::Casefile => drop(casefiles.insert(*id)),
-            Kind::Project => {
-                for name in persons::names(core, &BTreeSet::from([*id]))? {
-                    casefiles.extend(super::terms::found_by(core, &Term::Project(name))?);
-                }
-            }
-            _ => {}
-        }
+        casefiles.extend(casefiles_of(core, *kind, *id)?);
     }
     let today = UnixMillis(now_ms).to_string();
     for id in casefiles {
@@ -310,6 +302,75 @@ fn lawful(
         }
     }
     Ok(())
+}
+
+/// The casefiles of whomever a record is about: by the persons, households and projects that it is
+/// or names, past merges.
+fn casefiles_of(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<BTreeSet<DocumentId>, CommandFailed> {
+    let mut found = BTreeSet::new();
+    let mut terms = BTreeSet::new();
+    match kind {
+        Kind::Casefile => drop(found.insert(id)),
+        Kind::Person | Kind::Household => terms.extend(about(core, kind, id)?),
+        Kind::Project => terms.extend(in_projects(core, id)?),
+        _ => {}
+    }
+    let Some(document) = core.look(id)? else {
+        return Ok(found);
+    };
+    let mut named = document.summary().terms;
+    if kind == Kind::Transfer {
+        let project = document.record().fields["project"]
+            .as_str()
+            .map(str::to_owned);
+        named.extend(project.map(Term::Project));
+    }
+    for term in named {
+        match &term {
+            Term::About(name) => {
+                for kind in [Kind::Person, Kind::Household] {
+                    if let Some(subject) = read::named(core, kind, name)? {
+                        terms.extend(about(core, kind, subject)?);
+                    }
+                }
+            }
+            Term::Project(name) => {
+                if let Some(project) = read::named(core, Kind::Project, name)? {
+                    terms.extend(in_projects(core, project)?);
+                }
+            }
+            _ => continue,
+        }
+        terms.insert(term);
+    }
+    for term in terms {
+        found.extend(super::terms::found_by(core, &term)?);
+    }
+    Ok(found)
+}
+
+/// The terms by which records about somebody are found, of every record merged with theirs.
+fn about(core: &Core, kind: Kind, id: DocumentId) -> Result<Vec<Term>, CommandFailed> {
+    let own = if kind == Kind::Person {
+        let stands = persons::standing_for(core, id)?.unwrap_or(id);
+        let mut group = persons::group(core, stands)?;
+        group.insert(id);
+        group
+    } else {
+        BTreeSet::from([id])
+    };
+    let names = persons::names(core, &own)?;
+    Ok(names.into_iter().map(Term::About).collect())
+}
+
+/// The terms by which records that name a project are found.
+fn in_projects(core: &Core, id: DocumentId) -> Result<Vec<Term>, ReadFailed> {
+    let names = persons::names(core, &BTreeSet::from([id]))?;
+    Ok(names.into_iter().map(Term::Project).collect())
 }
 
 /// Days that records of a kind are kept after their last change; none without a period.

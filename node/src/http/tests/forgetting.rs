@@ -111,6 +111,46 @@ async fn an_address_of_another_kind_leads_nowhere_and_past_no_rule() {
 }
 
 #[tokio::test]
+async fn a_hold_is_of_the_subject_whichever_of_their_records_is_to_go() {
+    let bench = Bench::district().await;
+    let person = |reference: &str| json!({"ref": reference, "family_name": "Uno", "given_name": "Ada"});
+    bench.put("persons", &person("P-1")).await;
+    bench.put("persons", &person("P-2")).await;
+    let members = json!({"m1": {"person": "P-2", "relation": "holder"}});
+    let household = json!({"ref": "N-1", "members": members});
+    let contact = |reference: &str, person: &str| json!({"ref": reference, "on": "2026-02-03", "person": person});
+    let of = [
+        ("households", bench.put("households", &household).await),
+        ("contacts", bench.put("contacts", &contact("K-1", "P-1")).await),
+        ("contacts", bench.put("contacts", &contact("K-2", "P-2")).await),
+    ];
+    let hold = json!({"h1": {"reason": "causa in corso", "from": "2026-01-01"}});
+    let held = json!({"ref": "C-1", "subject": "P-1", "legal_hold": hold});
+    bench.put("casefiles", &held).await;
+    // What is about the record that was merged is about the same person.
+    let merge = json!({"into": "P-1"}).to_string();
+    let merged = bench
+        .call("POST", "/api/v1/persons/P-2/merge", "application/json", &merge)
+        .await;
+    assert_eq!(merged.status, StatusCode::OK, "{}", merged.text());
+    let reason = json!({"reason": "prova"}).to_string();
+    for (kind, id) in of {
+        let path = format!("/api/v1/{kind}/{id}");
+        let refused = bench
+            .call("DELETE", &path, "application/json", &reason)
+            .await;
+        assert_eq!(refused.refusal(), (409, "legal_hold".to_owned()), "{kind}");
+        assert_eq!(bench.get(&path).await.status, StatusCode::OK);
+    }
+    let other = bench.put("contacts", &json!({"on": "2026-02-03"})).await;
+    let path = format!("/api/v1/contacts/{other}");
+    let erased = bench
+        .call("DELETE", &path, "application/json", &reason)
+        .await;
+    assert_eq!(erased.status, StatusCode::OK, "{}", erased.text());
+}
+
+#[tokio::test]
 async fn a_name_of_several_kinds_and_of_none_is_refused_in_words() {
     let bench = Bench::district().await;
     bench
