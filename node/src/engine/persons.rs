@@ -143,12 +143,14 @@ pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<A
             continue;
         };
         let reference = document.summary().reference;
+        let protected = document.record().fields["protected"] == json!(true);
         if state != MERGED {
             out.push(Alike {
                 id,
                 reference,
                 state,
                 why,
+                protected,
             });
         }
     }

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use raccordo_crdt_model::command::Operation;
 use raccordo_crdt_model::terms::telling;
 use raccordo_crdt_model::{
-    Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Term, fiscal_code,
+    Document, DocumentId, Kind, Patch, Problem, Rejected, Term, fiscal_code,
 };
 use serde_json::{Value, json};
 
@@ -146,12 +146,12 @@ pub(crate) fn code_is_free(
     for id in draft.found_by(&Term::Code(code))? {
         let state = draft.state_of(id)?;
         if id != own && state.is_some_and(|state| state != MERGED) {
-            let detail = format!(
-                "the person {id} has this fiscal code: use that record, or merge the two if both are there"
-            );
-            let problem = Problem::new("/fiscal_code", "fiscal_code_in_use", detail);
-            let problem = problem.said("", &[("person", Filled::text(id))]);
-            return Err(CommandFailed::Rejected(Rejected::Rule(problem)));
+            // Not whose: who may know finds the record by its code, and others are not to learn
+            // that it is there.
+            let detail = "another person has this fiscal code: use that record, which a search for \
+                          the code finds, or merge the two if both are there";
+            let refused = broken("/fiscal_code", "fiscal_code_in_use", detail);
+            return Err(CommandFailed::Rejected(refused));
         }
     }
     Ok(())

@@ -15,6 +15,8 @@ pub struct Alike {
     pub state: String,
     /// What the two have in common: `fiscal_code`, `name_and_year`.
     pub why: Vec<&'static str>,
+    /// Whether only few may know who they are.
+    pub protected: bool,
 }
 
 /// A reference to a person whose record was merged into another.

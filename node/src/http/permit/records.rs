@@ -141,7 +141,7 @@ fn shown(
         };
         shared.engine.observe(&principal.name, "read", &id, &detail);
     }
-    let withheld = cut(&reading, &mut view);
+    let withheld = cut(principal, &reading, &mut view);
     Ok(Shown {
         view,
         withheld,
@@ -177,7 +177,7 @@ pub(crate) async fn list(
         let Ok(reading) = reading(shared, principal, &view) else {
             continue;
         };
-        let withheld = cut(&reading, &mut view);
+        let withheld = cut(principal, &reading, &mut view);
         // A search must not tell what stands in a section that is not shown.
         if !withheld.is_empty() && wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
             continue;
@@ -220,7 +220,7 @@ pub(crate) async fn cards(
         };
         if searches && !reading.is_whole() {
             let mut view = shared.engine.record(kind, card.id).await?;
-            cut(&reading, &mut view);
+            cut(principal, &reading, &mut view);
             if wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
                 continue;
             }
@@ -298,7 +298,7 @@ async fn readable(
             }
             if let Ok(reading) = reading(shared, principal, &view) {
                 left_out += reading.left_out().values().sum::<u64>();
-                cut(&reading, &mut view);
+                cut(principal, &reading, &mut view);
                 let reference = view.fields["ref"].as_str().unwrap_or_default().to_owned();
                 let line = import::export_line(kind, view.id, view.created_at, &view.fields);
                 lines.push((reference, line));
@@ -375,7 +375,11 @@ pub(super) fn kept_from(principal: &Principal, view: &RecordView) -> BTreeSet<St
 }
 
 /// Takes out of a view what may not be read, and says which sections are not whole.
-fn cut(reading: &Reading, view: &mut RecordView) -> Vec<String> {
+fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<String> {
+    // Who else may be the same person tells who that one is.
+    let knows_protected = Reading::of(principal, Kind::Person.singular(), true, true)
+        .is_ok_and(|reading| reading.shows("/family_name"));
+    view.alike.retain(|alike| !alike.protected || knows_protected);
     if reading.is_whole() {
         return Vec::new();
     }

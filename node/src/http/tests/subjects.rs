@@ -1,6 +1,7 @@
 //! People: found, doubled, merged and taken apart; whose project it is, and who else has them.
 
 use super::*;
+use crate::access::Role;
 
 const PERSONS: &str = "/api/v1/persons";
 
@@ -122,7 +123,7 @@ async fn a_second_record_of_one_person_is_flagged_by_sound_and_refused_by_code()
     let refused = bench.post(PERSONS, &third).await;
     assert_eq!(refused.refusal(), (409, "fiscal_code_in_use".to_owned()));
     assert!(
-        refused.text().contains(&id_of(&first)),
+        !refused.text().contains(&id_of(&first)),
         "{}",
         refused.text()
     );
@@ -357,5 +358,33 @@ async fn the_pointer_of_a_refused_identity_leads_from_the_root_to_the_field() {
         let patch = json!([{"op": "add", "path": path, "value": value}]);
         let refused = bench.patch("/api/v1/projects/FR-2", None, &patch).await;
         assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_know_a_protected_person_does_not_find_them_as_a_double() {
+    let bench = Bench::district().await;
+    let mut hidden = anna();
+    hidden["protected"] = json!(true);
+    let hidden = bench.made("persons", &hidden).await;
+    let like = json!({"ref": "P-2", "family_name": "De Luca", "given_name": "Chiara", "born_on": "1985-12-10"});
+    bench.made("persons", &like).await;
+    let desk = bench.role_token("sportello", Role::AccessOperator, None, &[]);
+    let worker = bench.role_token("assistente", Role::SocialWorker, None, &[]);
+    for (bearer, knows) in [(desk.await, false), (worker.await, true)] {
+        for path in ["persons/P-2", "persons/P-2/duplicates", "persons"] {
+            let path = format!("/api/v1/{path}");
+            let seen = bench.as_bearer(&bearer, "GET", &path, &Value::Null).await;
+            assert_eq!(seen.status, StatusCode::OK, "{path}: {}", seen.text());
+            let flagged = match path.as_str() {
+                "/api/v1/persons" => seen.json()["items"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|item| item["_meta"]["flags"].to_string().contains(&id_of(&hidden))),
+                _ => seen.text().contains(&id_of(&hidden)),
+            };
+            assert_eq!(flagged, knows, "{path}: {}", seen.text());
+        }
     }
 }
