@@ -22,6 +22,8 @@ use super::transfer;
 use super::view::CommandFailed;
 
 const DAY_MS: i64 = 86_400_000;
+/// Most records that one order names: its text has bounds like that of any record.
+const ORDERED_MAX: usize = 1_000;
 /// Kinds in which a subject is looked for by name, the likeliest first.
 const SUBJECTS: [Kind; 3] = [Kind::Project, Kind::Person, Kind::Household];
 
@@ -43,35 +45,42 @@ pub(crate) fn order(
         lawful(core, draft.now_ms, &all)?;
     }
     for (kind, other) in &all {
-        draft.holds(*other)?;
+        draft.open(*kind, *other)?;
         transfer::may_erase(draft, *kind, *other)?;
     }
-    // The record itself first: what is refused is refused before anything is done.
-    tombstone::erase(draft, kind, id, reason, by)?;
     let mut private = Vec::new();
-    for (kind, other) in &all {
+    for (_, other) in &all {
         let row = core.document_row(*other)?;
         if row.is_some_and(|row| row.lane == LANE_TERRITORY) {
             private.push(*other);
         }
+    }
+    // The record itself first: what is refused is refused before anything is done.
+    tombstone::erase(draft, kind, id, reason, by)?;
+    give_orders(draft, &private, by)?;
+    for (kind, other) in &all {
         if *other != id {
             tombstone::erase(draft, *kind, *other, reason, by)?;
         }
     }
-    if private.is_empty() {
-        return Ok(Done::Record(id));
-    }
-    let documents: Map<String, Value> = private
-        .iter()
-        .map(|id| {
-            let id = id.to_string();
-            (id[..8].to_owned(), json!({"document": id}))
-        })
-        .collect();
-    let today = UnixMillis(draft.now_ms).to_string();
-    let fields = json!({"ordered_on": &today[..10], "documents": documents, "sharing": "shared"});
-    local::create(draft, Kind::ErasureOrder, &fields, by)?;
     Ok(Done::Record(id))
+}
+
+/// Orders that name these records, as many as it takes.
+pub(crate) fn give_orders(
+    draft: &mut Draft<'_>,
+    private: &[DocumentId],
+    by: &str,
+) -> Result<(), CommandFailed> {
+    let today = UnixMillis(draft.now_ms).to_string();
+    for some in private.chunks(ORDERED_MAX) {
+        let entry = |id: &DocumentId| (id.to_string(), json!({"document": id.to_string()}));
+        let documents: Map<String, Value> = some.iter().map(entry).collect();
+        let fields =
+            json!({"ordered_on": &today[..10], "documents": documents, "sharing": "shared"});
+        local::create(draft, Kind::ErasureOrder, &fields, by)?;
+    }
+    Ok(())
 }
 
 /// Carries out every order of this territory that this store does not know to have been carried

@@ -353,10 +353,7 @@ impl Writer {
                 self.commit_together(std::mem::take(&mut together));
                 let outcome = ingest::retry(&self.core, &self.inbox, *place, by);
                 answer(job.reply, outcome);
-            } else if matches!(
-                job.command,
-                Command::Import(_) | Command::Erase { .. } | Command::Publish(_)
-            ) {
+            } else if job.command.is_alone() {
                 self.commit_together(std::mem::take(&mut together));
                 self.commit_together(vec![job]);
             } else {
@@ -374,6 +371,7 @@ impl Writer {
             jobs.into_iter().map(|job| (job.command, job.reply)).unzip();
         let mends = |command: &Command| matches!(command, Command::Repair(_));
         let mended = commands.iter().any(mends);
+        let alone = commands.iter().any(Command::is_alone);
         let (core, notes, observed) = (&self.core, &self.notes, &self.observed);
         let roster = Arc::clone(&core.ledger().roster);
         // A fault in one document must not take the writer with it: the draft is dropped whole.
@@ -394,6 +392,10 @@ impl Writer {
             // What could not be read may have left a command half done.
             if let Some(reason) = unread {
                 return (Err(NotStored { reason }), outcomes);
+            }
+            // Nor may one of several steps that was refused at a later one.
+            if alone && outcomes.iter().any(Result::is_err) {
+                draft = Draft::new(core);
             }
             commit::notes(&mut draft, notes.values());
             observed.note(&mut draft);

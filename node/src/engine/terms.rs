@@ -15,8 +15,6 @@ const TERM: u8 = b'p';
 const DOCUMENT: u8 = b'd';
 /// Bytes of a keyed hash.
 const HASH: usize = 16;
-/// Most records that one term is looked up for.
-const FOUND_MAX: usize = 5_000;
 
 impl Draft<'_> {
     /// Indexes a document by these terms and by no others.
@@ -51,9 +49,10 @@ impl Draft<'_> {
     }
 }
 
-/// The records that a term finds.
+/// The records that a term finds, all of them: what is erased with a subject, or forbids it, goes by
+/// this.
 pub(crate) fn found_by(core: &Core, term: &Term) -> Result<Vec<DocumentId>, ReadFailed> {
-    found_by_most(core, term, FOUND_MAX)
+    found_by_most(core, term, usize::MAX)
 }
 
 /// As [`found_by`], so many at most.

@@ -147,7 +147,7 @@ async fn a_restart_still_knows_what_was_erased() {
 async fn a_record_is_neither_erased_nor_changed_as_one_of_another_kind() {
     let bench = Bench::coordination(&[]);
     let mut draft = Draft::new(&bench.core);
-    let fields = json!({"ref": "LG-1", "title": "Reti", "state": "draft"});
+    let fields = json!({"ref": "LG-1", "title": "Reti", "state": "draft", "type": "protocol", "version": "1"});
     let made = local::create(&mut draft, Kind::Guideline, &fields, "op").unwrap();
     let Done::Record(id) = made else {
         panic!("a record was made")

@@ -3,6 +3,7 @@
 mod audited;
 mod doors;
 mod erasure;
+mod forgetting;
 mod listed;
 mod notices;
 mod privacy;

@@ -3,8 +3,8 @@
 
 use super::super::view::OverlapView;
 use super::super::{clones, notices, overlaps, repair};
-use crate::store::{Batch, Table};
 use super::*;
+use crate::store::{Batch, Table};
 
 impl Author {
     /// Adds a project of the subject with this token.
@@ -98,10 +98,7 @@ async fn a_notice_that_cannot_be_written_holds_up_no_other() {
     notices::follow(&bench.core);
     let told = super::super::read::all_of(&bench.core, Kind::Notice).unwrap();
     assert_eq!(told.len(), 4, "the damaged one and three more");
-    let waiting = bench
-        .core
-        .store
-        .scan(Table::Subjects, b"q", None, 10);
+    let waiting = bench.core.store.scan(Table::Subjects, b"q", None, 10);
     assert!(waiting.unwrap().is_empty());
 }
 

@@ -14,13 +14,13 @@ use crate::store::{Batch, MemoryDisk, Moment, Store, Table, Unsynced};
 const PROVINCE: PeerId = PeerId::from_bytes([7; 32]);
 
 /// A district's office whose disk can be copied and put back.
-struct Office {
+pub(super) struct Office {
     keys: tempfile::TempDir,
-    disk: MemoryDisk,
+    pub(super) disk: MemoryDisk,
 }
 
 impl Office {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let disk = MemoryDisk::new();
         let mut founding = Batch::new();
         founding.put(Table::Meta, *b"lineage", [3; 8]);
@@ -35,7 +35,7 @@ impl Office {
     }
 
     /// Starts the node as it is on this disk.
-    fn start(&self, disk: &MemoryDisk) -> Bench {
+    pub(super) fn start(&self, disk: &MemoryDisk) -> Bench {
         let settings = InitialSettings {
             territory: Territory::parse("frosinone/a").unwrap(),
             role: Role::District,

@@ -379,7 +379,8 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
     // Who else may be the same person tells who that one is.
     let knows_protected = Reading::of(principal, Kind::Person.singular(), true, true)
         .is_ok_and(|reading| reading.shows("/family_name"));
-    view.alike.retain(|alike| !alike.protected || knows_protected);
+    view.alike
+        .retain(|alike| !alike.protected || knows_protected);
     if reading.is_whole() {
         return Vec::new();
     }

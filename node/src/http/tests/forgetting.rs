@@ -113,7 +113,8 @@ async fn an_address_of_another_kind_leads_nowhere_and_past_no_rule() {
 #[tokio::test]
 async fn a_hold_is_of_the_subject_whichever_of_their_records_is_to_go() {
     let bench = Bench::district().await;
-    let person = |reference: &str| json!({"ref": reference, "family_name": "Uno", "given_name": "Ada"});
+    let person =
+        |reference: &str| json!({"ref": reference, "family_name": "Uno", "given_name": "Ada"});
     bench.put("persons", &person("P-1")).await;
     bench.put("persons", &person("P-2")).await;
     let members = json!({"m1": {"person": "P-2", "relation": "holder"}});
@@ -121,8 +122,14 @@ async fn a_hold_is_of_the_subject_whichever_of_their_records_is_to_go() {
     let contact = |reference: &str, person: &str| json!({"ref": reference, "on": "2026-02-03", "person": person});
     let of = [
         ("households", bench.put("households", &household).await),
-        ("contacts", bench.put("contacts", &contact("K-1", "P-1")).await),
-        ("contacts", bench.put("contacts", &contact("K-2", "P-2")).await),
+        (
+            "contacts",
+            bench.put("contacts", &contact("K-1", "P-1")).await,
+        ),
+        (
+            "contacts",
+            bench.put("contacts", &contact("K-2", "P-2")).await,
+        ),
     ];
     let hold = json!({"h1": {"reason": "causa in corso", "from": "2026-01-01"}});
     let held = json!({"ref": "C-1", "subject": "P-1", "legal_hold": hold});
@@ -130,7 +137,12 @@ async fn a_hold_is_of_the_subject_whichever_of_their_records_is_to_go() {
     // What is about the record that was merged is about the same person.
     let merge = json!({"into": "P-1"}).to_string();
     let merged = bench
-        .call("POST", "/api/v1/persons/P-2/merge", "application/json", &merge)
+        .call(
+            "POST",
+            "/api/v1/persons/P-2/merge",
+            "application/json",
+            &merge,
+        )
         .await;
     assert_eq!(merged.status, StatusCode::OK, "{}", merged.text());
     let reason = json!({"reason": "prova"}).to_string();
