@@ -284,9 +284,7 @@ impl Node {
         let served_with = certificate.clone();
         let http = tokio::spawn(async move {
             let ending = async { drop(stopped.await) };
-            if let Err(failed) = http::serve(listener, served_with, router, ending).await {
-                tracing::error!(error = %failed, "the HTTP server ended");
-            }
+            http::serve(listener, served_with, router, ending).await;
         });
         let mut tasks = Vec::new();
         let serving = (endpoint.clone(), Arc::clone(&host) as Arc<dyn Host>);

@@ -19,6 +19,9 @@ use crate::http::serve::Caller;
 use crate::http::session::{Presence, SessionKey};
 use crate::http::{Access, Shared, permit, web};
 
+/// In which a proxy says whom it asks for.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// Sent by the page's own script, so that a refresh does not count as a person's presence.
 pub(crate) const LIVE_HEADER: &str = "raccordo-live";
 
@@ -48,7 +51,7 @@ pub(crate) async fn api(
         &shared,
         request.method(),
         request.headers(),
-        address(&request),
+        address(&shared, &request),
     )
     .await
     {
@@ -74,7 +77,7 @@ pub(crate) async fn pages(
         &shared,
         request.method(),
         request.headers(),
-        address(&request),
+        address(&shared, &request),
     )
     .await
     {
@@ -182,12 +185,30 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
         .map(|(_, value)| value)
 }
 
-/// The address that a request comes from, for the limit on wrong tokens.
-pub(crate) fn address(request: &Request) -> Option<IpAddr> {
-    request
-        .extensions()
-        .get::<ConnectInfo<Caller>>()
-        .map(|ConnectInfo(Caller(address))| address.ip())
+/// The address that a request comes from, for the limit on wrong tokens and passwords. Where a proxy
+/// on this machine speaks for everybody, the one that it added: else any stranger's wrong tries would
+/// lock out all others.
+pub(crate) fn address(shared: &Shared, request: &Request) -> Option<IpAddr> {
+    let connected = request.extensions().get::<ConnectInfo<Caller>>();
+    let address = connected.map(|ConnectInfo(Caller(address))| address.ip())?;
+    let proxied = matches!(
+        shared.access,
+        Access::Network {
+            behind_proxy: true,
+            ..
+        }
+    );
+    if !proxied || !address.is_loopback() {
+        return Some(address);
+    }
+    // What stands before the last one is whatever the caller wrote.
+    let lines = request.headers().get_all(FORWARDED_FOR).iter();
+    let last = lines.last().and_then(|line| line.to_str().ok());
+    let last = last.and_then(|line| line.rsplit(',').next());
+    Some(
+        last.and_then(|one| one.trim().parse().ok())
+            .unwrap_or(address),
+    )
 }
 
 fn asks_as_person(shared: &Shared, request: &Request) -> bool {

@@ -49,6 +49,8 @@ pub enum Access {
     Network {
         /// The browser reaches this node over TLS, its own or a proxy's: cookies never travel in the clear.
         secure_cookies: bool,
+        /// A proxy on this machine asks for others, and says for whom.
+        behind_proxy: bool,
     },
     /// The socket in the data folder, or a command on a node that does not run.
     LocalSocket {
@@ -73,7 +75,8 @@ impl Shared {
         matches!(
             self.access,
             Access::Network {
-                secure_cookies: true
+                secure_cookies: true,
+                ..
             }
         )
     }

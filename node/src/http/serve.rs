@@ -1,16 +1,30 @@
 //! Listening: TCP for people and programs, the Unix socket for commands on this machine.
 //!
-//! Guarantees that ending never waits for an open event stream: streams are told first.
+//! Guarantees that ending never waits for an open event stream: streams are told first. That
+//! connections are bounded, in all and by address, and that one on which nothing is asked ends.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::Router;
-use axum::extract::connect_info::{Connected, IntoMakeServiceWithConnectInfo};
-use axum::serve::{IncomingStream, Listener};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 use crate::http::Access;
 use crate::http::tls::{Certificate, TlsListener};
@@ -40,6 +54,7 @@ pub fn access_for(
     }
     Ok(Access::Network {
         secure_cookies: encrypted,
+        behind_proxy,
     })
 }
 
@@ -47,17 +62,22 @@ pub fn access_for(
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller(pub(crate) SocketAddr);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Connections at most; more wait in the system's queue.
+    pub(crate) all: usize,
+    /// Connections from one address at most, but from this machine, where a proxy may speak for all.
+    pub(crate) of_one: usize,
+    /// How long the head of a request may take to come, the first or the next.
+    pub(crate) head: Duration,
 }
 
-impl Connected<IncomingStream<'_, TlsListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
+const BOUNDS: Bounds = Bounds {
+    all: 1_024,
+    of_one: 256,
+    head: Duration::from_secs(60),
+};
 
 /// Serves over TCP, by HTTPS alone where there is a certificate, until `shutdown` completes and
 /// the requests under way are answered.
@@ -66,31 +86,91 @@ pub async fn serve(
     certificate: Option<Certificate>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     match certificate {
-        None => serve_from(listener, router, shutdown).await,
+        None => serve_from(listener, router, shutdown, BOUNDS).await,
         Some(certificate) => {
-            serve_from(TlsListener::new(listener, certificate), router, shutdown).await
+            let listener = TlsListener::new(listener, certificate);
+            serve_from(listener, router, shutdown, BOUNDS).await;
         }
     }
 }
 
-async fn serve_from<L>(
-    listener: L,
+/// As [`serve`], within these bounds.
+pub(crate) async fn serve_from<L>(
+    mut listener: L,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()>
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-    Caller: for<'a> Connected<IncomingStream<'a, L>>,
+    bounds: Bounds,
+) where
+    L: Listener<Addr = SocketAddr>,
 {
     let (router, ending) = with_closing(router, shutdown);
-    let service: IntoMakeServiceWithConnectInfo<Router, Caller> =
-        router.into_make_service_with_connect_info();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(ending)
-        .await
+    let mut ending = pin!(ending);
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    // By address, as many clones as it has connections, and one.
+    let mut from: BTreeMap<IpAddr, Arc<()>> = BTreeMap::new();
+    loop {
+        let has_room = connections.len() < bounds.all;
+        let (io, address) = tokio::select! {
+            () = &mut ending => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept(), if has_room => accepted,
+        };
+        from.retain(|_, held| Arc::strong_count(held) > 1);
+        let held = from.entry(address.ip()).or_default();
+        if Arc::strong_count(held) > bounds.of_one && !address.ip().is_loopback() {
+            tracing::debug!(%address, "too many connections at once from one address");
+            continue;
+        }
+        let held = Arc::clone(held);
+        let one = connection(io, address, router.clone(), stopped.clone(), bounds.head);
+        connections.spawn(async move {
+            one.await;
+            drop(held);
+        });
+    }
+    drop(listener);
+    stop.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers one connection until it ends or the server does.
+async fn connection<I>(
+    io: I,
+    address: SocketAddr,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+    head: Duration,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request
+            .extensions_mut()
+            .insert(ConnectInfo(Caller(address)));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .serve_connection(TokioIo::new(io), service);
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(failed) = ended {
+        tracing::debug!(%address, error = %failed, "a connection ended");
+    }
 }
 
 /// Serves over a Unix socket until `shutdown` completes and the requests under way are answered.
@@ -147,13 +227,15 @@ mod tests {
         assert_eq!(
             access_for(home, false, false),
             Ok(Access::Network {
-                secure_cookies: false
+                secure_cookies: false,
+                behind_proxy: false
             })
         );
         assert_eq!(
             access_for(away, false, true),
             Ok(Access::Network {
-                secure_cookies: true
+                secure_cookies: true,
+                behind_proxy: true
             })
         );
         assert_eq!(
@@ -164,7 +246,8 @@ mod tests {
             assert_eq!(
                 access_for(address, true, false),
                 Ok(Access::Network {
-                    secure_cookies: true
+                    secure_cookies: true,
+                    behind_proxy: false
                 }),
                 "with a certificate every address is served by HTTPS"
             );

@@ -1,6 +1,7 @@
 //! Who gets in, and who does not.
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
 use expect_test::expect;
 use raccordo_config::Role;
@@ -9,6 +10,8 @@ use tower::ServiceExt as _;
 
 use super::{Answer, Bench, check, project, shape};
 use crate::http::api::openapi::OPERATIONS;
+use crate::http::serve::Caller;
+use crate::http::{Access, router};
 
 #[tokio::test]
 async fn nothing_under_the_api_answers_without_a_credential() {
@@ -212,6 +215,49 @@ async fn wrong_tokens_read_alike_and_after_twenty_are_not_evaluated() {
         )
         .await;
     assert_eq!(wrong.refusal(), (429, "too_many_failures".to_owned()));
+}
+
+#[tokio::test]
+async fn behind_a_proxy_wrong_tries_count_for_the_address_that_the_proxy_names() {
+    let bench = Bench::district().await;
+    let routers = [false, true].map(|behind_proxy| {
+        let access = Access::Network {
+            secure_cookies: false,
+            behind_proxy,
+        };
+        router(bench.node.engine(), access)
+    });
+    let try_in = async |behind_proxy: bool, from: &str, told: &str| {
+        let router = routers[usize::from(behind_proxy)].clone();
+        let request = Request::builder()
+            .method("POST")
+            .uri("/sign-in")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("x-forwarded-for", told)
+            .extension(ConnectInfo(Caller(from.parse().unwrap())))
+            .body(Body::from("token=wrong"));
+        router.oneshot(request.unwrap()).await.unwrap().status()
+    };
+    let (local, away) = ("127.0.0.1:4000", "10.0.0.9:4000");
+    for _ in 0..20 {
+        let status = try_in(true, local, "198.51.100.1, 10.0.0.1").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    let wait = StatusCode::TOO_MANY_REQUESTS;
+    // Only what the proxy itself added counts: what stands before it is the caller's own word.
+    let same = try_in(true, local, "203.0.113.7, 10.0.0.1").await;
+    assert_eq!(same, wait);
+    let other = try_in(true, local, "10.0.0.1, 10.0.0.2").await;
+    assert_eq!(other, StatusCode::UNAUTHORIZED);
+    for (behind_proxy, from) in [(true, away), (false, local)] {
+        for number in 0..20 {
+            let told = format!("10.1.0.{number}");
+            let status = try_in(behind_proxy, from, &told).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+        }
+        let last = try_in(behind_proxy, from, "10.2.0.1").await;
+        assert_eq!(last, wait, "nobody but the proxy is believed");
+    }
 }
 
 #[tokio::test]

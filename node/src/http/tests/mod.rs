@@ -62,6 +62,7 @@ impl Bench {
             node.engine(),
             Access::Network {
                 secure_cookies: false,
+                behind_proxy: false,
             },
         );
         let local = router(

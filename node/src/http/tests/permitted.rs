@@ -119,6 +119,7 @@ async fn two() -> Two {
     }
     let access = Access::Network {
         secure_cookies: false,
+        behind_proxy: false,
     };
     Two {
         network: router(node.engine(), access),

@@ -11,6 +11,7 @@ use tower::ServiceExt as _;
 
 use super::{Bench, check, shape};
 use crate::http::serve;
+use crate::http::serve::{Bounds, serve_from};
 
 #[tokio::test]
 async fn health_and_metrics_are_open_and_carry_no_content() {
@@ -173,5 +174,42 @@ async fn ending_does_not_wait_for_an_open_event_stream() {
     }
     stop.send(()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(20), server).await;
-    ended.expect("the server ends").unwrap().unwrap();
+    ended.expect("the server ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_asked_ends_and_no_more_than_so_many_are_served() {
+    let bench = Bench::district().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bounds = Bounds {
+        all: 2,
+        of_one: 2,
+        head: Duration::from_millis(300),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let ending = async { stopped.await.unwrap() };
+    let server = tokio::spawn(serve_from(listener, bench.network.clone(), ending, bounds));
+    let connect = async || tokio::net::TcpStream::connect(address).await.unwrap();
+    // One says nothing, one sends half a head: a third waits until they were sent away.
+    let mut silent = connect().await;
+    let mut slow = connect().await;
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: ")
+        .await
+        .unwrap();
+    let mut third = connect().await;
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    third.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    let answered = third.read_buf(&mut heard);
+    let answered = tokio::time::timeout(Duration::from_secs(20), answered).await;
+    assert!(answered.unwrap().unwrap() > 0);
+    assert!(heard.starts_with(b"HTTP/1.1 200"));
+    for stream in [&mut silent, &mut slow, &mut third] {
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut heard));
+        ended.await.expect("the connection ends").unwrap();
+    }
+    stop.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), server).await;
+    ended.expect("the server ends").unwrap();
 }

@@ -55,7 +55,7 @@ pub(crate) async fn enter(
     if let Err(refusal) = guard::same_site(request.method(), request.headers(), false) {
         return refusal.into_response();
     }
-    let address = guard::address(&request);
+    let address = guard::address(&shared, &request);
     let brought = guard::cookie(request.headers(), &shared.cookie).map(str::to_owned);
     let form = Form::<SignIn>::from_request(request, &()).await;
     let now_ms = shared.clock.monotonic_millis();
@@ -113,6 +113,7 @@ pub(crate) fn cookie_name(node: &str, access: &Access) -> String {
     match access {
         Access::Network {
             secure_cookies: true,
+            ..
         } => format!("__Host-raccordo_{own}"),
         _ => format!("raccordo_{own}"),
     }
