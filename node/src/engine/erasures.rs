@@ -161,9 +161,8 @@ fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
         .get(Table::Meta, shredding::DUE)
         .map_err(ReadFailed::from)?
         .is_none();
-    let mut receipts = records.iter().flat_map(|record| &record.receipts);
-    let open = |state| matches!(state, ReceiptState::Queued | ReceiptState::Revoked);
-    let complete = !receipts.any(|receipt| open(receipt.state));
+    let receipts = records.iter().flat_map(|record| &record.receipts);
+    let complete = has_everybody_answered(receipts.map(|receipt| receipt.state));
     let text = written(core, order, &records, shredded, complete);
     Ok(Certificate {
         order,
@@ -171,6 +170,12 @@ fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
         complete,
         text,
     })
+}
+
+/// Whether every node has answered this one. Of a node that is reached through another one alone it
+/// is not known here.
+fn has_everybody_answered(mut receipts: impl Iterator<Item = ReceiptState>) -> bool {
+    receipts.all(|state| state == ReceiptState::Delivered)
 }
 
 /// The certificate in both languages.
@@ -232,8 +237,10 @@ fn written(
     line(if complete {
         "COMPLETO: tutti i nodi hanno risposto. / COMPLETE: every node has answered."
     } else {
-        "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono.\n\
-         NOT COMPLETE: answers are missing; the nodes stay listed until they answer."
+        "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono. Di un nodo «relayed», che si \
+         raggiunge solo tramite un altro, qui non si sa: chiedete a chi lo amministra.\n\
+         NOT COMPLETE: answers are missing; the nodes stay listed until they answer. Of a node that is relayed, \
+         reached through another one alone, it is not known here: ask who administers it."
     });
     out
 }
@@ -317,4 +324,19 @@ fn transferred_away(core: &Core, all: &BTreeSet<(Kind, DocumentId)>) -> Result<b
         any = true;
     }
     Ok(any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_is_complete_when_every_node_answered_and_not_while_one_is_out_of_hearing() {
+        use ReceiptState::{Delivered, Queued, Relayed, Revoked};
+        assert!(has_everybody_answered([Delivered, Delivered].into_iter()));
+        assert!(has_everybody_answered([].into_iter()));
+        for open in [Queued, Relayed, Revoked] {
+            assert!(!has_everybody_answered([Delivered, open].into_iter()));
+        }
+    }
 }
