@@ -23,6 +23,8 @@ use super::view::{
 const DAY_MS: i64 = 86_400_000;
 /// Most proposals that are listed.
 const PROPOSALS_MAX: usize = 500;
+/// Rows that one look into the list takes at a time.
+const ROWS_AT_ONCE: usize = 512;
 /// States in which a project may be proposed.
 const ENDED: [&str; 3] = ["closed", "transferred", "archived"];
 
@@ -256,20 +258,37 @@ pub(super) fn proposals(core: &Core) -> Result<Vec<Proposal>, CommandFailed> {
         };
         let limit_ms = now_ms - i64::from(days) * DAY_MS;
         let from = rows::list_key(kind.code(), limit_ms, DocumentId::from_bytes([0; 16]));
-        let page = core
-            .store
-            .scan(Table::Rows, &[kind.code()], Some(&from), PROPOSALS_MAX);
-        for (key, _) in page.map_err(ReadFailed::from)? {
-            let Some(id) = key.get(9..).and_then(|id| id.try_into().ok()) else {
-                continue;
-            };
-            let id = DocumentId::from_bytes(id);
-            out.extend(proposal(core, kind, id, days, limit_ms)?);
+        let mut found = 0;
+        // The rows begin with the newest change: the oldest are not to be hidden by newer ones.
+        for id in ids_after(core, kind, from)?.into_iter().rev() {
+            let proposal = proposal(core, kind, id, days, limit_ms)?;
+            found += usize::from(proposal.is_some());
+            out.extend(proposal);
+            if found == PROPOSALS_MAX {
+                break;
+            }
         }
     }
     out.sort_by_key(|proposal| proposal.due_since);
     out.truncate(PROPOSALS_MAX);
     Ok(out)
+}
+
+/// The records of a kind whose rows come after a key, in the order of the rows.
+fn ids_after(core: &Core, kind: Kind, from: Vec<u8>) -> Result<Vec<DocumentId>, ReadFailed> {
+    let (mut ids, mut after) = (Vec::new(), from);
+    loop {
+        let page = core
+            .store
+            .scan(Table::Rows, &[kind.code()], Some(&after), ROWS_AT_ONCE)?;
+        let full = page.len() == ROWS_AT_ONCE;
+        let id = |key: &[u8]| Some(DocumentId::from_bytes(key.get(9..)?.try_into().ok()?));
+        ids.extend(page.iter().filter_map(|(key, _)| id(key)));
+        match page.into_iter().last() {
+            Some((key, _)) if full => after = key,
+            _ => return Ok(ids),
+        }
+    }
 }
 
 fn proposal(
@@ -290,8 +309,12 @@ fn proposal(
         return Ok(None);
     }
     let all = forget::covered(core, kind, id)?;
+    let mut of_subject = all.clone();
+    for (kind, subject) in forget::subjects_of(core, kind, id)? {
+        of_subject.extend(forget::covered(core, kind, subject)?);
+    }
     let mut newest = i64::MIN;
-    for (_, other) in &all {
+    for (_, other) in &of_subject {
         newest = newest.max(forget::last_change(core, *other)?.unwrap_or(i64::MIN));
     }
     // Something of the subject is still going on.

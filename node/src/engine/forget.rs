@@ -320,44 +320,77 @@ fn casefiles_of(
     kind: Kind,
     id: DocumentId,
 ) -> Result<BTreeSet<DocumentId>, CommandFailed> {
+    let mut found = in_casefiles(core, kind, id)?;
+    let mut subjects = subjects_of(core, kind, id)?;
+    // Members of a household, too.
+    subjects.extend(named_by(core, id)?);
+    for (kind, subject) in subjects {
+        for term in about(core, kind, subject)? {
+            found.extend(super::terms::found_by(core, &term)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The persons and households whom a record is about: itself, those whom it names, and those in
+/// whose casefiles its project stands.
+pub(crate) fn subjects_of(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<BTreeSet<(Kind, DocumentId)>, CommandFailed> {
+    if matches!(kind, Kind::Person | Kind::Household) {
+        return Ok(BTreeSet::from([(kind, id)]));
+    }
+    let mut subjects = BTreeSet::new();
+    let casefiles = in_casefiles(core, kind, id)?;
+    for about in casefiles.into_iter().chain([id]) {
+        subjects.extend(named_by(core, about)?);
+    }
+    Ok(subjects)
+}
+
+/// The persons and households whom a record names.
+fn named_by(core: &Core, id: DocumentId) -> Result<BTreeSet<(Kind, DocumentId)>, CommandFailed> {
+    let mut named = BTreeSet::new();
+    let Some(document) = core.look(id)? else {
+        return Ok(named);
+    };
+    for term in document.summary().terms {
+        let Term::About(name) = term else { continue };
+        for kind in [Kind::Person, Kind::Household] {
+            let one = read::named(core, kind, &name)?;
+            named.extend(one.map(|one| (kind, one)));
+        }
+    }
+    Ok(named)
+}
+
+/// The casefiles and contacts of the project that a record is or names; a casefile itself.
+fn in_casefiles(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<BTreeSet<DocumentId>, CommandFailed> {
     let mut found = BTreeSet::new();
-    let mut terms = BTreeSet::new();
+    let mut projects = BTreeSet::new();
+    let document = core.look(id)?;
+    let fields = document.map(|document| document.record().fields);
+    let named = fields
+        .as_ref()
+        .and_then(|fields| fields["project"].as_str());
     match kind {
         Kind::Casefile => drop(found.insert(id)),
-        Kind::Person | Kind::Household => terms.extend(about(core, kind, id)?),
-        Kind::Project => terms.extend(in_projects(core, id)?),
+        Kind::Project => drop(projects.insert(id)),
+        Kind::Contact | Kind::Transfer => {
+            if let Some(name) = named {
+                projects.extend(read::named(core, Kind::Project, name)?);
+            }
+        }
         _ => {}
     }
-    let Some(document) = core.look(id)? else {
-        return Ok(found);
-    };
-    let mut named = document.summary().terms;
-    if kind == Kind::Transfer {
-        let project = document.record().fields["project"]
-            .as_str()
-            .map(str::to_owned);
-        named.extend(project.map(Term::Project));
-    }
-    for term in named {
-        match &term {
-            Term::About(name) => {
-                for kind in [Kind::Person, Kind::Household] {
-                    if let Some(subject) = read::named(core, kind, name)? {
-                        terms.extend(about(core, kind, subject)?);
-                    }
-                }
-            }
-            Term::Project(name) => {
-                if let Some(project) = read::named(core, Kind::Project, name)? {
-                    terms.extend(in_projects(core, project)?);
-                }
-            }
-            _ => continue,
-        }
-        terms.insert(term);
-    }
-    for term in terms {
-        found.extend(super::terms::found_by(core, &term)?);
+    for name in persons::names(core, &projects)? {
+        found.extend(super::terms::found_by(core, &Term::Project(name))?);
     }
     Ok(found)
 }
@@ -374,12 +407,6 @@ fn about(core: &Core, kind: Kind, id: DocumentId) -> Result<Vec<Term>, CommandFa
     };
     let names = persons::names(core, &own)?;
     Ok(names.into_iter().map(Term::About).collect())
-}
-
-/// The terms by which records that name a project are found.
-fn in_projects(core: &Core, id: DocumentId) -> Result<Vec<Term>, ReadFailed> {
-    let names = persons::names(core, &BTreeSet::from([id]))?;
-    Ok(names.into_iter().map(Term::Project).collect())
 }
 
 /// Days that records of a kind are kept after their last change; none without a period.

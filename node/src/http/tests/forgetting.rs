@@ -271,3 +271,49 @@ async fn a_period_that_is_over_is_proposed_and_one_that_is_not_forbids_where_it_
         StatusCode::NOT_FOUND
     );
 }
+
+#[tokio::test]
+async fn the_oldest_record_is_proposed_however_many_newer_ones_are_due_or_wait_for_their_subject() {
+    let bench = Bench::district().await;
+    let line = |kind: &str, reference: &str, at: &str, doc: &Value| {
+        json!({"op": "create", "kind": kind, "ref": reference, "at": format!("{at}T04:05:06Z"), "doc": doc})
+            .to_string()
+    };
+    let person = json!({"family_name": "Uno", "given_name": "Ada"});
+    let contact = |person: &str, on: &str| json!({"on": on, "person": person});
+    let mut lines: Vec<String> = ["P-1", "P-2"]
+        .into_iter()
+        .map(|reference| line("person", reference, "2001-02-03", &person))
+        .collect();
+    let old = contact("P-1", "2001-02-03");
+    lines.push(line("contact", "K-old", "2001-02-03", &old));
+    for number in 0..520 {
+        let of_other = contact("P-2", "2010-02-03");
+        let reference = format!("K-{number}");
+        lines.push(line("contact", &reference, "2010-02-03", &of_other));
+    }
+    let report = bench
+        .call(
+            "POST",
+            "/api/v1/import",
+            "application/jsonl",
+            &lines.join("\n"),
+        )
+        .await;
+    assert_eq!(report.json()["created"], 523, "{}", report.text());
+    let due = async || {
+        let page = bench.get("/api/v1/erasures/proposals").await.json();
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|item| item["ref"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = due().await;
+    assert_eq!(all.len(), 500);
+    assert!(all.contains(&"K-old".to_owned()));
+    // Once something of the second person goes on, none of their contacts is due.
+    bench.put("contacts", &contact("P-2", "2026-02-03")).await;
+    let mut rest = due().await;
+    rest.sort();
+    assert_eq!(rest, ["K-old", "P-1"]);
+}
