@@ -5,7 +5,7 @@
 //! and so that what is withheld is at least 1. Guarantee: for every withheld count there is another
 //! table, with other numbers there, that would be shown the same. Pure.
 
-/// The smallest count that is shown, unless a district chooses a larger one.
+/// The smallest count that is shown.
 pub const SMALLEST_SHOWN: u64 = 5;
 
 /// Counts of one list and their sum; `None` is withheld.

@@ -90,10 +90,8 @@ pub(crate) fn link(
 
 /// Refuses what would tell who somebody is in a record that goes to others.
 pub(crate) fn may_be_shared(document: &Document, value: &Value) -> Result<(), Rejected> {
-    if document.kind() != Kind::Project {
-        return Ok(());
-    }
-    if value.pointer("/subject/person").is_some() {
+    let names_person = value.pointer("/subject/person").is_some();
+    if names_person && document.kind() == Kind::Project {
         return Err(person_in_project());
     }
     no_code_in(document, value, "")
@@ -101,7 +99,7 @@ pub(crate) fn may_be_shared(document: &Document, value: &Value) -> Result<(), Re
 
 /// Refuses a fiscal code in what stands at a pointer of a record that goes to others.
 fn no_code_in(document: &Document, value: &Value, at: &str) -> Result<(), Rejected> {
-    let sent = document.kind() == Kind::Project && !document.is_local();
+    let sent = matches!(document.kind(), Kind::Project | Kind::Activity) && !document.is_local();
     let found = code_within(value, &mut Vec::new()).filter(|_| sent);
     let Some(below) = found else {
         return Ok(());

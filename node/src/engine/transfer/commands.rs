@@ -11,6 +11,7 @@ use raccordo_config::Territory;
 use raccordo_crdt_model::field_rules::transfer as rules;
 use raccordo_crdt_model::{
     Change, Document, DocumentId, Filled, Kind, Patch, Problem, Rejected, Stamp, UnixMillis,
+    fiscal_code,
 };
 use serde_json::{Value, json};
 
@@ -275,6 +276,7 @@ fn accept(
         let lane = lane.expect("what a transfer makes stays in this territory or goes above it");
         enter(draft, lane, document, &changes);
         local::refer(draft, kind, &own, reference.as_deref(), id);
+        draft.audit(by, "create", &id.to_string(), "by a transfer");
     }
     // What came may carry a token of another key.
     token_renewal::again(draft);
@@ -290,6 +292,11 @@ fn refuse(
 ) -> Result<Done, CommandFailed> {
     let reason = within("/reason", Some(reason), REFUSAL_CHARS_MAX)?;
     let reason = reason.ok_or_else(|| invalid("/reason", "a refusal needs a reason"))?;
+    if fiscal_code::found_in(&reason).is_some() {
+        let detail = "a fiscal code stands in this text, and the refusal goes to the coordination: \
+                      write it without";
+        return Err(refused("/reason", "identity_in_shared_record", detail));
+    }
     let own = draft.core.territory();
     let (document, terms) = open_offer(draft, id, &own)?;
     let today = super::date(draft.now_ms);

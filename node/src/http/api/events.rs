@@ -1,8 +1,8 @@
 //! Server-sent events: what moved, never what it contains.
 //!
-//! `record`, `delivery`, `peer`, `overview` after each is durable; `resync` where a slow reader
-//! missed some and must read again. The stream ends with the session that opened it and with the
-//! server.
+//! `record`, `delivery`, `peer`, `overview`, `overlap` after each is durable; `emergency` when one
+//! begins; `resync` where a slow reader missed some and must read again. The stream ends with the
+//! session that opened it and with the server.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -12,6 +12,7 @@ use raccordo_crdt_model::Kind;
 use serde_json::Value;
 
 use super::records::{Where, resolve};
+use crate::access::Action;
 use crate::engine::Principal;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json, permit};
@@ -69,7 +70,12 @@ pub(crate) async fn offered(
     Ok(Json(all))
 }
 
-pub(crate) async fn overlaps(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn overlaps(
+    State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<Value>, ApiError> {
+    // It tells what notices tell, and of which projects.
+    permit::somewhere(&shared, &principal, Kind::Project, Action::List)?;
     let all = shared.engine.overlaps().await?;
     let items: Vec<Value> = all.iter().map(json::overlap).collect();
     Ok(Json(json::page(&items, None)))

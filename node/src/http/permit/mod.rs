@@ -61,7 +61,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET",    "/api/v1/erasures/proposals",      Of(Kind::Person, Action::List)),
     ("GET",    "/api/v1/erasures/{id}/certificate", At(Place::Erasures, Action::Read)),
     ("POST",   "/api/v1/publish",                 Of(Kind::Publication, Action::Edit)),
-    ("GET",    "/api/v1/overlaps",                Of(Kind::Project, Action::List)),
+    ("GET",    "/api/v1/overlaps",                Of(Kind::Notice, Action::List)),
     ("GET",    "/api/v1/persons/{id}/duplicates", Of(Kind::Person, Action::Read)),
     ("POST",   "/api/v1/persons/{id}/merge",      Of(Kind::Person, Action::Edit)),
     ("GET",    "/api/v1/persons/{id}/offered",    Of(Kind::Person, Action::Read)),

@@ -381,6 +381,11 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
         .is_ok_and(|reading| reading.shows("/family_name"));
     view.alike
         .retain(|alike| !alike.protected || knows_protected);
+    // As the notice that says so.
+    if !view.elsewhere.is_empty() && !may_read(principal, Kind::Notice) {
+        view.elsewhere.clear();
+        view.flags.retain(|flag| flag.code != "subject_elsewhere");
+    }
     if reading.is_whole() {
         return Vec::new();
     }

@@ -300,6 +300,12 @@ async fn what_names_a_person_is_refused_in_a_project_that_is_shared() {
         "{}",
         refused.text()
     );
+    let activity = json!({"on": "2026-03-04", "state": "recorded", "unit": "per RSSMRA85T10A562S"});
+    let refused = bench.post("/api/v1/activities", &activity).await;
+    assert_eq!(
+        refused.refusal(),
+        (409, "identity_in_shared_record".to_owned())
+    );
     bench.made("projects", &project("FR-2")).await;
     for (path, value, code) in [
         ("/subject/person", json!("P-1"), "person_in_project"),

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use self::world::{A, B, COORDINATION, DAY_MS, LAPTOP, LINKS, Station, World};
 use super::super::task::Done;
-use super::super::{erasures, forget, local, report, tombstone};
+use super::super::{audit, erasures, forget, local, report, tombstone};
 use super::already_here::Arrival;
-use super::commands;
+use super::commands::{self, TransferCommand};
 use crate::store::{Moment, Unsynced};
 
 const UNSYNCED: [Unsynced; 3] = [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn];
@@ -108,6 +108,40 @@ fn whose_only_project_went_away_is_proposed_as_such_when_the_period_is_over() {
     assert_eq!(found.get(&other), Some(&false), "{found:?}");
     // Where the project lives on, nobody is proposed because it went.
     assert!(due(&world, B).values().all(|transferred| !transferred));
+}
+
+#[test]
+fn an_acceptance_is_in_the_audit_log_with_every_record_that_it_makes() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    for kind in [Kind::Project, Kind::Person, Kind::Casefile, Kind::Household] {
+        let made = world.stations[B].ids(kind);
+        assert!(!made.is_empty(), "{kind:?}");
+        for made in made.into_iter().filter(|made| *made != project) {
+            let core = &world.stations[B].core;
+            let told = audit::newest(core, Some(&made.to_string()), None, 10).unwrap();
+            assert!(
+                told.iter().any(|one| one.event["action"] == "create"),
+                "{kind:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_refusal_that_names_a_fiscal_code_is_not_sent() {
+    let mut world = World::new();
+    let project = world.project();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_all();
+    let (by, reason) = ("op".to_owned(), "RSSMRA85T10A562S vive altrove".to_owned());
+    let refusal = TransferCommand::Refuse { id, reason, by };
+    let refused = format!("{:?}", world.stations[B].transfer(refusal));
+    assert!(refused.contains("identity_in_shared_record"), "{refused}");
+    world.stations[B].refuse(id).unwrap();
 }
 
 #[test]
