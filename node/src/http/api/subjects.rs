@@ -12,7 +12,6 @@ use raccordo_crdt_model::Kind;
 use serde_json::Value;
 
 use super::records::{Where, resolve};
-use crate::access::Action;
 use crate::engine::Principal;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json, permit};
@@ -74,9 +73,12 @@ pub(crate) async fn overlaps(
     State(shared): State<Arc<Shared>>,
     Extension(principal): Extension<Principal>,
 ) -> Result<Json<Value>, ApiError> {
-    // It tells what notices tell, and of which projects.
-    permit::somewhere(&shared, &principal, Kind::Project, Action::List)?;
-    let all = shared.engine.overlaps().await?;
+    let mut all = shared.engine.overlaps().await?;
+    // It tells what notices tell, and of which projects to who may know of these.
+    if !permit::may_read(&principal, Kind::Project) {
+        let projects = all.iter_mut().flat_map(|one| one.projects.values_mut());
+        projects.for_each(Vec::clear);
+    }
     let items: Vec<Value> = all.iter().map(json::overlap).collect();
     Ok(Json(json::page(&items, None)))
 }
