@@ -9,6 +9,7 @@ use crate::store::Table;
 
 use super::Engine;
 use super::core::{Core, ReadFailed};
+use super::days::DAY_MS;
 use super::forget;
 use super::put_back;
 use super::read;
@@ -20,7 +21,6 @@ use super::view::{
     Certificate, CommandFailed, ErasureView, Principal, Proposal, ReceiptState, SubjectErased,
 };
 
-const DAY_MS: i64 = 86_400_000;
 /// Most proposals that are listed.
 const PROPOSALS_MAX: usize = 500;
 /// Rows that one look into the list takes at a time.

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use raccordo_crdt_model::{DocumentId, Kind, Term, UnixMillis};
+use raccordo_crdt_model::{DocumentId, Kind, Term};
 use serde_json::{Map, Value, json};
 
 use super::core::{Core, ReadFailed};
+use super::days::{self, DAY_MS};
 use super::draft::Draft;
 use super::local;
 use super::persons;
@@ -21,7 +22,6 @@ use super::tombstone;
 use super::transfer;
 use super::view::CommandFailed;
 
-const DAY_MS: i64 = 86_400_000;
 /// Most records that one order names: its text has bounds like that of any record.
 const ORDERED_MAX: usize = 1_000;
 /// Kinds in which a subject is looked for by name, the likeliest first.
@@ -72,12 +72,11 @@ pub(crate) fn give_orders(
     private: &[DocumentId],
     by: &str,
 ) -> Result<(), CommandFailed> {
-    let today = UnixMillis(draft.now_ms).to_string();
+    let today = days::date(draft.now_ms);
     for some in private.chunks(ORDERED_MAX) {
         let entry = |id: &DocumentId| (id.to_string(), json!({"document": id.to_string()}));
         let documents: Map<String, Value> = some.iter().map(entry).collect();
-        let fields =
-            json!({"ordered_on": &today[..10], "documents": documents, "sharing": "shared"});
+        let fields = json!({"ordered_on": today, "documents": documents, "sharing": "shared"});
         local::create(draft, Kind::ErasureOrder, &fields, by)?;
     }
     Ok(())
@@ -260,7 +259,7 @@ fn lawful(
     for (kind, id) in all {
         casefiles.extend(casefiles_of(core, *kind, *id)?);
     }
-    let today = UnixMillis(now_ms).to_string();
+    let today = days::date(now_ms);
     for id in casefiles {
         let Some(document) = core
             .look(id)?
@@ -271,7 +270,7 @@ fn lawful(
         let fields = document.record().fields;
         for (key, hold) in fields["legal_hold"].as_object().into_iter().flatten() {
             let until = hold["until"].as_str();
-            if until.is_none_or(|until| until >= &today[..10]) {
+            if until.is_none_or(|until| until >= today.as_str()) {
                 let end = until.map_or("without an end".to_owned(), |until| {
                     format!("until {until}")
                 });
@@ -301,7 +300,7 @@ fn lawful(
                 "the {} {id} is to be kept until {}, {days} days after its last change ([retention] \
                  {}_days, binding): erase it then, or change the period",
                 kind.singular(),
-                &UnixMillis(over).to_string()[..10],
+                days::date(over),
                 kind.singular(),
             );
             return Err(CommandFailed::Conflict {

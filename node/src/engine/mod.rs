@@ -14,6 +14,7 @@ mod clones;
 mod commit;
 mod core;
 mod cores;
+mod days;
 mod dial;
 mod draft;
 mod emergency;

@@ -18,6 +18,7 @@ use crate::store::{Condition, Table};
 
 use super::commit;
 use super::core::{Core, ReadFailed};
+use super::days;
 use super::draft::Draft;
 use super::fault;
 use super::local;
@@ -136,8 +137,8 @@ fn settle(draft: &mut Draft<'_>, name: &[u8]) -> Result<(), CommandFailed> {
             change(draft, id, &[ended])?;
         }
         (Some(overlap), None) => {
-            let today = UnixMillis(draft.now_ms).to_string();
-            let fields = json!({"on": &today[..10], "household": overlap.household, "strength": overlap.strength,
+            let today = days::date(draft.now_ms);
+            let fields = json!({"on": today, "household": overlap.household, "strength": overlap.strength,
                 "sides": sides(core, &overlap), "sharing": "shared"});
             if let super::task::Done::Record(id) = local::create(draft, Kind::Notice, &fields, BY)?
             {

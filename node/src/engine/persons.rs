@@ -19,7 +19,7 @@ use super::view::{Alike, CommandFailed, ListQuery, Page, RecordCard, Resolved};
 /// The state of a record that another one stands for.
 pub(crate) const MERGED: &str = "merged";
 /// Longest chain of merges that is followed.
-const MERGES_MAX: usize = 16;
+pub(crate) const MERGES_MAX: usize = 16;
 
 /// A page of persons whom these words find, newest change first.
 pub(super) fn cards(

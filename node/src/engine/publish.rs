@@ -12,11 +12,12 @@ use data_encoding::HEXLOWER;
 use raccordo_crdt_model::command::Pointer;
 use raccordo_crdt_model::schema::KEY_MAX;
 use raccordo_crdt_model::suppress::{self, SMALLEST_SHOWN};
-use raccordo_crdt_model::{Audience, DocumentId, Kind, Patch, Problem, Rejected, UnixMillis};
+use raccordo_crdt_model::{Audience, DocumentId, Kind, Patch, Problem, Rejected};
 use serde_json::{Map, Value, json};
 
 use super::Engine;
 use super::core::{Core, ReadFailed};
+use super::days;
 use super::draft::Draft;
 use super::local;
 use super::read;
@@ -70,8 +71,7 @@ pub(crate) fn execute(
 ) -> Result<Done, CommandFailed> {
     let PublishCommand { level, counts, by } = command;
     let level = level.as_deref();
-    let today = UnixMillis(draft.now_ms).to_string();
-    let today = &today[..10];
+    let today = days::date(draft.now_ms);
     let own = own(draft.core)?;
     let Some(first) = own.first() else {
         let state = level.unwrap_or("records");

@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
-use raccordo_transport::{Cursor, LogId, PeerId};
+use raccordo_transport::{LogId, PeerId};
 
 use crate::store::Table;
 
 use super::between::Between;
-use super::commit;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::ledger::Ledger;
@@ -415,7 +414,7 @@ fn delivery(core: &Core, id: DocumentId, row: &DocumentRow) -> Result<Delivery, 
     }
     let mut delivered_ms = None;
     for peer in &peers {
-        delivered_ms = delivered_ms.max(acknowledged_ms(core, peer, own, row.last_seq)?);
+        delivered_ms = delivered_ms.max(tombstone::acknowledged(core, peer, own, row.last_seq)?);
     }
     Ok(Delivery {
         state: if seen_there {
@@ -450,31 +449,6 @@ fn recipients(core: &Core, ledger: &Ledger, own: LogId) -> Vec<PeerId> {
     });
     let keys = approved.map(|member| member.key);
     keys.filter(|key| may_have(key)).collect()
-}
-
-/// When a peer acknowledged an own entry.
-fn acknowledged_ms(
-    core: &Core,
-    peer: &PeerId,
-    own: LogId,
-    seq: u64,
-) -> Result<Option<i64>, ReadFailed> {
-    let before = Cursor {
-        log: own,
-        seq: seq.saturating_sub(1),
-        hash: [0; 32],
-    };
-    let prefix = [peer.as_bytes().as_slice(), &rows::log_key(own)].concat();
-    let from = commit::acknowledgement_key(peer, &before);
-    let kept = core
-        .store
-        .scan(Table::Acknowledgements, &prefix, Some(&from), 1)?;
-    let kept_ms = kept
-        .into_iter()
-        .next()
-        .and_then(|(_, value)| value.try_into().ok())
-        .map(i64::from_be_bytes);
-    Ok(kept_ms.or(core.links.link(peer).acked_at_ms))
 }
 
 /// Entries of this record above the acknowledged number.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::core::ReadFailed;
 use super::draft::Draft;
 use super::local;
-use super::persons::MERGED;
+use super::persons::{MERGED, MERGES_MAX};
 use super::token_key;
 use super::view::CommandFailed;
 
@@ -193,8 +193,7 @@ pub(crate) fn token(
 /// The person that an id or reference names, past merges.
 pub(crate) fn person(draft: &mut Draft<'_>, name: &str) -> Result<DocumentId, CommandFailed> {
     let mut name = name.to_owned();
-    // As many as a chain of merges may be long.
-    for _ in 0..16 {
+    for _ in 0..MERGES_MAX {
         let by_id = DocumentId::parse(&name).ok();
         let id = match by_id.filter(|id| draft.holds(*id).unwrap_or(false)) {
             Some(id) => id,

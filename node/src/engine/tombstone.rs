@@ -384,7 +384,7 @@ fn receipt(
 }
 
 /// When a peer acknowledged an entry of a log or a later one, if it did.
-fn acknowledged(
+pub(crate) fn acknowledged(
     core: &Core,
     peer: &PeerId,
     log: LogId,

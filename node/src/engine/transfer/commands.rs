@@ -16,6 +16,7 @@ use raccordo_crdt_model::{
 use serde_json::{Value, json};
 
 use super::super::core::Core;
+use super::super::days::DAY_MS;
 use super::super::draft::Draft;
 use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
@@ -31,7 +32,6 @@ use crate::clock::draw;
 /// How long an offer stands if nothing is said, in days, and at most.
 const DAYS: i64 = 30;
 const DAYS_MAX: i64 = 366;
-const DAY_MS: i64 = 86_400_000;
 /// Longest note and reason of a refusal, in characters.
 const NOTE_CHARS_MAX: usize = 2_000;
 const REFUSAL_CHARS_MAX: usize = 500;

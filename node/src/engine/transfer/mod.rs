@@ -20,11 +20,10 @@ mod unpack;
 use std::collections::BTreeMap;
 
 use raccordo_crdt_model::field_rules::transfer as rules;
-use raccordo_crdt_model::{
-    Document, DocumentId, Filled, Heads, Kind, Patch, Problem, Rejected, UnixMillis,
-};
+use raccordo_crdt_model::{Document, DocumentId, Filled, Heads, Kind, Patch, Problem, Rejected};
 
 use super::core::Core;
+use super::days::date;
 use super::draft::Draft;
 use super::ledger::Ledger;
 use super::overview;
@@ -120,12 +119,6 @@ pub(crate) fn counted_twice(core: &Core, ledger: &Ledger) -> u64 {
 /// Today, as the node's clock says.
 pub(crate) fn today(core: &Core) -> String {
     date(core.clock.unix_millis())
-}
-
-fn date(at_ms: i64) -> String {
-    let mut text = UnixMillis(at_ms).to_string();
-    text.truncate(10);
-    text
 }
 
 /// Transfers are made and moved by their own commands.
