@@ -372,8 +372,7 @@ pub(super) fn open(
         tracing::info!("document keys were wrapped anew after an erasure");
     }
     let core = assemble(config, node_key, store, vault, clock, entropy)?;
-    put_back::look_at(&core, &folder)?;
-    Ok(core)
+    Ok(put_back::looked_at(core, &folder)?)
 }
 
 /// What the store's founding drew.

@@ -78,19 +78,19 @@ fn sentence(since: i64) -> String {
 }
 
 /// Looks at the start whether the store's folder is the one that it was.
-pub(crate) fn look_at(core: &Core, folder: &Path) -> Result<(), ReadFailed> {
+pub(crate) fn looked_at(core: Core, folder: &Path) -> Result<Core, ReadFailed> {
     let place = match place(folder) {
         Ok(place) => place,
         Err(failed) => {
             tracing::warn!(error = %failed, "the store's folder cannot be told from a copy of it");
-            return Ok(());
+            return Ok(core);
         }
     };
     let known = core.store.get(Table::Meta, PLACE)?;
     let moved = known.as_ref().is_some_and(|known| *known != place);
     let older = matches!(core.store.condition(), Condition::Degraded { .. });
     if known.is_none() || moved {
-        let mut draft = Draft::new(core);
+        let mut draft = Draft::new(&core);
         draft.batch.put(Table::Meta, PLACE.to_vec(), place);
         if moved {
             begin(&mut draft, "the store's folder is another one than it was");
@@ -100,12 +100,12 @@ pub(crate) fn look_at(core: &Core, folder: &Path) -> Result<(), ReadFailed> {
         }
     }
     // A store that takes no writes cannot keep it, and says the same at every start.
-    if (moved || older) && applies(core) && core.ledger().held_back.is_none() {
+    if (moved || older) && applies(&core) && core.ledger().held_back.is_none() {
         let mut ledger = Ledger::clone(&core.ledger());
         ledger.held_back = Some(core.clock.unix_millis());
         core.publish(ledger);
     }
-    Ok(())
+    Ok(core)
 }
 
 /// Begins to hold records back, with why; from now on durably, where memory alone knew of it.
