@@ -161,12 +161,11 @@ async fn connection<I>(
         ended = &mut serving => Some(ended),
         () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        serving.as_mut().graceful_shutdown();
+        serving.await
     };
     if let Err(failed) = ended {
         tracing::debug!(%address, error = %failed, "a connection ended");

@@ -105,9 +105,9 @@ async fn a_notice_that_cannot_be_written_holds_up_no_other() {
 #[tokio::test]
 async fn what_people_type_for_an_unknown_subject_is_no_subject_that_is_followed_elsewhere() {
     let (mut a, mut b) = (Author::new(1, "frosinone/a"), Author::new(2, "frosinone/b"));
-    for token in ["ignoto", "w1:2026:55"] {
-        a.follow(token.len() as u16, token);
-        b.follow(token.len() as u16, token);
+    for (number, token) in [(1, "ignoto"), (2, "w1:2026:55")] {
+        a.follow(number, token);
+        b.follow(number, token);
     }
     let bench = Bench::coordination(&[&a, &b]);
     bench.take(&a).await;
