@@ -156,7 +156,7 @@ impl Station {
             note: Some("chiamare il mattino".to_owned()),
             expires_on: None,
         };
-        let records = super::super::gather::subject_of(&self.core, project).unwrap();
+        let records = super::super::gather::subject_of(&self.core, project)?;
         let by = "op".to_owned();
         self.transfer(TransferCommand::Offer { offer, records, by })
     }
