@@ -58,6 +58,7 @@ pub(crate) fn order(
             tombstone::erase(draft, *kind, *other, reason, by)?;
         }
     }
+    transfer::ask(draft, &all, by)?;
     if private.is_empty() {
         return Ok(Done::Record(id));
     }

@@ -190,6 +190,9 @@ pub(crate) fn put(
         .batch
         .put(Table::Tombstones, *id.as_bytes(), row.encode());
     Arc::make_mut(&mut draft.ledger.erased).insert(id);
+    if header.document_kind == Kind::Transfer.code() {
+        transfer::erased(draft, id);
+    }
     shredding::note(&mut draft.batch);
     Ok(())
 }

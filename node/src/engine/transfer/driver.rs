@@ -20,6 +20,7 @@ use super::super::report;
 use super::super::roster::Roster;
 use super::super::scope;
 use super::super::statements;
+use super::super::tombstone;
 use super::super::view::{CommandFailed, MemberState};
 use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
 use super::step::{self, Sight, Standing, Step};
@@ -28,6 +29,8 @@ use super::{Handing, today};
 
 /// Who takes the steps, as history shows it.
 const BY: &str = "raccordo";
+/// The reason of an erasure that the receiver has asked for.
+const FORGOTTEN: &str = "dimenticato dal distretto che lo ha ricevuto";
 /// Most steps of one transfer in a row: it has fewer.
 const STEPS_MAX: usize = 8;
 
@@ -294,6 +297,10 @@ fn take(
             let open = vec![state(&terms.former_state)];
             (told, holds.then_some((terms.project, open)))
         }
+        Step::Forget => {
+            tombstone::erase(draft, Kind::Transfer, id, FORGOTTEN, BY)?;
+            (Vec::new(), None)
+        }
         Step::Yield { project, to } => {
             let instead = json!(to.to_string());
             let given = vec![state("transferred"), add("/links/instead", &instead)];
@@ -337,6 +344,7 @@ fn word(step: Step) -> &'static str {
         Step::DeclineFor { .. } => "decline-for",
         Step::Complete { .. } => "complete",
         Step::Release => "release",
+        Step::Forget => "forget",
         Step::Yield { .. } => "yield",
     }
 }

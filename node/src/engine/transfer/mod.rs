@@ -7,6 +7,7 @@
 
 mod commands;
 mod driver;
+mod forgotten;
 mod gather;
 mod parcel;
 mod shown;
@@ -33,6 +34,7 @@ use crate::store::{Row, Table};
 pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
 pub(crate) use self::driver::Driver;
+pub(crate) use self::forgotten::{ask, brought};
 pub(crate) use self::shown::show;
 use self::terms::Terms;
 
@@ -98,6 +100,14 @@ fn look_at_subjects(draft: &mut Draft<'_>, projects: &[DocumentId]) {
         let household = u8::from(indexed.subject_kind == "household");
         draft.look_at_overlap(&[&[household], token.as_slice()].concat());
     }
+}
+
+/// Takes note that a transfer was erased: nothing follows from it any more.
+pub(crate) fn erased(draft: &mut Draft<'_>, id: DocumentId) {
+    draft
+        .batch
+        .delete(Table::Meta, [OPEN, id.as_bytes()].concat());
+    std::sync::Arc::make_mut(&mut draft.ledger.transfers).remove(&id);
 }
 
 /// How many projects are here more than once: the sender has not heard yet that its project has
