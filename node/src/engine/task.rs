@@ -311,6 +311,7 @@ impl Writer {
             .chain(entries)
             .chain(torn)
             .chain(self.observed.patience_ms())
+            .chain(self.transfers.patience_ms(&self.core))
             .min()
             .map(Duration::from_millis)
     }

@@ -4,6 +4,7 @@
 mod forgotten;
 mod hostile;
 mod marks;
+mod steps;
 mod who;
 mod world;
 
