@@ -2,6 +2,7 @@
 //! is live, and at most one can be edited.
 
 mod forgotten;
+mod home;
 mod hostile;
 mod marks;
 mod steps;
