@@ -5,6 +5,7 @@ mod forgotten;
 mod home;
 mod hostile;
 mod marks;
+mod restored;
 mod steps;
 mod who;
 mod world;
