@@ -45,6 +45,8 @@ pub const CODES: &[&str] = &[
     transfer::NOT_READABLE,
     transfer::NO_RECEIVER,
     transfer::OF_LOCAL,
+    transfer::OF_PROTECTED,
+    transfer::SUBJECT_UNCLEAR,
     transfer::TOO_LARGE,
     transfer::PERSON_HERE,
     transfer::OTHER_PERSON,

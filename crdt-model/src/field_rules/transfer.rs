@@ -15,6 +15,10 @@ pub(super) const ACCEPTED_TWICE: &str = "accepted_twice";
 pub const NOT_OPEN: &str = "transfer_not_open";
 /// A project that stays in its territory cannot be handed to another.
 pub const OF_LOCAL: &str = "transfer_of_local";
+/// A protected person would go along.
+pub const OF_PROTECTED: &str = "transfer_of_protected";
+/// Whom a project is about cannot be told for certain.
+pub const SUBJECT_UNCLEAR: &str = "transfer_subject_unclear";
 /// A project whose state waits for a choice.
 pub const UNDECIDED: &str = "transfer_undecided";
 /// The receiver has no node that could open what is sealed.

@@ -96,6 +96,8 @@ const PIECE: Entity = Entity {
 const FIELDS: &[Field] = &[
     leaf("answered_on", Rule::Date),
     leaf("expires_on", Rule::Date).required().fixed(),
+    // The receiver has forgotten whom it was about, and asks the sender to erase the transfer.
+    leaf("forgotten_on", Rule::Date),
     leaf("former_state", Rule::Text(64)).required().fixed(),
     leaf("from", Rule::Text(256)).required().fixed(),
     keyed("keys", &WRAPPED).lazy(),

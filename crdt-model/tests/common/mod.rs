@@ -105,7 +105,7 @@ fn full_fact(kind: Kind) -> Value {
         Kind::Transfer => {
             json!({"ref":"T-1","from":"frosinone/a","to":"frosinone/b","project":"00","reason":"residence",
             "former_state":"active","offered_on":"2026-03-04","expires_on":"2026-04-04","answered_on":"2026-03-10",
-            "released_on":"2026-03-11","refusal":"Risiede altrove","new_project":"11","pieces":1,
+            "released_on":"2026-03-11","forgotten_on":"2026-03-12","refusal":"Risiede altrove","new_project":"11","pieces":1,
             "keys":{"n1":{"key":"AAAA"}},"sealed":{"p000":{"text":"AAAA"}},
             "words":{"n1":{"word":"accepted","on":"2026-03-10","project":"11"}},"state":"offered"})
         }

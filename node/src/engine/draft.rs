@@ -284,10 +284,15 @@ impl<'a> Draft<'a> {
         self.gone.extend(ids);
     }
 
-    /// Signs an own entry anew at the end of its log: same body, under the incarnation that the
+    /// Signs an own entry anew at the end of this lane: same body, under the incarnation that the
     /// body carries; recording it is the caller's.
-    pub(crate) fn sign_again(&mut self, former: &EntryHeader, group: Group) -> SignedHeader {
-        let own = self.own_header(former.lane, former.kind, former.body_hash, Some(group));
+    pub(crate) fn sign_again(
+        &mut self,
+        former: &EntryHeader,
+        lane: u8,
+        group: Group,
+    ) -> SignedHeader {
+        let own = self.own_header(lane, former.kind, former.body_hash, Some(group));
         let header = EntryHeader {
             incarnation: former.incarnation,
             document: former.document,

@@ -17,6 +17,7 @@ use super::rows;
 use super::shredding;
 use super::task::Command;
 use super::tombstone;
+use super::transfer;
 use super::view::{
     Certificate, CommandFailed, ErasureView, Principal, Proposal, ReceiptState, SubjectErased,
 };
@@ -115,7 +116,7 @@ fn named_by(core: &Core, order: DocumentId) -> Result<Vec<DocumentId>, ReadFaile
     Ok(ids.filter_map(|id| DocumentId::parse(id).ok()).collect())
 }
 
-fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
+pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
     let unknown = || CommandFailed::NotFound {
         kind: "erasure",
         id: name.to_owned(),
@@ -163,9 +164,12 @@ fn certificate(core: &Core, name: &str) -> Result<Certificate, CommandFailed> {
         .get(Table::Meta, shredding::DUE)
         .map_err(ReadFailed::from)?
         .is_none();
+    let erased = records.iter().map(|record| record.id).collect();
+    let sealed = transfer::brought(core, &erased)?;
     let receipts = records.iter().flat_map(|record| &record.receipts);
-    let complete = has_everybody_answered(receipts.map(|receipt| receipt.state));
-    let text = written(core, order, &records, shredded, complete);
+    let answered = has_everybody_answered(receipts.map(|receipt| receipt.state));
+    let complete = sealed.is_empty() && answered;
+    let text = written(core, order, &records, &sealed, shredded, complete);
     Ok(Certificate {
         order,
         records,
@@ -185,6 +189,7 @@ fn written(
     core: &Core,
     order: Option<DocumentId>,
     records: &[ErasureView],
+    sealed: &[(DocumentId, String)],
     shredded: bool,
     complete: bool,
 ) -> String {
@@ -234,6 +239,14 @@ fn written(
     }
     if !any {
         line("  nessun altro nodo le aveva / no other node held them");
+    }
+    for (transfer, from) in sealed {
+        line(&format!(
+            "Il trasferimento {transfer}, con cui erano arrivate da {from}, ne contiene ancora una copia cifrata che questo\n\
+             territorio può aprire: è chiesto a {from} di cancellarlo.\n\
+             Transfer {transfer}, by which they came from {from}, still holds a sealed copy that this territory can open:\n\
+             {from} is asked to erase it."
+        ));
     }
     line("");
     line(if complete {

@@ -63,6 +63,7 @@ pub(crate) fn order(
             tombstone::erase(draft, *kind, *other, reason, by)?;
         }
     }
+    transfer::ask(draft, &all, by)?;
     Ok(Done::Record(id))
 }
 

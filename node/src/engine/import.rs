@@ -212,7 +212,7 @@ fn perform(
         let detail = format!("{writer} keeps {kinds}, not this node: import them there");
         return Err(vec![Problem::new("", "not_home", detail)]);
     }
-    transfer::may_import(line.kind, document.as_ref()).map_err(|problem| vec![problem])?;
+    transfer::may_import(core, line, document.as_ref()).map_err(|problem| vec![problem])?;
     match (&line.op, document.as_mut()) {
         (ImportOp::Create { .. }, Some(_)) => Err(vec![Problem::new(
             "/ref",

@@ -50,7 +50,7 @@ pub(crate) fn create(
 ) -> Result<Done, CommandFailed> {
     let territory = draft.core.territory();
     may_write(draft, kind)?;
-    transfer::not_by_hand(kind)?;
+    transfer::may_create(kind, fields)?;
     let id = DocumentId::from_bytes(draw(&*draft.core.entropy));
     let mut fields = fields.clone();
     publish::keep_home(draft.core, kind, &mut fields)?;
@@ -110,7 +110,7 @@ pub(crate) fn patch(
         draft.advance(id, Arc::new(document));
         return Err(refused);
     }
-    let base = match transfer::may_edit(&document, patch, base) {
+    let base = match transfer::may_edit(draft.core, &document, patch, base) {
         Ok(base) => base,
         Err(refused) => {
             draft.advance(id, Arc::new(document));

@@ -143,7 +143,12 @@ impl Draft<'_> {
     }
 
     /// Moves the digest of the documents that one node created in one lane.
-    fn digest_home(&mut self, home: LogId, former: Option<&Indexed>, now: Option<&Indexed>) {
+    pub(super) fn digest_home(
+        &mut self,
+        home: LogId,
+        former: Option<&Indexed>,
+        now: Option<&Indexed>,
+    ) {
         let digest = self.ledger.homes.entry(home).or_default();
         if let Some(former) = former {
             digest.remove(&former.item);

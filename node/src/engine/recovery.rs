@@ -26,6 +26,8 @@ use super::peers;
 use super::put_back;
 use super::quarantine::{signed_bytes, signed_of};
 use super::roster::Member;
+use super::scope;
+use super::statements;
 use super::stored::Reading;
 use super::tombstone;
 
@@ -288,6 +290,9 @@ fn set_aside(core: &Core, log: LogId, from: u64) -> Result<(), ReadFailed> {
         }
     }
     draft.ledger.totals.entries -= count;
+    if from == 1 && scope::is_pair(log.lane) {
+        statements::unbind(&mut draft, log);
+    }
     draft.ledger.logs.insert(log, last);
     if let Some(recovery) = draft.ledger.recovery.get(&log).cloned() {
         keep(
@@ -348,7 +353,8 @@ fn finish(core: &Core) -> Result<Result<(), NotStored>, ReadFailed> {
     Ok(commit::commit(draft))
 }
 
-/// Appends what was set aside behind what came back: same bodies, new headers.
+/// Appends what was set aside behind what came back: same bodies, new headers. What was written in a
+/// lane for one other territory goes where that territory gets it: the lane may be another's now.
 fn append_again(draft: &mut Draft<'_>, log: LogId) -> Result<(), ReadFailed> {
     let prefix = [ASIDE, &log_key(log)].concat();
     let rows = draft
@@ -357,17 +363,26 @@ fn append_again(draft: &mut Draft<'_>, log: LogId) -> Result<(), ReadFailed> {
         .scan(Table::Meta, &prefix, None, usize::MAX)?;
     // What each change was numbered, and is numbered now, by document.
     let mut moved: BTreeMap<DocumentId, BTreeMap<[u8; 32], u64>> = BTreeMap::new();
+    let mut to = log;
     for (key, value) in rows {
         let entry = decode_aside(&value)?;
         draft.batch.delete(Table::Meta, key);
         let former = &entry.signed.header;
+        // A lane says once for whom it is, and what came back has said it.
+        if let (BodyPlace::Here(body), EntryKind::Policy, 1) =
+            (&entry.body, former.kind, former.seq)
+            && scope::is_pair(log.lane)
+        {
+            to = statements::log_for(draft, log, body);
+            continue;
+        }
         let id = DocumentId::from_bytes(former.document);
-        let seq = draft.ledger.end(log).seq + 1;
+        let seq = draft.ledger.end(to).seq + 1;
         let group = Group {
             first: seq - (former.seq - former.group_first),
             count: former.group_count,
         };
-        let signed = draft.sign_again(former, group);
+        let signed = draft.sign_again(former, to.lane, group);
         let body = match entry.body {
             BodyPlace::Change(_) if draft.ledger.erased.contains(&id) => BodyPlace::Erased,
             body => body,
@@ -379,17 +394,17 @@ fn append_again(draft: &mut Draft<'_>, log: LogId) -> Result<(), ReadFailed> {
             }
             (BodyPlace::Here(body), EntryKind::Roster) => {
                 let member = Member::decode(body)?;
-                peers::keep_fact(draft, member, log.origin, seq);
+                peers::keep_fact(draft, member, to.origin, seq);
                 peers::put_in_force(draft);
             }
             (BodyPlace::Here(_), EntryKind::Tombstone) => {
-                tombstone::renumber(draft, id, log, former.seq, seq)?;
+                tombstone::renumber(draft, id, (log, former.seq), (to, seq))?;
             }
             _ => {}
         }
     }
     for (id, moved) in moved {
-        relabel(draft, id, log, &moved)?;
+        relabel(draft, id, log, to, &moved)?;
     }
     Ok(())
 }
@@ -399,6 +414,7 @@ fn relabel(
     draft: &mut Draft<'_>,
     id: DocumentId,
     log: LogId,
+    to: LogId,
     moved: &BTreeMap<[u8; 32], u64>,
 ) -> Result<(), ReadFailed> {
     let core = draft.core;
@@ -419,6 +435,7 @@ fn relabel(
         for (origin, body) in run.origins.iter().zip(&bodies) {
             let seq = moved.get(&origin.hash).filter(|_| origin.log == log);
             let origin = super::change_run::ChangeOrigin {
+                log: seq.map_or(origin.log, |_| to),
                 seq: seq.copied().unwrap_or(origin.seq),
                 ..*origin
             };
@@ -429,6 +446,12 @@ fn relabel(
         draft.batch.put(Table::Changes, row_key, value);
     }
     row.last_seq = moved.values().copied().max().unwrap_or(row.last_seq);
+    if to != log && (row.home_origin, row.lane) == (log.origin, log.lane) {
+        // What was begun in a lane that is for another territory now was begun in the other lane.
+        draft.digest_home(log, row.indexed.as_ref(), None);
+        draft.digest_home(to, None, row.indexed.as_ref());
+        row.lane = to.lane;
+    }
     draft
         .batch
         .put(Table::Documents, *id.as_bytes(), row.encode());

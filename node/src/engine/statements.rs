@@ -168,6 +168,26 @@ pub(crate) fn read_sealing(rows: Vec<Row>) -> BTreeMap<[u8; 8], [u8; 32]> {
     keys.collect()
 }
 
+/// Forgets for whom an own lane is: its first entry is no longer in it.
+pub(crate) fn unbind(draft: &mut Draft<'_>, log: LogId) {
+    draft
+        .batch
+        .delete(Table::Meta, [PAIRS, &log_key(log)].concat());
+    std::sync::Arc::make_mut(&mut draft.ledger.pairs).remove(&log);
+}
+
+/// Where own entries go that were set aside behind a statement for whom their lane is: on in their
+/// lane if that is still for the same territory, else in this node's lane for it.
+pub(crate) fn log_for(draft: &mut Draft<'_>, log: LogId, body: &[u8]) -> LogId {
+    let Ok(Statement::PairLane(with)) = Statement::decode(body) else {
+        return log;
+    };
+    if draft.ledger.pairs.get(&log) == Some(&with) {
+        return log;
+    }
+    own_lane(draft, &with).map_or(log, |lane| LogId { lane, ..log })
+}
+
 fn bind(draft: &mut Draft<'_>, log: LogId, with: String) {
     let row = [PAIRS, &log_key(log)].concat();
     draft.batch.put(Table::Meta, row, with.as_bytes());

@@ -319,6 +319,7 @@ impl Writer {
             .chain(torn)
             .chain(self.keys.patience_ms())
             .chain(self.observed.patience_ms())
+            .chain(self.transfers.patience_ms(&self.core))
             .min()
             .map(Duration::from_millis)
     }

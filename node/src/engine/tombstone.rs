@@ -190,6 +190,9 @@ pub(crate) fn put(
         .batch
         .put(Table::Tombstones, *id.as_bytes(), row.encode());
     Arc::make_mut(&mut draft.ledger.erased).insert(id);
+    if header.document_kind == Kind::Transfer.code() {
+        transfer::erased(draft, id);
+    }
     shredding::note(&mut draft.batch);
     Ok(())
 }
@@ -198,16 +201,20 @@ pub(crate) fn put(
 pub(crate) fn renumber(
     draft: &mut Draft<'_>,
     id: DocumentId,
-    log: LogId,
-    former: u64,
-    seq: u64,
+    (log, former): (LogId, u64),
+    (to, seq): (LogId, u64),
 ) -> Result<(), ReadFailed> {
     let Some(row) = draft.get(Table::Tombstones, id.as_bytes())? else {
         return Ok(());
     };
     let row = TombstoneRow::decode(&row)?;
     if (row.log, row.seq) == (log, former) {
-        let row = TombstoneRow { seq, ..row };
+        let row = TombstoneRow {
+            log: to,
+            lane: to.lane,
+            seq,
+            ..row
+        };
         draft
             .batch
             .put(Table::Tombstones, *id.as_bytes(), row.encode());

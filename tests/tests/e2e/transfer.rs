@@ -1,8 +1,8 @@
-//! A project handed from one district to another: accepted, refused, withdrawn, cut off, killed.
+//! A project handed from one district to another: accepted, refused, withdrawn, cut off.
 
-use std::path::Path;
-
+use raccordo_node::engine::simulated::opened;
 use raccordo_tests::below::created;
+use raccordo_tests::canaries::Planted;
 use raccordo_tests::eventually::{eventually, seen};
 use raccordo_tests::federation::Federation;
 use raccordo_tests::process::Node;
@@ -10,8 +10,14 @@ use serde_json::{Value, json};
 
 use crate::PROGRAM;
 
-/// Words that nobody but the two districts may ever hold.
-const CANARIES: [&str; 3] = ["Uccellini", "RSSMRA85T10A562S", "chiamare il mattino"];
+/// What nobody but the two districts may ever hold.
+fn planted() -> Planted {
+    let mut planted = Planted::default();
+    planted.plant("family name", "Uccellini");
+    planted.plant("fiscal code", "RSSMRA85T10A562S");
+    planted.plant("note", "chiamare il mattino");
+    planted
+}
 
 pub(crate) async fn a_project(node: &Node, reference: &str) -> String {
     let http = node.http();
@@ -64,49 +70,25 @@ fn at(id: &str) -> String {
     format!("/api/v1/transfers/{id}")
 }
 
-/// Whether any file below a folder holds a word.
-fn on_disk(folder: &Path, word: &str) -> bool {
-    let entries = std::fs::read_dir(folder).expect("a folder of the lab");
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            return on_disk(&path, word);
-        }
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        bytes
-            .windows(word.len())
-            .any(|part| part == word.as_bytes())
-    })
-}
-
-async fn holds_no_canary(node: &Node) {
+/// What of it stands in what a node exports, in its memory, on its disk and in what its keys open
+/// there; it runs no more afterwards.
+async fn held_by(node: &mut Node, planted: &Planted) -> Vec<String> {
+    let mut found = Vec::new();
     for kind in raccordo_crdt_model::Kind::all() {
-        let lines = node
-            .cli(&["export", "--kind", kind.singular()])
-            .await
-            .expect(0)
-            .stdout;
-        for word in CANARIES {
-            assert!(
-                !lines.contains(word),
-                "{word} in the {kind:?} of {}",
-                node.name
-            );
-        }
+        let export = node.cli(&["export", "--kind", kind.singular()]).await;
+        found.extend(planted.found_in(export.expect(0).stdout.as_bytes()));
     }
-    for word in CANARIES {
-        assert!(
-            !on_disk(&node.data, word),
-            "{word} on the disk of {}",
-            node.name
-        );
-    }
+    found.extend(planted.found_in_memory(node.pid().expect("it runs")));
+    node.stop().await;
+    found.extend(planted.found_below(&node.data));
+    found.extend(planted.found_in(&opened(&node.data).expect("it opens").concat()));
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn a_project_and_its_person_pass_to_another_district_and_nobody_else_learns_who_it_is()
  {
-    let federation = Federation::joined(PROGRAM, 3, &[]).await;
+    let mut federation = Federation::joined(PROGRAM, 3, &[]).await;
     let [a, b, c] = [0, 1, 2].map(|index| &federation.districts[index].node);
     let above = &federation.coordination;
     let path = a_project(a, "FR-A-1").await;
@@ -172,8 +154,19 @@ pub(crate) async fn a_project_and_its_person_pass_to_another_district_and_nobody
     comes_to(above, &at(&id), "completed").await;
     let listed = c.http().read("/api/v1/transfers").await;
     assert_eq!(listed["items"], json!([]), "{listed}");
-    holds_no_canary(c).await;
-    holds_no_canary(above).await;
+    let planted = planted();
+    assert_eq!(
+        held_by(&mut federation.coordination, &planted).await,
+        [""; 0]
+    );
+    let third = &mut federation.districts[2].node;
+    assert_eq!(held_by(third, &planted).await, [""; 0]);
+    // The receiver finds its own words, so the search would.
+    let second = &mut federation.districts[1].node;
+    let found = held_by(second, &planted).await;
+    for what in ["family name", "fiscal code", "note"] {
+        assert!(found.iter().any(|found| found.starts_with(what)), "{what}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,48 +199,6 @@ async fn a_refused_project_is_open_again_and_a_withdrawal_waits_for_a_receiver_t
         .await
         .refused(&["withdrawn"]);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn either_side_killed_after_each_step_goes_on_where_it_was() {
-    let mut federation = Federation::joined(PROGRAM, 2, &[]).await;
-    let path = a_project(&federation.districts[0].node, "FR-A-1").await;
-    let id = offered(&federation.districts[0].node, "FR-A-1", "frosinone/b").await;
-    federation.districts[0].node.kill().await;
-    federation.districts[0].node.start().await;
-    let state = federation.districts[0].node.http().read(&path).await;
-    assert_eq!(state["state"], "transferring", "{state}");
-    comes_to(&federation.districts[1].node, &at(&id), "offered").await;
-    federation.districts[1].node.kill().await;
-    federation.districts[1].node.start().await;
-    federation.districts[0].relay.cut();
-    federation.districts[1]
-        .node
-        .cli(&["transfer", "accept", &id])
-        .await
-        .expect(0);
-    federation.districts[1].node.kill().await;
-    federation.districts[0].node.kill().await;
-    federation.districts[1].node.start().await;
-    federation.districts[0].node.start().await;
-    let state = federation.districts[0].node.http().read(&path).await;
-    assert_eq!(state["state"], "transferring", "{state}");
-    federation.districts[0].relay.heal();
-    comes_to(&federation.districts[0].node, &path, "transferred").await;
-    federation.districts[0].node.kill().await;
-    federation.districts[0].node.start().await;
-    comes_to(&federation.districts[1].node, &at(&id), "completed").await;
-    let projects = federation.districts[1]
-        .node
-        .http()
-        .read("/api/v1/projects")
-        .await;
-    assert_eq!(
-        projects["items"].as_array().map(Vec::len),
-        Some(1),
-        "{projects}"
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_accepts_says_whether_the_person_with_that_fiscal_code_is_the_same() {
     let federation = Federation::joined(PROGRAM, 2, &[]).await;

@@ -22,7 +22,7 @@ use super::super::task::{Command, Done};
 use super::super::view::{CommandFailed, MemberState, RecordView};
 use super::super::{Engine, Principal, local, scope, statements, token_renewal};
 use super::already_here::{self, Arrival};
-use super::gather::subject_of;
+use super::gather::{self, Gathered, subject_of};
 use super::parcel::{self, Parcel};
 use super::terms::{Origin, Terms, document};
 use super::unpack::{rehearse, unpack};
@@ -57,7 +57,7 @@ pub(crate) enum TransferCommand {
     Offer {
         offer: Offer,
         /// Records of the subject that go along.
-        records: Vec<(Kind, DocumentId)>,
+        records: Vec<Gathered>,
         by: String,
     },
     Accept {
@@ -84,9 +84,7 @@ impl Engine {
         by: &Principal,
     ) -> Result<RecordView, CommandFailed> {
         let project = offer.project;
-        let records = self
-            .read(move |core| Ok(subject_of(core, project)?))
-            .await?;
+        let records = self.read(move |core| subject_of(core, project)).await?;
         let by = by.name.clone();
         self.transfer(TransferCommand::Offer { offer, records, by })
             .await
@@ -156,7 +154,7 @@ pub(crate) fn execute(
 fn make_offer(
     draft: &mut Draft<'_>,
     offer: &Offer,
-    records: &[(Kind, DocumentId)],
+    records: &[Gathered],
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let (core, own, to) = (draft.core, draft.core.territory(), offer.to.to_string());
@@ -179,10 +177,12 @@ fn make_offer(
         project: project.record().fields,
         records: Vec::new(),
     };
-    for (kind, id) in records {
-        let document = of_this_territory(draft, *kind, *id, &own)?;
-        parcel.records.push((*kind, *id, document.record().fields));
+    for one in records {
+        let document = of_this_territory(draft, one.kind, one.id, &own)?;
+        let fields = one.fields_of(&document);
+        parcel.records.push((one.kind, one.id, fields));
     }
+    gather::prepare(offer.project, &mut parcel)?;
     let id = DocumentId::from_bytes(draw(&*core.entropy));
     rehearse(core, &parcel, &stamp(draft, by, true))?;
     let sealed = parcel.seal(core, id, &nodes)?;

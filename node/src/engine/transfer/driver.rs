@@ -1,7 +1,7 @@
 //! Takes the steps that are due, from what is stored: at the start and whenever something moved.
 //!
 //! Each step is one commit, so a kill between two leaves a state from which it goes on. Runs on
-//! the writer's thread. A step that cannot be taken is told in the log and tried with the next move.
+//! the writer's thread. A step that cannot be taken is told in the log and tried again after a pause.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use super::super::roster::Roster;
 use super::super::scope;
 use super::super::statements;
 use super::super::token_renewal;
+use super::super::tombstone;
 use super::super::view::{CommandFailed, MemberState};
 use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
 use super::step::{self, Sight, Standing, Step};
@@ -29,6 +30,10 @@ use super::{Handing, today};
 
 /// Who takes the steps, as history shows it.
 const BY: &str = "raccordo";
+/// The reason of an erasure that the receiver has asked for.
+const FORGOTTEN: &str = "dimenticato dal distretto che lo ha ricevuto";
+/// How long a step that could not be taken waits, in milliseconds.
+pub(super) const RETRY_MS: u64 = 30_000;
 /// Most steps of one transfer in a row: it has fewer.
 const STEPS_MAX: usize = 8;
 
@@ -38,6 +43,8 @@ pub(crate) struct Driver {
     transfers: Option<Arc<BTreeMap<DocumentId, Handing>>>,
     roster: Option<Arc<Roster>>,
     today: String,
+    /// When what could not be done is tried again, by the clock that never goes back.
+    again_ms: Option<u64>,
     /// Transfers of which nothing is due while they stay at the version that was looked at.
     looked: BTreeMap<DocumentId, Looked>,
 }
@@ -59,7 +66,9 @@ impl Driver {
         let today = today(core);
         let same_roster = is_same(self.roster.as_ref(), &ledger.roster);
         let same = is_same(self.transfers.as_ref(), &ledger.transfers);
-        if same && same_roster && self.today == today {
+        let now_ms = core.clock.monotonic_millis();
+        let again = self.again_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        if same && same_roster && self.today == today && !again {
             return;
         }
         if core.config().node.role != Role::District
@@ -67,21 +76,26 @@ impl Driver {
         {
             return;
         }
-        if !same_roster {
-            publish(core);
-        }
+        let mut failed = (!same_roster || self.again_ms.is_some()) && !publish(core);
         if !same_roster || self.today != today {
             self.looked.retain(|_, looked| looked.ended);
         }
         for (id, handing) in ledger.transfers.iter() {
             if !self.stands(core, *id, handing) {
-                self.look(core, *id, handing.item, &today);
+                failed |= !self.look(core, *id, handing.item, &today);
             }
         }
         let ledger = core.ledger();
         self.transfers = Some(Arc::clone(&ledger.transfers));
         self.roster = Some(Arc::clone(&ledger.roster));
         self.today = today;
+        self.again_ms = failed.then_some(now_ms.saturating_add(RETRY_MS));
+    }
+
+    /// How long until what could not be done is tried again; none if nothing waits for it.
+    pub(crate) fn patience_ms(&self, core: &Core) -> Option<u64> {
+        let at_ms = self.again_ms?;
+        Some(at_ms.saturating_sub(core.clock.monotonic_millis()))
     }
 
     /// Whether a transfer is as it was looked at, and its projects are.
@@ -95,8 +109,8 @@ impl Driver {
     }
 
     /// Takes the steps of one transfer that are due. What failed, or hangs on entries that are still
-    /// to come, is looked at with every move.
-    fn look(&mut self, core: &Core, id: DocumentId, item: [u8; 32], today: &str) {
+    /// to come, is looked at with every move; false if it failed.
+    fn look(&mut self, core: &Core, id: DocumentId, item: [u8; 32], today: &str) -> bool {
         self.looked.remove(&id);
         match take_all(core, id, today) {
             Ok(found) if found.settled => {
@@ -111,8 +125,10 @@ impl Driver {
             Ok(_) => {}
             Err(failed) => {
                 tracing::error!(transfer = %id, error = %commit::chain(&failed), "a step of a transfer could not be taken");
+                return false;
             }
         }
+        true
     }
 }
 
@@ -126,14 +142,16 @@ fn is_same<T>(known: Option<&Arc<T>>, now: &Arc<T>) -> bool {
     known.is_some_and(|known| Arc::ptr_eq(known, now))
 }
 
-/// Tells everyone this node's sealing key, once it is of a federation.
-fn publish(core: &Core) {
+/// Tells everyone this node's sealing key, once it is of a federation; false if that failed.
+fn publish(core: &Core) -> bool {
     let mut draft = Draft::new(core);
     if statements::publish(&mut draft)
         && let Err(failed) = commit::commit(draft)
     {
         tracing::error!(reason = failed.reason, "the sealing key was not published");
+        return false;
     }
+    true
 }
 
 /// A transfer of which no step is due.
@@ -298,6 +316,10 @@ fn take(
             let open = vec![state(&terms.former_state)];
             (told, holds.then_some((terms.project, open)))
         }
+        Step::Forget => {
+            tombstone::erase(draft, Kind::Transfer, id, FORGOTTEN, BY)?;
+            (Vec::new(), None)
+        }
         Step::Yield { project, to } => {
             let instead = json!(to.to_string());
             let given = vec![state("transferred"), add("/links/instead", &instead)];
@@ -341,6 +363,7 @@ fn word(step: Step) -> &'static str {
         Step::DeclineFor { .. } => "decline-for",
         Step::Complete { .. } => "complete",
         Step::Release => "release",
+        Step::Forget => "forget",
         Step::Yield { .. } => "yield",
     }
 }

@@ -8,7 +8,9 @@
 mod already_here;
 mod commands;
 mod driver;
+mod forgotten;
 mod gather;
+mod lock;
 mod parcel;
 mod shown;
 mod step;
@@ -20,7 +22,10 @@ mod unpack;
 use std::collections::BTreeMap;
 
 use raccordo_crdt_model::field_rules::transfer as rules;
-use raccordo_crdt_model::{Document, DocumentId, Filled, Heads, Kind, Patch, Problem, Rejected};
+use raccordo_crdt_model::{
+    Document, DocumentId, Filled, Heads, ImportLine, ImportOp, Kind, Patch, Problem, Rejected,
+};
+use serde_json::Value;
 
 use super::core::Core;
 use super::days::date;
@@ -34,11 +39,19 @@ pub use self::already_here::Arrival;
 pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
 pub(crate) use self::driver::{Driver, acts};
+pub(crate) use self::forgotten::{ask, brought};
 pub(crate) use self::shown::show;
 use self::terms::Terms;
 
 /// Meta keys of transfers that are not at their end begin so.
 pub(crate) const OPEN: &[u8] = b"transfer/";
+
+/// The state of a project that is offered, and of one that was handed over.
+const TRANSFERRING: &str = "transferring";
+const TRANSFERRED: &str = "transferred";
+/// Why nobody writes the links of a transfer.
+const LINKS_BY_NODE: &str = "from which project one goes on, in which it ends and by which transfer \
+                             is written by the node when a transfer is accepted or completed";
 
 /// A transfer as far as memory knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -101,6 +114,14 @@ fn look_at_subjects(draft: &mut Draft<'_>, projects: &[DocumentId]) {
     }
 }
 
+/// Takes note that a transfer was erased: nothing follows from it any more.
+pub(crate) fn erased(draft: &mut Draft<'_>, id: DocumentId) {
+    draft
+        .batch
+        .delete(Table::Meta, [OPEN, id.as_bytes()].concat());
+    std::sync::Arc::make_mut(&mut draft.ledger.transfers).remove(&id);
+}
+
 /// How many projects are here more than once: the sender has not heard yet that its project has
 /// been taken over, or two nodes took it over at once and one has still to give way.
 pub(crate) fn counted_twice(core: &Core, ledger: &Ledger) -> u64 {
@@ -134,6 +155,7 @@ pub(crate) fn not_by_hand(kind: Kind) -> Result<(), CommandFailed> {
 /// Whether people may make this edit of a record; the version that it is made on: of a locked
 /// project the newest, so that the lock is not passed by.
 pub(crate) fn may_edit<'h>(
+    core: &Core,
     document: &Document,
     patch: &Patch,
     base: Option<&'h Heads>,
@@ -143,9 +165,9 @@ pub(crate) fn may_edit<'h>(
     }
     let state = document.summary().state;
     let to = patch.state();
-    let passes = |state: &str| state == "transferring" || state == "transferred";
+    let passes = |state: &str| state == TRANSFERRING || state == TRANSFERRED;
     let by_hand = match to {
-        Some(_) if state == "transferring" => true,
+        Some(to) if state == TRANSFERRING => passes(&to) || !lock::is_left_over(core, document)?,
         Some(to) => passes(&to) && to != state,
         None => false,
     };
@@ -154,7 +176,20 @@ pub(crate) fn may_edit<'h>(
                       refusing or withdrawing a transfer alone";
         return Err(refused("/state", rules::BY_COMMAND, detail));
     }
+    if let Some(pointer) = lock::changed_by(document, patch) {
+        return Err(refused(&pointer, rules::BY_COMMAND, LINKS_BY_NODE));
+    }
     Ok(base.filter(|_| !passes(&state)))
+}
+
+/// Whether people may make a record with these fields.
+pub(crate) fn may_create(kind: Kind, fields: &Value) -> Result<(), CommandFailed> {
+    not_by_hand(kind)?;
+    let pointer = lock::changed(&Value::Null, &fields["links"]);
+    match pointer.filter(|_| kind == Kind::Project) {
+        Some(pointer) => Err(refused(&pointer, rules::BY_COMMAND, LINKS_BY_NODE)),
+        None => Ok(()),
+    }
 }
 
 /// Whether a record may be erased: not a project while another district may be taking it over, and
@@ -178,27 +213,50 @@ pub(crate) fn may_erase(
                       withdraw it, then erase it";
         return Err(refused_as("/state", rules::LOCKED, "erase", &[], detail));
     }
-    if kind == Kind::Project && document.summary().state == "transferring" {
+    if kind == Kind::Project
+        && document.summary().state == TRANSFERRING
+        && !lock::is_left_over(draft.core, &document)?
+    {
         let detail = "the project is being transferred: withdraw the transfer, then erase it";
         return Err(refused_as("/state", rules::LOCKED, "erase", &[], detail));
     }
     Ok(())
 }
 
-/// Whether a line may be imported into this record.
-pub(crate) fn may_import(kind: Kind, document: Option<&Document>) -> Result<(), Problem> {
+/// Whether a line may be imported into this record. A record whose line says that it is being
+/// handed over is made as it was exported; its lock is left over, since transfers are not imported.
+pub(crate) fn may_import(
+    core: &Core,
+    line: &ImportLine,
+    document: Option<&Document>,
+) -> Result<(), Problem> {
+    let kind = line.kind;
     if kind == Kind::Transfer {
         let detail = "transfers are not imported: offer the project";
         return Err(Problem::new("/kind", rules::BY_COMMAND, detail));
     }
-    let state = document.filter(|_| kind == Kind::Project);
-    let state = state.map(|document| document.summary().state);
-    match state.as_deref() {
-        Some("transferring" | "transferred") => {
-            let detail = "the project is locked by a transfer: nothing is imported into it";
-            Err(Problem::new("/ref", rules::LOCKED, detail).said("import", &[]))
-        }
-        _ => Ok(()),
+    let Some(document) = document.filter(|_| kind == Kind::Project) else {
+        return Ok(());
+    };
+    let left_over = |document| lock::is_left_over(core, document).unwrap_or(false);
+    let locked = match document.summary().state.as_str() {
+        TRANSFERRING => !left_over(document),
+        state => state == TRANSFERRED,
+    };
+    if locked {
+        let detail = "the project is locked by a transfer: nothing is imported into it";
+        return Err(Problem::new("/ref", rules::LOCKED, detail).said("import", &[]));
+    }
+    let ImportOp::Patch { patch } = &line.op else {
+        return Ok(());
+    };
+    if patch.state().as_deref() == Some(TRANSFERRING) {
+        let detail = "a project is locked by offering it alone";
+        return Err(Problem::new("/patch/state", rules::BY_COMMAND, detail));
+    }
+    match lock::changed_by(document, patch) {
+        Some(pointer) => Err(Problem::new(pointer, rules::BY_COMMAND, LINKS_BY_NODE)),
+        None => Ok(()),
     }
 }
 

@@ -20,8 +20,10 @@ use crate::clock::draw;
 
 /// Most bytes of packed content: what fits a few megabytes of sealed text.
 const PACKED_BYTES_MAX: usize = 4 << 20;
-/// Most bytes that packed content may unfold to.
-const CONTENT_BYTES_MAX: usize = 64 << 20;
+/// Most bytes that packed content may unfold to, and most values in it: it is unfolded whenever the
+/// receiver looks at the offer.
+const CONTENT_BYTES_MAX: usize = 8 << 20;
+const VALUES_MAX: usize = 200_000;
 /// Characters of sealed text in one change.
 const PIECE_CHARS: usize = 60_000;
 /// From this size on, a record is made in several changes.
@@ -53,7 +55,24 @@ impl Parcel {
         transfer: DocumentId,
         nodes: &BTreeMap<Origin, [u8; 32]>,
     ) -> Result<Sealed, CommandFailed> {
-        let packed = zstd::encode_all(self.content().to_string().as_bytes(), 3);
+        let content = self.content().to_string();
+        if content.len() > CONTENT_BYTES_MAX || values_in(content.as_bytes()) > VALUES_MAX {
+            let bytes = content.len();
+            return Err(too_large(&format!(
+                "{bytes} bytes unpacked, at most {CONTENT_BYTES_MAX} and {VALUES_MAX} values are carried"
+            )));
+        }
+        Self::seal_text(core, transfer, nodes, &content)
+    }
+
+    /// Seals what stands in this text.
+    pub(super) fn seal_text(
+        core: &Core,
+        transfer: DocumentId,
+        nodes: &BTreeMap<Origin, [u8; 32]>,
+        content: &str,
+    ) -> Result<Sealed, CommandFailed> {
+        let packed = zstd::encode_all(content.as_bytes(), 3);
         let packed = packed.map_err(|_| too_large("it cannot be packed"))?;
         if packed.len() > PACKED_BYTES_MAX {
             let bytes = packed.len();
@@ -99,6 +118,9 @@ impl Parcel {
         let sealed = BASE64_NOPAD.decode(text.as_bytes()).ok()?;
         let packed = sealing::open(&key, &sealed, &context(transfer, None)).ok()?;
         let content = zstd::bulk::decompress(&packed, CONTENT_BYTES_MAX).ok()?;
+        if values_in(&content) > VALUES_MAX {
+            return None;
+        }
         Self::read(&serde_json::from_slice(&content).ok()?)
     }
 
@@ -117,16 +139,33 @@ impl Parcel {
             let kind = Kind::from_singular(record.get("kind")?.as_str()?)?;
             let id = DocumentId::parse(record.get("id")?.as_str()?).ok()?;
             let may = matches!(kind, Kind::Person | Kind::Household | Kind::Casefile);
-            may.then(|| (kind, id, record["fields"].clone()))
+            let fields = record.get("fields").filter(|fields| fields.is_object())?;
+            may.then(|| (kind, id, fields.clone()))
         };
         let version = content.get("version")?.as_u64()?;
         let records = content.get("records")?.as_array()?;
+        let project = content.get("project").filter(|project| project.is_object());
         Some(Self {
             note: content["note"].as_str().map(str::to_owned),
-            project: content.get("project").filter(|_| version == 1)?.clone(),
+            project: project.filter(|_| version == 1)?.clone(),
             records: records.iter().map(record).collect::<Option<_>>()?,
         })
     }
+}
+
+/// How many values a JSON text has at least, without making any of them.
+fn values_in(text: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (1, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The name of one piece of the sealed text.
@@ -141,7 +180,9 @@ pub(super) fn preview(project: &Value, note: Option<&str>, today: &str) -> Value
         .pointer("/subject/birth_year")
         .and_then(Value::as_i64);
     let year = today.get(..4).and_then(|year| year.parse::<i64>().ok());
-    let age = born.zip(year).map(|(born, year)| year - born);
+    let age = born
+        .zip(year)
+        .and_then(|(born, year)| year.checked_sub(born));
     let class = age.map(|age| match age {
         ..18 => "0-17",
         18..30 => "18-29",

@@ -22,6 +22,8 @@ pub(super) enum Step {
     Complete { new: DocumentId },
     /// The sender's project is opened again as it was.
     Release,
+    /// The sender erases the transfer: the receiver has forgotten whom it was about.
+    Forget,
     /// A second project made of the same transfer ends in favour of the one that counts.
     Yield { project: DocumentId, to: DocumentId },
 }
@@ -70,7 +72,10 @@ fn of_the_sender(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
         let new = elsewhere.unwrap_or(winner);
         let told = terms.state == "completed" && terms.new_project == Some(new);
         let done = told && (project.is_none() || next == Some(new));
-        return (!done).then_some(Step::Complete { new });
+        if !done {
+            return Some(Step::Complete { new });
+        }
+        return terms.forgotten.then_some(Step::Forget);
     }
     match terms.state.as_str() {
         "offered" if sight.today > terms.expires_on.as_str() => Some(Step::Expire),
@@ -136,6 +141,7 @@ mod tests {
                 .collect::<BTreeMap<_, _>>(),
             released: false,
             new_project: None,
+            forgotten: false,
         }
     }
 

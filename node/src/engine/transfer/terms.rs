@@ -36,6 +36,8 @@ pub(super) struct Terms {
     /// Whether the sender's project was opened again.
     pub(super) released: bool,
     pub(super) new_project: Option<DocumentId>,
+    /// Whether the receiver has forgotten whom it was about.
+    pub(super) forgotten: bool,
 }
 
 impl Terms {
@@ -66,6 +68,7 @@ impl Terms {
             words: words.collect(),
             released: fields.get("released_on").is_some_and(Value::is_string),
             new_project: document(fields.get("new_project")),
+            forgotten: fields.get("forgotten_on").is_some_and(Value::is_string),
         })
     }
 
@@ -93,8 +96,11 @@ impl Terms {
     }
 
     /// Whether nothing follows any more, whatever happens to the projects: not so while a second
-    /// acceptance has made a project that has to give way.
+    /// acceptance has made a project that has to give way, or the sender has still to erase it.
     pub(super) fn is_at_rest(&self) -> bool {
+        if self.forgotten {
+            return false;
+        }
         let made: Vec<_> = self.accepted().map(|(_, made)| made).collect();
         self.is_settled() && (made.is_empty() || self.new_project.as_slice() == made)
     }

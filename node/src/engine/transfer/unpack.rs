@@ -10,6 +10,7 @@ use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::local;
 use super::super::persons::MERGED;
+use super::super::publish;
 use super::super::view::CommandFailed;
 use super::already_here::Ties;
 use super::commands::stamp;
@@ -53,6 +54,13 @@ pub(super) fn unpack(
     fields["state"] = json!(terms.former_state);
     fields["links"] =
         json!({"previous": terms.project.to_string(), "transfer": transfer.to_string()});
+    // Where a territory publishes aggregates alone, what it takes over stays there too.
+    if fields["sharing"] == json!("shared")
+        && let Some(fields) = fields.as_object_mut()
+    {
+        fields.remove("sharing");
+    }
+    publish::keep_home(core, Kind::Project, &mut fields)?;
     let mut waiting = vec![(Kind::Project, project, terms.project, fields)];
     for (kind, former, fields) in &parcel.records {
         let id = DocumentId::from_bytes(draw(&*core.entropy));

@@ -3,6 +3,12 @@
 
 mod here;
 mod tokens;
+mod forgotten;
+mod home;
+mod hostile;
+mod marks;
+mod restored;
+mod steps;
 mod who;
 mod world;
 
@@ -146,9 +152,7 @@ fn a_refusal_that_names_a_fiscal_code_is_not_sent() {
 
 #[test]
 fn a_refused_or_withdrawn_project_is_open_again_once_every_node_of_the_receiver_has_confirmed() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.stations[B].refuse(id).unwrap();
     // The laptop could have accepted meanwhile: its word is awaited.
@@ -180,9 +184,7 @@ fn a_refused_or_withdrawn_project_is_open_again_once_every_node_of_the_receiver_
 
 #[test]
 fn an_offer_expires_by_the_senders_clock_and_a_revoked_node_is_not_waited_for() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.clock.0.store(31 * DAY_MS, Ordering::Relaxed);
     let refused = world.stations[B].accept(id);
@@ -199,9 +201,7 @@ fn an_offer_expires_by_the_senders_clock_and_a_revoked_node_is_not_waited_for() 
 
 #[test]
 fn neither_a_locked_project_nor_its_transfer_is_erased_until_it_is_over() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     let erased = |world: &World, kind, id| {
         world.stations[A].run(|draft| tombstone::erase(draft, kind, id, "è finita", "op"))
     };
@@ -243,9 +243,7 @@ fn nothing_is_written_in_another_lane_where_there_is_none_for_the_other_party() 
 
 #[test]
 fn who_forgets_a_project_forgets_what_was_sealed_for_another_district() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     let forgotten = |world: &World| {
         world.stations[A]
@@ -265,9 +263,7 @@ fn who_forgets_a_project_forgets_what_was_sealed_for_another_district() {
 
 #[test]
 fn what_a_revoked_node_had_accepted_counts_though_its_revocation_is_heard_first() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.stations[A].withdraw(id).unwrap();
     world.ship(A, COORDINATION, usize::MAX);
@@ -319,9 +315,7 @@ fn for_a_revoked_node_that_dealt_with_others_too_its_office_gives_the_word() {
 
 #[test]
 fn of_two_nodes_that_accept_at_once_the_lower_one_wins_and_the_other_project_ends_in_it() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.stations[B].accept(id).unwrap();
     world.stations[LAPTOP].accept(id).unwrap();
@@ -349,9 +343,7 @@ fn of_two_nodes_that_accept_at_once_the_lower_one_wins_and_the_other_project_end
 
 #[test]
 fn a_second_project_gives_way_though_its_nodes_were_killed_when_they_had_just_heard() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.stations[B].accept(id).unwrap();
     world.stations[LAPTOP].accept(id).unwrap();
@@ -381,9 +373,7 @@ fn a_second_project_gives_way_though_its_nodes_were_killed_when_they_had_just_he
 
 #[test]
 fn a_project_goes_on_or_back_only_when_its_sender_has_confirmed_and_then_as_any_other() {
-    let mut world = World::new();
-    let project = world.project();
-    let id = world.stations[A].offer(project, "f/b").unwrap();
+    let (mut world, project, id) = World::offered();
     world.ship_all();
     world.stations[B].accept(id).unwrap();
     let new = super::terms::document(

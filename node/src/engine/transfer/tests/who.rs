@@ -38,6 +38,16 @@ fn only(station: &Station, kind: Kind) -> Value {
     station.fields(kind, *ids.first().unwrap()).unwrap()
 }
 
+fn names(station: &Station) -> Vec<String> {
+    let ids = station.ids(Kind::Person).into_iter();
+    let persons = ids.map(|id| station.fields(Kind::Person, id).unwrap());
+    let mut names: Vec<_> = persons
+        .map(|person| person["family_name"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 #[test]
 fn records_with_equal_numbers_stay_whose_they_are_and_never_name_a_stranger_of_the_receiver() {
     let mut world = World::new();
@@ -81,4 +91,79 @@ fn records_with_equal_numbers_stay_whose_they_are_and_never_name_a_stranger_of_t
     let household = only(receiver, Kind::Household);
     let members = household["members"].as_object().unwrap();
     assert_eq!(members.len(), 1, "13 is nobody who came: {household}");
+}
+
+#[test]
+fn what_was_merged_goes_along_and_the_one_record_that_stands_for_it() {
+    let mut world = World::new();
+    let sender = &world.stations[A];
+    let first = person(sender, "P-1", "Uccellini");
+    person(sender, "P-2", "Uccellino");
+    let merge = json!([{"op": "add", "path": "/state", "value": "merged"},
+        {"op": "add", "path": "/merged_into", "value": "P-2"}]);
+    set(sender, Kind::Person, first, &merge);
+    let given = project(sender, "FR-1");
+    casefile(sender, "C-1", "P-1", &["FR-1"]);
+    let id = sender.offer(given, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    let receiver = &world.stations[B];
+    assert_eq!(names(receiver), ["Uccellini", "Uccellino"]);
+    let subject = only(receiver, Kind::Casefile)["subject"].clone();
+    let subject = DocumentId::parse(subject.as_str().unwrap()).unwrap();
+    let stands = super::super::super::persons::standing_for(&receiver.core, subject).unwrap();
+    let stands = receiver.fields(Kind::Person, stands.unwrap()).unwrap();
+    assert_eq!(stands["family_name"], "Uccellino");
+}
+
+#[test]
+fn a_number_that_two_persons_have_is_no_subject_to_hand_over() {
+    let world = World::new();
+    let sender = &world.stations[A];
+    // Two nodes of one office gave the same number without knowing of each other.
+    for name in ["Uccellini", "Estranei"] {
+        let id = person(sender, &format!("P-{name}"), name);
+        let fields = json!([{"op": "add", "path": "/ref", "value": "P-1"}]);
+        set(sender, Kind::Person, id, &fields);
+    }
+    let given = project(sender, "FR-1");
+    casefile(sender, "C-1", "P-1", &["FR-1"]);
+    let refused = format!("{:?}", sender.offer(given, "f/b"));
+    assert!(refused.contains("transfer_subject_unclear"), "{refused}");
+    let given = project(sender, "FR-2");
+    casefile(sender, "C-2", "P-nobody", &["FR-2"]);
+    let refused = format!("{:?}", sender.offer(given, "f/b"));
+    assert!(refused.contains("transfer_subject_unclear"), "{refused}");
+    assert_eq!(sender.state(Kind::Project, given), "planning");
+}
+
+#[test]
+fn who_left_a_household_stays_behind_and_no_protected_person_leaves_the_territory() {
+    let mut world = World::new();
+    let sender = &world.stations[A];
+    let stays = person(sender, "P-1", "Uccellini");
+    let left = person(sender, "P-2", "Partiti");
+    let members = json!({"m1": {"person": "P-1"}, "m2": {"person": "P-2", "until": "2026-10-31"}});
+    let fields = json!({"ref": "N-1", "members": members});
+    sender.make(Kind::Household, &fields);
+    let given = project(sender, "FR-1");
+    casefile(sender, "C-1", "N-1", &["FR-1"]);
+    let protect = |id, on: bool| {
+        let patch = json!([{"op": "add", "path": "/protected", "value": on}]);
+        set(sender, Kind::Person, id, &patch);
+    };
+    protect(left, true);
+    protect(stays, true);
+    let refused = format!("{:?}", sender.offer(given, "f/b"));
+    assert!(refused.contains("transfer_of_protected"), "{refused}");
+    assert_eq!(sender.state(Kind::Project, given), "planning");
+    protect(stays, false);
+    let id = sender.offer(given, "f/b").unwrap();
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    let receiver = &world.stations[B];
+    assert_eq!(names(receiver), ["Uccellini"]);
+    let household = only(receiver, Kind::Household);
+    let members = household["members"].as_object().unwrap();
+    assert!(!members.contains_key("m2"), "{household}");
 }

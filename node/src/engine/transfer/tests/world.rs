@@ -41,18 +41,18 @@ impl Clock for Hands {
         START_MS + self.0.load(Ordering::Relaxed)
     }
     fn monotonic_millis(&self) -> u64 {
-        0
+        self.0.load(Ordering::Relaxed).unsigned_abs()
     }
 }
 
 /// A machine with its engine.
 pub(super) struct Station {
-    disk: MemoryDisk,
+    pub(super) disk: MemoryDisk,
     config: Config,
     seed: [u8; 32],
     clock: Arc<Hands>,
     pub(super) core: Arc<Core>,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     driver: Driver,
     handing: KeyHanding,
     pub(super) renewal: Renewal,
@@ -131,7 +131,7 @@ impl Station {
     }
 
     /// Takes in what was delivered, and does not yet draw a consequence.
-    pub(super) fn absorb(&mut self) {
+    pub(super) fn absorb(&self) {
         loop {
             let taken = self.inbox.take(u64::MAX, |_| 0);
             if taken.is_empty() {
@@ -171,7 +171,7 @@ impl Station {
             note: Some("chiamare il mattino".to_owned()),
             expires_on: None,
         };
-        let records = super::super::gather::subject_of(&self.core, project).unwrap();
+        let records = super::super::gather::subject_of(&self.core, project)?;
         let by = "op".to_owned();
         self.transfer(TransferCommand::Offer { offer, records, by })
     }
@@ -263,7 +263,7 @@ fn deliver(from: &Station, to: &Station, most: usize, takes: impl Fn(LogId) -> b
     }
 }
 
-fn futures_now<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn futures_now<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(work)
 }
@@ -381,7 +381,7 @@ impl World {
         self.deliver(from, to, most);
         self.stations[to].settle();
         let stopped = &self.stations[to].core.ledger().stopped;
-        assert!(stopped.is_empty(), "{stopped:?}");
+        assert!(stopped.is_empty(), "at {to}: {stopped:?}");
     }
 
     /// Until nobody has anything that another may have and has not.
@@ -395,6 +395,15 @@ impl World {
                 self.ship(below, above, usize::MAX);
             }
         }
+    }
+
+    /// A world in which the first district has offered a project to the second: the project and its
+    /// transfer, of which nobody else has heard yet.
+    pub(super) fn offered() -> (Self, DocumentId, DocumentId) {
+        let world = Self::new();
+        let project = world.project();
+        let id = world.stations[A].offer(project, "f/b").unwrap();
+        (world, project, id)
     }
 
     pub(super) fn project(&self) -> DocumentId {
