@@ -260,6 +260,7 @@ mod tests {
             "transfer_not_open-expired",
             "transfer_not_open-already",
             "transfer_not_open-unconfirmed",
+            "transfer_other_person-nobody",
             "not_allowed-kind",
             "not_allowed-this",
             "not_allowed-section",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use raccordo_crdt_model::field_rules::transfer as rules;
 use raccordo_crdt_model::terms::telling;
-use raccordo_crdt_model::{DocumentId, Kind, Term};
+use raccordo_crdt_model::{DocumentId, Filled, Kind, Term};
 use serde_json::{Value, json};
 
 use super::super::core::{Core, ReadFailed};
@@ -19,7 +19,7 @@ use super::super::put_back;
 use super::super::subject;
 use super::super::view::{Alike, CommandFailed};
 use super::parcel::Parcel;
-use super::refused;
+use super::refused_as;
 use super::terms::Terms;
 
 const BY_CODE: &str = "fiscal_code";
@@ -89,7 +89,13 @@ pub(super) fn ties(
         Arrival::Known(name) => {
             let Some((former, fields)) = subject_of(parcel, terms.project) else {
                 let detail = "no person arrives with this transfer: accept it without naming one";
-                return Err(refused("/person", rules::OTHER_PERSON, detail));
+                return Err(refused_as(
+                    "/person",
+                    rules::OTHER_PERSON,
+                    "nobody",
+                    &[],
+                    detail,
+                ));
             };
             let person = subject::person(draft, name)?;
             let document = draft.document(person)?;
@@ -100,7 +106,14 @@ pub(super) fn ties(
                 let detail = format!(
                     "{name} has another fiscal code than who arrives: correct the record here, or accept as a new person"
                 );
-                return Err(refused("/person", rules::OTHER_PERSON, detail));
+                let filled = [("person", Filled::text(name))];
+                return Err(refused_as(
+                    "/person",
+                    rules::OTHER_PERSON,
+                    "",
+                    &filled,
+                    detail,
+                ));
             }
             let mut ties = sure;
             ties.insert(former, person);
@@ -116,11 +129,18 @@ fn unsaid(draft: &Draft<'_>, sure: &Ties) -> Result<CommandFailed, ReadFailed> {
         let reference = document.and_then(|document| document.summary().reference);
         names.push(reference.map_or_else(|| id.to_string(), |known| format!("{known} ({id})")));
     }
+    let names = names.join(", ");
     let detail = format!(
-        "who arrives has the fiscal code of {}: accept with that `person`, or with `new_person` for a record beside it",
-        names.join(", ")
+        "who arrives has the fiscal code of {names}: accept with that `person`, or with `new_person` for a record beside it"
     );
-    Ok(refused("/person", rules::PERSON_HERE, detail))
+    let filled = [("person", Filled::Text(names))];
+    Ok(refused_as(
+        "/person",
+        rules::PERSON_HERE,
+        "",
+        &filled,
+        detail,
+    ))
 }
 
 fn people(parcel: &Parcel) -> impl Iterator<Item = (DocumentId, &Value)> {
