@@ -202,8 +202,8 @@ pub(crate) fn address(shared: &Shared, request: &Request) -> Option<IpAddr> {
         return Some(address);
     }
     // What stands before the last one is whatever the caller wrote.
-    let lines = request.headers().get_all(FORWARDED_FOR).iter();
-    let last = lines.last().and_then(|line| line.to_str().ok());
+    let mut lines = request.headers().get_all(FORWARDED_FOR).iter();
+    let last = lines.next_back().and_then(|line| line.to_str().ok());
     let last = last.and_then(|line| line.rsplit(',').next());
     Some(
         last.and_then(|one| one.trim().parse().ok())

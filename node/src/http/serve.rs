@@ -76,7 +76,7 @@ pub(crate) struct Bounds {
 const BOUNDS: Bounds = Bounds {
     all: 1_024,
     of_one: 256,
-    head: Duration::from_secs(60),
+    head: Duration::from_mins(1),
 };
 
 /// Serves over TCP, by HTTPS alone where there is a certificate, until `shutdown` completes and
