@@ -29,7 +29,7 @@ pub(super) async fn text(
         names(&accounts::DISTRICT),
         names(&accounts::COORDINATION),
         of_the_network(nodes, &raccordo, &path.to_string()).await?,
-        of_people(nodes, story, &raccordo, &path.to_string()).await?,
+        of_people(story, &raccordo, &path.to_string()),
     ))
 }
 
@@ -80,18 +80,14 @@ async fn of_the_network(nodes: &[Node], raccordo: &str, path: &str) -> anyhow::R
 }
 
 /// People, their projects and what became of them.
-async fn of_people(
-    nodes: &[Node],
-    story: &Story,
-    raccordo: &str,
-    path: &str,
-) -> anyhow::Result<String> {
+fn of_people(story: &Story, raccordo: &str, path: &str) -> String {
     let project = guided::reference(WHOLE, story.today);
     let person = guided::person(WHOLE);
     let (offered, order) = (short(&story.shown["offered"]), short(&story.shown["order"]));
-    let mut text = format!(
+    format!(
         "- {project} at Alatri has three signed plans, a voucher spent in part and a decision that waits for the DSM. \
-         Read it as dsm, and as cpi, who sees nothing of the health plan and not who it is:\n\
+         Read it as dsm, and as cpi, who sees nothing of the health plan and not who it is; \
+         Frosinone follows the same person, and both offices are warned without a name:\n\
          \x20   {raccordo} record show project {project} --data {path}/a\n\
          \x20   {raccordo} record show person {person} --data {path}/a\n\
          - One project went from Alatri to Frosinone; another one is offered to Cassino. See it without a name, take it over:\n\
@@ -101,17 +97,5 @@ async fn of_people(
          \x20   {raccordo} erase status {order} --data {path}/d\n\
          - Cassino publishes counts, the small ones withheld:\n\
          \x20   {raccordo} record list publication --data {path}/coordination\n"
-    );
-    if let Some(alatri) = nodes.get(1) {
-        let overlaps = alatri.api().read("/api/v1/overlaps").await?;
-        if overlaps["items"]
-            .as_array()
-            .is_some_and(|all| !all.is_empty())
-        {
-            text.push_str(
-                "- The same subject is followed at Alatri and Frosinone; both offices are warned, without a name.\n",
-            );
-        }
-    }
-    Ok(text)
+    )
 }
