@@ -45,6 +45,7 @@ fn progress_leaves_a_signature_and_what_was_agreed_on_does_not() {
         ),
         ("/goals/g1", "reached", json!(2)),
         ("/commitments/c1", "kept", json!(true)),
+        ("/interventions/i1", "state", json!("active")),
         ("", "state", json!("active")),
     ] {
         assert_eq!(edited(pointer, name, value), hash, "{pointer}/{name}");
@@ -54,7 +55,8 @@ fn progress_leaves_a_signature_and_what_was_agreed_on_does_not() {
         ("/goals/g1", "expected", json!("other")),
         ("/goals/g1", "due", json!("2026-10-01")),
         ("/commitments/c1", "text", json!("other")),
-        ("/interventions/i1", "state", json!("cancelled")),
+        ("/interventions/i1", "type", json!("other")),
+        ("/interventions/i1", "hours", json!(3)),
         ("/supports/u1", "amount_eur", json!(10)),
         ("", "unheard_of", json!(1)),
     ] {

@@ -196,7 +196,8 @@ const INTERVENTION: Entity = Entity {
         leaf(
             "state",
             Rule::Closed(&["planned", "active", "suspended", "done", "cancelled"]),
-        ),
+        )
+        .progress(),
         leaf("type", Rule::Open(&[])),
     ],
     order: &[("start", "end")],

@@ -121,8 +121,9 @@ pub(crate) fn restricted_once<'a>(
         .collect()
 }
 
-/// What of a project is asked of the body that somebody stands for, and so read whole: the plan that
-/// it answers for, the referrals sent to it, the decisions that await its vote. Never a health plan.
+/// What somebody reads whole though its section is not shown: of a project what is asked of the body
+/// that they stand for, the plan that it answers for, the referrals sent to it, the decisions that
+/// await its vote, never a health plan; of a casefile the assessments that are their profession's own.
 pub(crate) fn asked_of(
     principal: &Principal,
     kind: &str,
@@ -143,7 +144,26 @@ pub(crate) fn asked_of(
         find("referrals", &|referral| referral["to"] == body);
         find("decisions", &|decision| awaits(decision, body));
     }
+    if kind == Kind::Casefile.singular() {
+        let part = Part {
+            kind,
+            section: Section::Diary,
+            body: None,
+            own,
+            protected: false,
+        };
+        let assessments = fields["assessments"].as_object().into_iter().flatten();
+        let own_work = assessments.filter(|(_, one)| reads_back(principal, part, &one["kind"]));
+        found.extend(own_work.map(|(id, _)| pointer(&["assessments", id])));
+    }
     found
+}
+
+/// Whether an assessment of this kind is read by who may write it: the social service's preliminary
+/// one and the occupational profile. Those of the whole team hold what health services found.
+fn reads_back(principal: &Principal, part: Part<'_>, assessed: &Value) -> bool {
+    let shared = assessed == "PRELIM" || WORK_ASSESSMENTS.iter().any(|one| assessed == one);
+    shared && writes_assessment(principal, part, assessed)
 }
 
 /// Whether a step on a record with these fields is allowed by the entry that it is about, where its
@@ -278,16 +298,21 @@ fn assesses(
             _ => {}
         }
     }
+    !kinds.is_empty()
+        && kinds
+            .into_iter()
+            .all(|kind| writes_assessment(principal, part, kind))
+}
+
+/// Whether somebody writes assessments of this kind beside the bodies of the health section.
+fn writes_assessment(principal: &Principal, part: Part<'_>, assessed: &Value) -> bool {
     let may = |action, section| {
         let asked = Part { section, ..part };
         decide(principal, action, Subject::Part(asked)) == Decision::Allow
     };
-    let writes = |kind: &Value| {
-        let is_of = |list: &[&str]| list.iter().any(|one| kind == one);
-        (is_of(&SOCIAL_ASSESSMENTS) && may(Action::Edit, Section::Social))
-            || (is_of(&WORK_ASSESSMENTS) && may(Action::Assess, Section::Work))
-    };
-    !kinds.is_empty() && kinds.into_iter().all(writes)
+    let is_of = |list: &[&str]| list.iter().any(|one| assessed == one);
+    (is_of(&SOCIAL_ASSESSMENTS) && may(Action::Edit, Section::Social))
+        || (is_of(&WORK_ASSESSMENTS) && may(Action::Assess, Section::Work))
 }
 
 /// The bodies in whose name somebody answers.

@@ -164,9 +164,9 @@ pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, Comman
         .get(Table::Meta, shredding::DUE)
         .map_err(ReadFailed::from)?
         .is_none();
+    let receipts = records.iter().flat_map(|record| &record.receipts);
     let erased = records.iter().map(|record| record.id).collect();
     let sealed = transfer::brought(core, &erased)?;
-    let receipts = records.iter().flat_map(|record| &record.receipts);
     let answered = has_everybody_answered(receipts.map(|receipt| receipt.state));
     let complete = sealed.is_empty() && answered;
     let text = written(core, order, &records, &sealed, shredded, complete);

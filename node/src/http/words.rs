@@ -257,6 +257,7 @@ mod tests {
             "locked_by_transfer-given",
             "locked_by_transfer-erase",
             "locked_by_transfer-import",
+            "transfer_by_command-links",
             "transfer_not_open-expired",
             "transfer_not_open-already",
             "transfer_not_open-unconfirmed",

@@ -199,6 +199,7 @@ async fn a_refused_project_is_open_again_and_a_withdrawal_waits_for_a_receiver_t
         .await
         .refused(&["withdrawn"]);
 }
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_accepts_says_whether_the_person_with_that_fiscal_code_is_the_same() {
     let federation = Federation::joined(PROGRAM, 2, &[]).await;

@@ -177,7 +177,7 @@ pub(crate) fn may_edit<'h>(
         return Err(refused("/state", rules::BY_COMMAND, detail));
     }
     if let Some(pointer) = lock::changed_by(document, patch) {
-        return Err(refused(&pointer, rules::BY_COMMAND, LINKS_BY_NODE));
+        return Err(links_by_node(pointer));
     }
     Ok(base.filter(|_| !passes(&state)))
 }
@@ -187,7 +187,7 @@ pub(crate) fn may_create(kind: Kind, fields: &Value) -> Result<(), CommandFailed
     not_by_hand(kind)?;
     let pointer = lock::changed(&Value::Null, &fields["links"]);
     match pointer.filter(|_| kind == Kind::Project) {
-        Some(pointer) => Err(refused(&pointer, rules::BY_COMMAND, LINKS_BY_NODE)),
+        Some(pointer) => Err(links_by_node(pointer)),
         None => Ok(()),
     }
 }
@@ -255,9 +255,17 @@ pub(crate) fn may_import(
         return Err(Problem::new("/patch/state", rules::BY_COMMAND, detail));
     }
     match lock::changed_by(document, patch) {
-        Some(pointer) => Err(Problem::new(pointer, rules::BY_COMMAND, LINKS_BY_NODE)),
+        Some(pointer) => Err(of_links(pointer)),
         None => Ok(()),
     }
+}
+
+fn of_links(pointer: String) -> Problem {
+    Problem::new(pointer, rules::BY_COMMAND, LINKS_BY_NODE).said("links", &[])
+}
+
+fn links_by_node(pointer: String) -> CommandFailed {
+    CommandFailed::Rejected(Rejected::Rule(of_links(pointer)))
 }
 
 fn refused(pointer: &str, code: &'static str, detail: impl Into<String>) -> CommandFailed {

@@ -223,8 +223,8 @@ async fn who_writes_an_assessment_follows_from_its_kind() {
             .zip(expected)
             .enumerate()
         {
-            let value =
-                json!({"kind": kind, "on": "2026-03-10", "summary": "testo-della-valutazione"});
+            let summary = format!("testo-{kind}");
+            let value = json!({"kind": kind, "on": "2026-03-10", "summary": summary});
             let path = format!("/assessments/{}{at}", kind.to_lowercase());
             let done = bench.adds(bearer, place, &path, value).await;
             assert_eq!(done.status, expected, "{kind} {at} {}", done.text());
@@ -239,15 +239,28 @@ async fn who_writes_an_assessment_follows_from_its_kind() {
             .status,
         ok
     );
-    for bearer in [&worker, &centre] {
-        let told = bench.seen(bearer, place).await.to_string();
-        assert!(
-            !told.contains("testo-della") && !told.contains("diagnosi"),
-            "{told}"
-        );
+    let kinds = [
+        "PRELIM",
+        "PROFILO_OCC",
+        "QUADRO",
+        "UVM",
+        "UVD_EMDH",
+        "INVENTED",
+    ];
+    for (bearer, read_back) in [
+        (&worker, &["PRELIM", "PROFILO_OCC"][..]),
+        (&centre, &["PROFILO_OCC"]),
+        (&health, &kinds),
+    ] {
+        for path in [place.to_owned(), format!("{place}/history")] {
+            let told = bench.seen(bearer, &path).await.to_string();
+            let read = kinds.map(|kind| told.contains(&format!("testo-{kind}\"")));
+            let due = kinds.map(|kind| read_back.contains(&kind));
+            assert_eq!(read, due, "{path} {read_back:?}");
+            let all = read_back.len() == kinds.len();
+            assert_eq!(told.contains("diagnosi"), all, "{path} {read_back:?}");
+        }
     }
-    let told = bench.seen(&health, place).await.to_string();
-    assert!(told.contains("testo-della-valutazione"));
     let new = |kind: &str| json!({"subject": "P-2", "assessments": {"a1": {"kind": kind, "on": "2026-03-10"}}});
     let made = bench
         .as_bearer(&worker, "POST", "/api/v1/casefiles", &new("PRELIM"))

@@ -1,14 +1,14 @@
 //! Transfers between engines, in any order and with restarts anywhere: at every moment one project
 //! is live, and at most one can be edited.
 
-mod here;
-mod tokens;
 mod forgotten;
+mod here;
 mod home;
 mod hostile;
 mod marks;
 mod restored;
 mod steps;
+mod tokens;
 mod who;
 mod world;
 
