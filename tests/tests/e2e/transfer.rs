@@ -85,6 +85,22 @@ async fn held_by(node: &mut Node, planted: &Planted) -> Vec<String> {
     found
 }
 
+async fn only_the_two_districts_know_who_it_is(federation: &mut Federation) {
+    let planted = planted();
+    assert_eq!(
+        held_by(&mut federation.coordination, &planted).await,
+        [""; 0]
+    );
+    let third = &mut federation.districts[2].node;
+    assert_eq!(held_by(third, &planted).await, [""; 0]);
+    // The receiver finds its own words, so the search would.
+    let second = &mut federation.districts[1].node;
+    let found = held_by(second, &planted).await;
+    for what in ["family name", "fiscal code", "note"] {
+        assert!(found.iter().any(|found| found.starts_with(what)), "{what}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 pub(crate) async fn a_project_and_its_person_pass_to_another_district_and_nobody_else_learns_who_it_is()
  {
@@ -154,19 +170,7 @@ pub(crate) async fn a_project_and_its_person_pass_to_another_district_and_nobody
     comes_to(above, &at(&id), "completed").await;
     let listed = c.http().read("/api/v1/transfers").await;
     assert_eq!(listed["items"], json!([]), "{listed}");
-    let planted = planted();
-    assert_eq!(
-        held_by(&mut federation.coordination, &planted).await,
-        [""; 0]
-    );
-    let third = &mut federation.districts[2].node;
-    assert_eq!(held_by(third, &planted).await, [""; 0]);
-    // The receiver finds its own words, so the search would.
-    let second = &mut federation.districts[1].node;
-    let found = held_by(second, &planted).await;
-    for what in ["family name", "fiscal code", "note"] {
-        assert!(found.iter().any(|found| found.starts_with(what)), "{what}");
-    }
+    only_the_two_districts_know_who_it_is(&mut federation).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
