@@ -99,10 +99,11 @@ mod tests {
             consultation → draft consultation published
             published → published superseded
             superseded → superseded
-            identified → identified contacted member withdrawn
-            contacted → contacted member withdrawn
+            identified → identified contacted presented member withdrawn
+            contacted → contacted presented member withdrawn
+            presented → presented member withdrawn
             member → member withdrawn
-            withdrawn → contacted member withdrawn
+            withdrawn → contacted presented member withdrawn
             registered → registered merged deceased archived
             merged → registered merged
             deceased → registered deceased archived

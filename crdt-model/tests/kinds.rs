@@ -236,7 +236,7 @@ fn states_and_dates_of_every_kind_follow_its_own_table() {
         organisation /contacts/phone: /contacts/phone: the number 7 where text is expected (wrong_type)
         organisation /contacts: accepted
         guideline: a rule of the field is broken at /state: a record cannot begin as superseded, only as draft, consultation, published (state_cannot_follow)
-        organisation: a rule of the field is broken at /state: a record cannot begin as withdrawn, only as identified, contacted, member (state_cannot_follow)
+        organisation: a rule of the field is broken at /state: a record cannot begin as withdrawn, only as identified, contacted, presented, member (state_cannot_follow)
         guideline: /title: title is missing, a record cannot be without it (required)
         /type: type is missing, a record cannot be without it (required)
         /version: version is missing, a record cannot be without it (required)

@@ -393,6 +393,7 @@ state-published = Published
 state-superseded = Superseded
 state-identified = Identified
 state-contacted = Contacted
+state-presented = Presented
 state-member = Member
 state-withdrawn = Withdrawn
 type-procedure = Procedure

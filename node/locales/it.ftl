@@ -393,6 +393,7 @@ state-published = Pubblicata
 state-superseded = Superata
 state-identified = Individuata
 state-contacted = Contattata
+state-presented = Presentata
 state-member = Aderente
 state-withdrawn = Ritirata
 type-procedure = Procedura

@@ -1,6 +1,7 @@
 //! A body of the network of services: what it is, where, what it offers, what it agreed to.
 //!
-//! Office contacts only, never a person's. It is found first, then spoken to, then joins.
+//! Office contacts only, never a person's. It is found first, then spoken to, shown the
+//! network, then joins.
 
 use super::codes::{BODIES, INSTRUMENTS, NEED_AREAS};
 use super::{Audience, Entity, Field, Lifecycle, Rule, Section, Table, Writer, group, keyed, leaf};
@@ -22,18 +23,34 @@ pub(super) const TABLE: Table = Table {
     search: &["ref", "name", "offers/*/title"],
 };
 
-const STATES: &[&str] = &["identified", "contacted", "member", "withdrawn"];
+const STATES: &[&str] = &[
+    "identified",
+    "contacted",
+    "presented",
+    "member",
+    "withdrawn",
+];
 
 const LIFECYCLE: Lifecycle = Lifecycle {
     passages: &[
-        ("identified", &["contacted", "member", "withdrawn"]),
-        ("contacted", &["member", "withdrawn"]),
+        (
+            "identified",
+            &["contacted", "presented", "member", "withdrawn"],
+        ),
+        ("contacted", &["presented", "member", "withdrawn"]),
+        ("presented", &["member", "withdrawn"]),
         ("member", &["withdrawn"]),
-        ("withdrawn", &["contacted", "member"]),
+        ("withdrawn", &["contacted", "presented", "member"]),
     ],
-    first: &["identified", "contacted", "member"],
+    first: &["identified", "contacted", "presented", "member"],
     // Nobody is to be sent where the door is closed.
-    shown_first: &["withdrawn", "member", "contacted", "identified"],
+    shown_first: &[
+        "withdrawn",
+        "member",
+        "presented",
+        "contacted",
+        "identified",
+    ],
 };
 
 const CONTACTS: &[Field] = &[
@@ -69,6 +86,21 @@ const AGREEMENT: Entity = Entity {
     order: &[("from", "until")],
 };
 
+/// With whom of the network it works, and how.
+const RELATION: Entity = Entity {
+    fields: &[
+        leaf("from", Rule::Date),
+        leaf(
+            "kind",
+            Rule::Open(&["hosts", "member_of", "partner", "refers_to"]),
+        ),
+        leaf("note", Rule::Text(1_000)).wording(),
+        leaf("organisation", Rule::Text(64)),
+        leaf("until", Rule::Date),
+    ],
+    order: &[("from", "until")],
+};
+
 const FIELDS: &[Field] = &[
     leaf("about", Rule::Text(4_000)).wording(),
     keyed("agreements", &AGREEMENT),
@@ -78,6 +110,7 @@ const FIELDS: &[Field] = &[
     leaf("need_areas", Rule::Codes(NEED_AREAS)),
     keyed("offers", &OFFER),
     leaf("ref", Rule::Text(64)),
+    keyed("relations", &RELATION).lazy(),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
     leaf("type", Rule::Open(BODIES)).required(),
     leaf("valid_from", Rule::Date),

@@ -43,7 +43,9 @@ pub(crate) fn full_of(kind: Kind) -> Value {
             "offers":{"o1":{"title":"Laboratorio","type":"laboratorio","instrument":"LAB_OV","places":6,
                             "need_areas":["DIS"],"how":"Tramite il CPI","from":"2026-02-01","until":"2026-11-30"}},
             "agreements":{"a1":{"kind":"convenzione","number":"14/2026","from":"2026-01-01","until":"2026-12-31",
-                                "text":"Accoglienza di tirocini"}}})
+                                "text":"Accoglienza di tirocini"}},
+            "relations":{"r1":{"organisation":"O-2","kind":"partner","from":"2026-01-01","until":"2026-12-31",
+                               "note":"Stessa sede"}}})
         }
         Kind::Person => {
             json!({"ref":"P-0001","given_name":"Anna","family_name":"Invenzione","former_names":["Fantasia"],
