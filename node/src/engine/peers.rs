@@ -234,13 +234,8 @@ fn redeem(
     if role_code(invitation.role) != request.role {
         return Err(JoinRefused::Role);
     }
-    match roster.of_origin(request.real.origin()) {
-        Some(member) if member.state == MemberState::Revoked => return Err(JoinRefused::Revoked),
-        Some(_) => return Err(JoinRefused::KeyTaken),
-        None if request.real.origin() == draft.core.id.origin() => {
-            return Err(JoinRefused::KeyTaken);
-        }
-        None => {}
+    if let Some(member) = known_already(draft, request)? {
+        return Ok(member);
     }
     let member = Member {
         key: request.real,
@@ -273,6 +268,26 @@ fn redeem(
     );
     sign(draft, member.clone(), true);
     Ok(member)
+}
+
+/// The member that asks, if it joined here and lost the answer with its power: it hears the same
+/// again, and the invitation stays unused. None if nobody has such a key.
+fn known_already(draft: &Draft<'_>, request: &JoinRequest) -> Result<Option<Member>, JoinRefused> {
+    let (roster, origin) = (&draft.ledger.roster, request.real.origin());
+    match roster.of_origin(origin) {
+        Some(member) if member.state == MemberState::Revoked => Err(JoinRefused::Revoked),
+        Some(member)
+            if member.key == request.real
+                && roster.is_peer(&member.key)
+                && member.territory == request.territory
+                && role_code(member.role) == request.role =>
+        {
+            Ok(Some(member.clone()))
+        }
+        Some(_) => Err(JoinRefused::KeyTaken),
+        None if origin == draft.core.id.origin() => Err(JoinRefused::KeyTaken),
+        None => Ok(None),
+    }
 }
 
 /// Pins the node where this one joined, and tells those below which node that is.

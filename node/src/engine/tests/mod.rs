@@ -4,6 +4,7 @@ mod audited;
 mod doors;
 mod erasure;
 mod forgetting;
+mod joining;
 mod listed;
 mod notices;
 mod privacy;
