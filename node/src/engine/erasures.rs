@@ -178,8 +178,8 @@ pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, Comman
     })
 }
 
-/// Whether every node has answered this one. Of a node that is reached through another one alone it
-/// is not known here.
+/// Whether every node has answered: by its acknowledgement, or where it is reached through another one
+/// alone by its signed receipt.
 fn has_everybody_answered(mut receipts: impl Iterator<Item = ReceiptState>) -> bool {
     receipts.all(|state| state == ReceiptState::Delivered)
 }
@@ -253,9 +253,9 @@ fn written(
         "COMPLETO: tutti i nodi hanno risposto. / COMPLETE: every node has answered."
     } else {
         "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono. Di un nodo «relayed», che si \
-         raggiunge solo tramite un altro, qui non si sa: chiedete a chi lo amministra.\n\
+         raggiunge solo tramite un altro, arriva la ricevuta firmata.\n\
          NOT COMPLETE: answers are missing; the nodes stay listed until they answer. Of a node that is relayed, \
-         reached through another one alone, it is not known here: ask who administers it."
+         reached through another one alone, the signed receipt is still to come."
     });
     out
 }

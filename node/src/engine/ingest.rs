@@ -22,6 +22,7 @@ use super::draft::{Draft, NewChange};
 use super::entry_run::BodyPlace;
 use super::inbox::{Inbox, Taken};
 use super::quarantine::{self, GROUP_BYTES_MAX, GROUP_ENTRIES_MAX, Place, Refusal};
+use super::receipts;
 use super::roster::Member;
 use super::statements;
 use super::task::Done;
@@ -193,6 +194,9 @@ fn record(draft: &mut Draft<'_>, entry: &SignedEntry) -> Result<(), ReadFailed> 
         EntryKind::Tombstone => {
             let order = Order::decode(entry.bytes()).expect("check_headers has decoded it");
             let author = author_of(draft.core, &draft.ledger, entry.header.origin);
+            if let Some(author) = &author {
+                receipts::owe(draft, &signed, author);
+            }
             let territory = author.map_or(String::new(), |author| author.territory);
             tombstone::put(draft, &signed, &order, entry.bytes(), &territory)?;
         }

@@ -12,6 +12,7 @@ use raccordo_transport::{Cursor, LogId, PeerId};
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::peers::InvitationRow;
 use super::quarantine::LogStop;
+use super::receipts::Mark;
 use super::recovery::Recovery;
 use super::roster::Roster;
 use super::rows::Counts;
@@ -66,6 +67,8 @@ pub(crate) struct Ledger {
     pub(crate) handed: Arc<BTreeSet<Handed>>,
     /// How far the tokens of own projects have been made with the key that is held.
     pub(crate) renewed: Option<Pass>,
+    /// Receipts of erasures that are to be given.
+    pub(crate) receipts_due: Arc<BTreeSet<Mark>>,
     /// Transfers that were touched since the start or are not at their end.
     pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
     /// From which event on the audit log is indexed by record; none before the first.

@@ -53,6 +53,7 @@ mod put_back;
 mod quarantine;
 mod queues;
 mod read;
+mod receipts;
 mod recovery;
 mod repair;
 mod report;

@@ -42,8 +42,8 @@ use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
-    Engine, Hand, audit, clones, commit, dial, found, put_back, recovery, repair, report, scrub,
-    shredding, statements, token_renewal, transfer,
+    Engine, Hand, audit, clones, commit, dial, found, put_back, receipts, recovery, repair, report,
+    scrub, shredding, statements, token_renewal, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -532,6 +532,8 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     let sealing = all(store, Table::Meta, statements::SEALING)?;
     ledger.sealing = Arc::new(statements::read_sealing(sealing));
     token_renewal::read_keys(store, &mut ledger)?;
+    let due = all(store, Table::Meta, receipts::DUE)?;
+    ledger.receipts_due = Arc::new(receipts::read_due(&due));
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

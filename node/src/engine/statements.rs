@@ -1,4 +1,5 @@
-//! What a node states in policy entries: its sealing key, whom a lane is for, a key of tokens.
+//! What a node states in policy entries: its sealing key, whom a lane is for, a key of tokens, what it
+//! erased.
 //!
 //! A district's node publishes its sealing key to everyone, and hands the key of the year's tokens to
 //! others' sealing keys. A lane for one counterpart begins with the statement whom it is for, so that
@@ -16,6 +17,7 @@ use super::entry_run::log_key;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
 use super::node::log_of;
+use super::receipts::{self, Mark};
 use super::roster::Member;
 use super::rows::DocumentRow;
 use super::scope::{self, LANE_EVERYONE, PAIR_LANES, Placed};
@@ -26,6 +28,7 @@ const VERSION: u8 = 1;
 const SEALING_KEY: u8 = 1;
 const PAIR_LANE: u8 = 2;
 const TOKEN_KEY: u8 = 3;
+const RECEIPT: u8 = 4;
 
 /// Meta keys of the counterparts of lanes begin so.
 pub(crate) const PAIRS: &[u8] = b"pair/";
@@ -41,6 +44,8 @@ pub(crate) enum Statement {
     PairLane(String),
     /// The key of a year's tokens, sealed to one node.
     TokenKey(HandedKey),
+    /// What these tombstones erase is gone at its author.
+    Receipt(Vec<Mark>),
     /// Something that this version does not know.
     Unknown,
 }
@@ -52,6 +57,7 @@ impl Statement {
             Self::SealingKey(key) => out.u8(SEALING_KEY).fixed(key),
             Self::PairLane(territory) => out.u8(PAIR_LANE).text(territory),
             Self::TokenKey(handed) => handed.write(out.u8(TOKEN_KEY)),
+            Self::Receipt(marks) => receipts::write(out.u8(RECEIPT), marks),
             Self::Unknown => &mut out,
         };
         out.finish()
@@ -66,6 +72,7 @@ impl Statement {
             Ok(SEALING_KEY) => Self::SealingKey(row.array()?),
             Ok(PAIR_LANE) => Self::PairLane(row.text()?),
             Ok(TOKEN_KEY) => Self::TokenKey(HandedKey::read(&mut row)?),
+            Ok(RECEIPT) => Self::Receipt(receipts::read(&mut row)?),
             _ => return Ok(Self::Unknown),
         };
         let whole = row.rest().is_empty();
@@ -145,6 +152,9 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
         }
         Ok(Statement::TokenKey(handed)) if header.lane == LANE_EVERYONE => {
             token_handing::hear(draft, header.origin, &handed);
+        }
+        Ok(Statement::Receipt(marks)) if header.lane == LANE_EVERYONE => {
+            receipts::hear(draft, header, &marks);
         }
         _ => {}
     }
@@ -313,6 +323,13 @@ mod tests {
             assert!(Statement::decode(&told[..length]).is_err(), "{length}");
         }
         assert!(Statement::decode(&[told, vec![0]].concat()).is_err());
+        let given = Statement::Receipt(vec![[4; 16], [5; 16]]);
+        let told = given.encode();
+        assert_eq!(told, [&[VERSION, 4, 2][..], &[4; 16], &[5; 16]].concat());
+        assert_eq!(Statement::decode(&told), Ok(given));
+        for length in [told.len() - 1, 3, 2] {
+            assert!(Statement::decode(&told[..length]).is_err(), "{length}");
+        }
         for later in [vec![], vec![2, 1], vec![VERSION, 9, 1]] {
             assert_eq!(Statement::decode(&later), Ok(Statement::Unknown));
         }

@@ -36,7 +36,7 @@ use super::token_renewal::YearKeys;
 use super::tokens::TokenCommand;
 use super::transfer::{Driver, TransferCommand};
 use super::view::{CommandFailed, ImportReport};
-use super::{clones, equivocation, execute, fault, ingest, notices, put_back, recovery};
+use super::{clones, equivocation, execute, fault, ingest, notices, put_back, receipts, recovery};
 
 /// Most jobs that one commit takes together.
 const JOBS_MAX: usize = 256;
@@ -296,6 +296,7 @@ impl Writer {
         put_back::end_if_heard(&self.core);
         notices::follow(&self.core);
         fault::contained("a transfer", || self.transfers.drive(&self.core));
+        fault::contained("a receipt", || receipts::give(&self.core));
         fault::contained("a key of tokens", || self.keys.drive(&self.core));
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();

@@ -2,7 +2,7 @@
 //!
 //! A tombstone deletes the bodies of its document, its key, its rows in every index and its part
 //! of counts and digests; headers and hashes stay, so chains still verify. Late entries of the
-//! document are recorded without bodies and never applied. Receipts are acknowledgements past it.
+//! document are recorded without bodies and never applied. Receipts are acknowledgements past it, or signed (`receipts`).
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::draft::Draft;
 use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
+use super::receipts::Receipts;
 use super::roster::Member;
 use super::rows;
 use super::scope::{self, Party};
@@ -338,13 +339,14 @@ pub(crate) fn receipts_of<'a>(
         let author = ledger.roster.of_origin(row.log.origin).map(Party::from);
         let author = author.unwrap_or_else(|| core.party());
         let mut receipts = Vec::new();
+        let mut given = Receipts::of(core, row.log, row.seq);
         for member in ledger.roster.iter() {
             let with = ledger.pairs.get(&row.log).map(String::as_str);
             let holds =
                 member.key != core.id && scope::offered(member, &author, row.log.lane, with);
             if holds && member.state != MemberState::Pending {
                 let linked = ledger.roster.is_peer(&member.key);
-                receipts.extend(receipt(core, &row, member, linked)?);
+                receipts.extend(receipt(core, &row, member, linked, &mut given)?);
             }
         }
         views.push(ErasureView {
@@ -367,8 +369,12 @@ fn receipt(
     row: &TombstoneRow,
     member: &Member,
     linked: bool,
+    given: &mut Receipts<'_>,
 ) -> Result<Option<ErasureReceipt>, ReadFailed> {
-    let at = acknowledged(core, &member.key, row.log, row.seq)?;
+    let mut at = acknowledged(core, &member.key, row.log, row.seq)?;
+    if at.is_none() && !linked {
+        at = given.by(member)?;
+    }
     let state = match (at, member.state) {
         (Some(_), _) => ReceiptState::Delivered,
         (None, MemberState::Revoked) => {

@@ -237,6 +237,50 @@ async fn the_coordination_revokes_a_device_that_it_never_met() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_erases_is_certified_there_by_nodes_that_it_never_met() {
+    let mut territory = Territory::new().await;
+    let second = device(&territory.federation, "second").await;
+    second.join(territory.office()).await;
+    let laptop = territory.laptop();
+    let path = created(&laptop.http(), "projects", &a_project(1, "FR-A-1")).await;
+    same_everywhere(&territory.all(), &path).await;
+    shows(&second.node, &path, "/ref", &json!("FR-A-1")).await;
+    second.relay.cut();
+    let erase = ["erase", "FR-A-1", "--reason", "su richiesta", "--json"];
+    let erased = laptop.cli(&erase).await.expect(0).json();
+    let id = erased["id"].as_str().expect("an id").to_owned();
+    let coordination = territory.federation.coordination.id().await;
+    let away = second.node.id().await;
+    let state = |told: &Value, peer: &str| {
+        let receipts = told["records"][0]["receipts"].as_array();
+        let mut receipts = receipts.into_iter().flatten();
+        let of_it = receipts.find(|receipt| receipt["peer"] == peer);
+        of_it.map_or(Value::Null, |receipt| receipt["state"].clone())
+    };
+    let place = format!("/api/v1/erasures/{id}/certificate");
+    eventually("the coordination gave its receipt", async || {
+        let told = territory.laptop().local().look(&place).await?;
+        assert_eq!(told["complete"], false, "{told}");
+        assert_eq!(state(&told, &away), "relayed", "{told}");
+        seen(state(&told, &coordination) == "delivered", || {
+            told.to_string()
+        })
+    })
+    .await;
+    // Neither a kill of who waits nor the long absence of who answers changes it.
+    territory.laptop.node.kill().await;
+    territory.laptop.node.start().await;
+    second.relay.heal();
+    eventually("the other device gave its own", async || {
+        let told = territory.laptop().local().look(&place).await?;
+        seen(told["complete"] == true, || told.to_string())
+    })
+    .await;
+    let answer = second.node.local().get(&path).await;
+    assert_eq!(answer.status, 410, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_coordination_lists_devices_and_revokes_them_with_their_office() {
     let territory = Territory::new().await;
     let (office, laptop) = (territory.office(), territory.laptop());

@@ -9,12 +9,13 @@ mod listed;
 mod notices;
 mod privacy;
 mod quarantine;
+mod receipts;
 mod recovery;
 mod repair;
 mod seen;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

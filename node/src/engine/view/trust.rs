@@ -112,11 +112,11 @@ pub struct ErasureReceipt {
 /// Whether a peer has durably taken a tombstone in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptState {
-    /// Its acknowledgement is at or past the tombstone.
+    /// Its acknowledgement is at or past the tombstone, or it gave its signed receipt.
     Delivered,
     /// It is on its way.
     Queued,
-    /// It goes there through another node, whose answer alone is heard here.
+    /// It goes there through another node, and its signed receipt has not come yet.
     Relayed,
     /// That node is no member any more, and may keep what it held.
     Revoked,
