@@ -372,7 +372,7 @@ fn receipt(
     given: &mut Receipts<'_>,
 ) -> Result<Option<ErasureReceipt>, ReadFailed> {
     let mut at = acknowledged(core, &member.key, row.log, row.seq)?;
-    if at.is_none() && !linked {
+    if at.is_none() {
         at = given.by(member)?;
     }
     let state = match (at, member.state) {
