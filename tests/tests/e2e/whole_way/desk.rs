@@ -116,13 +116,11 @@ async fn the_casefile_is_begun(office: &Office, known: &mut Known, project: &str
             "text": known.word("diary", "riferisce sogni di balene")}},
         {"op": "add", "path": "/work_extract/hours", "value": "mattina"}]);
     office.manager.writes(&file, &begun).await;
-    let preliminary = json!([{"op": "add", "path": "/assessments/v0", "value": {"kind": "PRELIM", "on": "2026-03-05",
-        "authors": ["SSD"], "summary": known.word("assessment", "senza dimora fissa da Ottobrata")}}]);
+    let own = json!({"kind": "PRELIM", "on": "2026-03-05", "authors": ["SSD"],
+        "summary": known.word("assessment", "senza dimora fissa da Ottobrata")});
+    let preliminary = json!([{"op": "add", "path": "/assessments/v0", "value": own}]);
     let seen = office.manager.writes(&file, &preliminary).await;
-    assert_eq!(
-        seen["assessments"]["v0"],
-        json!({"kind": "PRELIM", "on": "2026-03-05"})
-    );
+    assert_eq!(seen["assessments"]["v0"], own, "read back by who wrote it");
     let assessed = json!([{"op": "add", "path": "/assessments/v1", "value": {"kind": "UVD_EMDH", "on": "2026-03-10",
         "authors": ["DSM", "SSD"], "form": "uvd", "form_version": "1",
         "summary": known.word("diagnosis", "sindrome di Ottavelli")}}]);
