@@ -532,8 +532,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     let sealing = all(store, Table::Meta, statements::SEALING)?;
     ledger.sealing = Arc::new(statements::read_sealing(sealing));
     token_renewal::read_keys(store, &mut ledger)?;
-    let due = all(store, Table::Meta, receipts::DUE)?;
-    ledger.receipts_due = Arc::new(receipts::read_due(&due));
+    ledger.receipts_due = Arc::new(receipts::read_due(&all(store, Table::Meta, receipts::DUE)?));
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

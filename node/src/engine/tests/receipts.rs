@@ -1,5 +1,7 @@
 //! Signed receipts: who owes one, that it is given once, and whose word counts for what.
 
+use std::collections::BTreeSet;
+
 use super::super::receipts::{Mark, Receipts, give, mark};
 use super::super::scope::LANE_EVERYONE;
 use super::super::statements::Statement;
