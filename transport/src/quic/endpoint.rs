@@ -331,21 +331,12 @@ impl Endpoint {
             connection: &connection,
             outgoing,
         };
-        if let Err(reason) = newcomer.prevail(&self.registry, self.versions).await {
-            let code = VarInt::from_u32(u32::from(refusal_code(&reason)));
-            connection.close(code, &encode_refusal(&reason));
-            return reason;
-        }
-        let mut greeting = if outgoing {
-            None
-        } else {
-            match self.greeted(&connection, &peer, &host).await {
-                Ok(greeting) => Some(greeting),
-                Err(reason) => {
-                    let code = VarInt::from_u32(u32::from(refusal_code(&reason)));
-                    connection.close(code, &encode_refusal(&reason));
-                    return reason;
-                }
+        let mut greeting = match self.admitted(&newcomer, &peer, &host).await {
+            Ok(greeting) => greeting,
+            Err(reason) => {
+                let code = VarInt::from_u32(u32::from(refusal_code(&reason)));
+                connection.close(code, &encode_refusal(&reason));
+                return reason;
             }
         };
         // What came so far counts as the link's.
@@ -372,6 +363,23 @@ impl Endpoint {
             budget: self.budgets.of(&peer.id()),
         };
         driver::run(link, host).await
+    }
+
+    /// What the peer said first, if it dialled, when the connection may take its place.
+    async fn admitted(
+        &self,
+        newcomer: &Newcomer<'_>,
+        peer: &AuthenticatedPeer,
+        host: &Arc<dyn Host>,
+    ) -> Result<Option<Greeting>, CloseReason> {
+        newcomer.prevail(&self.registry, self.versions).await?;
+        if newcomer.outgoing {
+            return Ok(None);
+        }
+        let greeting = self.greeted(newcomer.connection, peer, host).await?;
+        // While its hello was awaited an own dial may have come through.
+        newcomer.prevail(&self.registry, self.versions).await?;
+        Ok(Some(greeting))
     }
 
     /// What a peer that dialled says first; the link that it has already goes on meanwhile. Where that
