@@ -181,9 +181,11 @@ impl<'a> Between<'a> {
     }
 
     /// Whether the documents created in a log are shared: one of the two may offer it to the other,
-    /// and neither withdrew it.
+    /// neither withdrew it, and some of it is left to offer where its author was revoked.
     pub(crate) fn shares(&self, home: LogId) -> bool {
-        self.offers(home) || (self.takes(home) && !self.ended.contains(&home))
+        let cut = self.ledger.cut.get(&home);
+        cut.is_none_or(|end| end.seq > 0)
+            && (self.offers(home) || (self.takes(home) && !self.ended.contains(&home)))
     }
 
     /// Logs held here that the peer does not offer any more.

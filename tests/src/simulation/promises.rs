@@ -93,7 +93,11 @@ impl World {
 
     /// A place has committed: what was published is durable, authentic and whole.
     pub(super) fn check_place(&mut self, place: usize) {
-        if self.places[place].twin_of.is_some() || self.places[place].machine.disk.is_off() {
+        if self.places[place].twin_of.is_some() {
+            self.stop_writing_copy(place);
+            return;
+        }
+        if self.places[place].machine.disk.is_off() {
             return;
         }
         let checked = self

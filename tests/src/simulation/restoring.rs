@@ -6,7 +6,7 @@ use raccordo_crdt_model::DocumentId;
 use raccordo_node::engine::MemberState;
 use raccordo_node::engine::simulated::SimulatedNode;
 use raccordo_node::store::{MemoryDisk, Unsynced};
-use raccordo_transport::{CloseReason, LinkEvent, LogId};
+use raccordo_transport::{CloseReason, Cursor, LinkEvent, LogId};
 
 use super::place::{Asked, Past, Place};
 use super::world::{Event, World};
@@ -80,6 +80,27 @@ impl World {
         self.note(&[31], || format!("{place} is copied: the copy is {number}"));
         self.after(1, Event::Start(number));
         self.after(for_ms, Event::SwitchOff(number));
+    }
+
+    /// A copy that wrote something of itself, such as a receipt, goes before it can tell: two nodes
+    /// that both wrote with one key are for a person to settle, which is told elsewhere.
+    pub(super) fn stop_writing_copy(&mut self, place: usize) {
+        let Some(node) = &self.places[place].node else {
+            return;
+        };
+        let own = self.places[place].id.origin();
+        let wrote = |end: &Cursor| {
+            let published = self.truth.log(end.log);
+            let known = published.and_then(|log| log.hash_at(end.seq));
+            end.log.origin == own && end.seq > 0 && known != Some(end.hash)
+        };
+        if node.ends().iter().any(wrote) {
+            self.note(&[34], || {
+                format!("{place} wrote of itself and is switched off")
+            });
+            self.tally.count("copies that wrote of themselves");
+            self.switch_off(place);
+        }
     }
 
     /// A copy goes for good.

@@ -1,6 +1,7 @@
 //! The engine without its edges: a core on its own disk, fed with entries as peers send them.
 
 mod audited;
+mod between;
 mod doors;
 mod erasure;
 mod forgetting;
