@@ -94,11 +94,16 @@ async fn decide(data: &Path, peer: &PeerArguments, verb: &str, body: Value) -> a
     if peer.format.json {
         return print::json(&changed);
     }
+    let state = match (verb, changed["state"].as_str()) {
+        ("approve" | "resume", Some("unreachable")) => {
+            "let in; it connects by itself within half a minute".to_owned()
+        }
+        _ => cell(&changed["state"]),
+    };
     print::line(&format!(
-        "{} ({}): {}",
+        "{} ({}): {state}",
         cell(&changed["territory"]),
-        cell(&changed["name"]),
-        cell(&changed["state"])
+        cell(&changed["name"])
     ))
 }
 

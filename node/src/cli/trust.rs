@@ -103,6 +103,7 @@ async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result
     };
     api.close().await;
     let mut erasures = answer?;
+    let complete = erasures["complete"].as_bool();
     if arguments.id.is_some() {
         if let Some(file) = &arguments.certificate {
             let text = erasures["text"].as_str().unwrap_or_default();
@@ -116,7 +117,12 @@ async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result
     if arguments.format.json {
         return print::json(&erasures);
     }
-    print::line(&receipts(&erasures))
+    print::line(&receipts(&erasures))?;
+    match complete {
+        Some(true) => print::line("\ncomplete: every node that held any of it has answered"),
+        Some(false) => print::line("\nnot complete: wait for every receipt to be delivered"),
+        None => Ok(()),
+    }
 }
 
 async fn proposals(data: &Path, format: Format) -> anyhow::Result<()> {

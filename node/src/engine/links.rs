@@ -123,6 +123,15 @@ impl LinkBoard {
         self.lock().entry(*peer).or_default().regarded = Some(standing);
     }
 
+    /// A member is on hold no more: that its link ended for that says nothing any longer.
+    pub(crate) fn resumed(&self, peer: &PeerId) {
+        let mut links = self.lock();
+        let ended = links.get_mut(peer).map(|link| &mut link.ended);
+        if let Some(ended) = ended.filter(|ended| matches!(ended, Some(CloseReason::Suspended))) {
+            *ended = None;
+        }
+    }
+
     /// Counts what a peer said was opened there and cannot have been.
     pub(crate) fn ignored_seen(&self, peer: &PeerId, count: u64) {
         self.lock().entry(*peer).or_default().seen_ignored += count;

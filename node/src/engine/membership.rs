@@ -254,6 +254,9 @@ impl Engine {
         let Done::Member(member) = self.hand.submit(Command::Peer(command)).await? else {
             return Err(CommandFailed::Stopping);
         };
+        if to == MemberState::Approved {
+            self.core.links.resumed(&key);
+        }
         if let Some(endpoint) = self.core.endpoint() {
             match to {
                 MemberState::Revoked => endpoint.close(&key, CloseReason::Revoked),

@@ -300,12 +300,10 @@ async fn a_suspended_peer_is_cut_off_and_comes_back_when_resumed() {
         seen(link["state"] == "suspended", || link.to_string())
     })
     .await;
-    federation
-        .coordination
-        .cli(&["peer", "resume", &id])
-        .await
-        .expect(0)
-        .line();
+    let told = federation.coordination.cli(&["peer", "resume", &id]).await;
+    let told = told.expect(0);
+    let told = told.line();
+    assert!(!told.contains("suspended"), "{told}");
     federation.connected(0).await;
 }
 

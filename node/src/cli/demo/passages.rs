@@ -27,26 +27,23 @@ pub(super) async fn told(nodes: &[Node], today: Date) -> anyhow::Result<Value> {
     };
     let (alatri, frosinone) = (api("A")?, api("B")?);
     let accepted = offered(&alatri, &guided::reference(HANDED_ON, today), "frosinone/b").await?;
-    let waiting = offered(
-        &api("C")?,
-        &guided::reference(OFFERED, today),
-        "frosinone/d",
-    )
-    .await?;
+    let sora = api("C")?;
+    let waiting = offered(&sora, &guided::reference(OFFERED, today), "frosinone/d").await?;
     accept(&frosinone, &accepted).await?;
-    let cassino = api("D")?;
-    let order = erased(&cassino).await?;
-    cassino
+    let order = erased(&api("D")?).await?;
+    // Not at Cassino: what is taken over there is to be seen at the coordination.
+    let published = sora
         .post("/api/v1/publish", &json!({"level": "aggregates"}))
         .await
         .context("the counts cannot be published")?;
-    Ok(json!({"accepted": accepted, "offered": waiting, "order": order}))
+    let published = &published["_meta"]["id"];
+    Ok(json!({"accepted": accepted, "offered": waiting, "order": order, "published": published}))
 }
 
 /// Offers a project; the transfer's number.
 async fn offered(from: &Api, project: &str, to: &str) -> anyhow::Result<String> {
     let offer = json!({"project": project, "to": to, "reason": "residence",
-        "note": "Si è trasferita: contattare il mattino."});
+        "note": "Nuova residenza: contattare il mattino."});
     let transfer = until("a transfer is offered", async || {
         let known = from.read(TRANSFERS).await?;
         let mut items = known["items"].as_array().into_iter().flatten();

@@ -83,7 +83,8 @@ async fn of_the_network(nodes: &[Node], raccordo: &str, path: &str) -> anyhow::R
 fn of_people(story: &Story, raccordo: &str, path: &str) -> String {
     let project = guided::reference(WHOLE, story.today);
     let person = guided::person(WHOLE);
-    let (offered, order) = (short(&story.shown["offered"]), short(&story.shown["order"]));
+    let of = |name: &str| short(&story.shown[name]);
+    let (offered, order, published) = (of("offered"), of("order"), of("published"));
     format!(
         "- {project} at Alatri has three signed plans, a voucher spent in part and a decision that waits for the DSM. \
          Read it as dsm, and as cpi, who sees nothing of the health plan and not who it is; \
@@ -95,7 +96,7 @@ fn of_people(story: &Story, raccordo: &str, path: &str) -> String {
          \x20   {raccordo} transfer accept {offered} --data {path}/d\n\
          - Somebody was forgotten at Cassino; who answered:\n\
          \x20   {raccordo} erase status {order} --data {path}/d\n\
-         - Cassino publishes counts, the small ones withheld:\n\
-         \x20   {raccordo} record list publication --data {path}/coordination\n"
+         - Sora publishes counts alone from now on, the small ones withheld:\n\
+         \x20   {raccordo} record show publication {published} --data {path}/coordination\n"
     )
 }

@@ -47,7 +47,13 @@ pub(super) fn sections(fields: &Value, words: Words) -> Vec<Section> {
         {
             for (part_name, part) in ranked(inner) {
                 if let Value::Object(part) = part {
-                    let heading = words.code(&format!("field-{name}"), part_name);
+                    let named = words.code(&format!("field-{name}"), part_name);
+                    // Things that somebody added have a key for a name, which says nothing alone.
+                    let heading = if named == *part_name {
+                        format!("{} · {part_name}", words.code("field", name))
+                    } else {
+                        named
+                    };
                     out.push(section(heading, part_name, part, words));
                 }
             }
@@ -290,13 +296,17 @@ mod tests {
     #[test]
     fn every_field_is_shown_also_one_that_nobody_knows() {
         let fields = json!({"zz": 1, "state": "active", "ref": "R", "plans": {"social": {"body": "SSD", "goals": {"g1": {"text": "t"}}}},
-            "new_things": {"a": {"x": 1}}, "subject": {"kind": "person"}});
+            "new_things": {"a": {"x": 1}}, "subject": {"kind": "person"},
+            "decisions": {"d1": {"question": "q", "options": {"o1": {"text": "sì"}}}}});
         let sections = sections(&fields, italian());
         let headings: Vec<_> = sections
             .iter()
             .map(|section| section.heading.as_str())
             .collect();
-        assert_eq!(headings, ["Progetto", "Soggetto", "Piano sociale"]);
+        assert_eq!(
+            headings,
+            ["Progetto", "Soggetto", "Piano sociale", "Decisioni · d1"]
+        );
         let labels: Vec<_> = sections[0]
             .lines
             .iter()
