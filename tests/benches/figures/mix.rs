@@ -198,6 +198,7 @@ impl Mix {
             }
             "activity" => activity(chance),
             "organisation" => organisation(number, chance),
+            "guideline" => guideline(number, chance),
             _ => resource(number, chance),
         };
         record["ref"] = json!(reference(kind, number));
@@ -228,6 +229,7 @@ pub(crate) fn reference(kind: &str, number: u32) -> String {
         "project" => "FR-A-2026",
         "activity" => "T",
         "organisation" => "E",
+        "guideline" => "G",
         _ => "R",
     };
     format!("{letter}-{number:06}")
@@ -355,6 +357,13 @@ fn organisation(number: u32, chance: &mut Chance) -> Value {
 fn resource(number: u32, chance: &mut Chance) -> Value {
     json!({"title": format!("{} {number}", words(chance, 4)), "what": words(chance, 30), "where": words(chance, 4),
         "organisation": reference("organisation", number), "need_areas": ["FAM"], "public": true, "state": "offered"})
+}
+
+/// What a coordination publishes; no district has any of its own.
+fn guideline(number: u32, chance: &mut Chance) -> Value {
+    json!({"title": format!("{} {number}", words(chance, 4)), "type": "procedure", "version": "1", "state": "published",
+        "processes": ["access", "evaluation"],
+        "steps": {"p1": {"position": 1, "text": words(chance, 12), "within_days": 30}}})
 }
 
 /// Records of the mix in words.
