@@ -219,7 +219,8 @@ fn prove(core: &Core, parcel: DocumentParcel) -> Result<Proven, NotRepaired> {
         if header.origin == core.id.origin() {
             last_seq = last_seq.max(header.seq);
         }
-        if number == 0 {
+        // What begins it says whose it is, whichever log was stored first.
+        if change.dependencies.is_empty() {
             home = Some(header.log());
         }
         let origin = ChangeOrigin {

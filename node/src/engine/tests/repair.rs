@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::between::Between;
 use super::super::change_run::change_key;
+use super::super::inbox::Delivery;
 use super::super::repair::{self, RepairCommand};
 use super::super::scrub;
 use super::super::view::CommandFailed;
@@ -216,4 +217,44 @@ async fn a_peer_gives_back_exactly_what_was_signed_and_nothing_else() {
     }
     install(&one, &a, vec![good]);
     assert!(!is_damaged(&one));
+}
+
+#[tokio::test]
+async fn a_document_given_back_is_of_who_began_it_whichever_log_was_stored_first() {
+    for seeds in [(1, 2), (2, 1)] {
+        given_back_to_who_began_it(seeds).await;
+    }
+}
+
+async fn given_back_to_who_began_it(seeds: (u8, u8)) {
+    let [mut editor, mut maker] = [seeds.0, seeds.1].map(|seed| Author::new(seed, "frosinone/a"));
+    let mut document = maker.create(1);
+    editor.edit(&mut document, "/need_area", &json!("FAM"));
+    let (one, other) = (
+        Bench::coordination(&[&editor, &maker]),
+        Bench::coordination(&[&editor, &maker]),
+    );
+    for bench in [&one, &other] {
+        for author in [&editor, &maker] {
+            let delivery = Delivery {
+                log: author.log(0),
+                peer: author.key.public(),
+                entries: author.entries.clone(),
+            };
+            bench.inbox.put(delivery, 0, 0).await;
+        }
+        bench.settle();
+        assert_eq!((bench.held(&editor), bench.held(&maker)), (1, 1));
+    }
+    let before = one.core.ledger();
+    change_store(&one, Table::Changes, change_key(id(), 0), Some(b"rot"));
+    assert_eq!(scrub_all(&one), [id()]);
+    install(&one, &maker, parcels(&other, &maker));
+    assert!(!is_damaged(&one));
+    editor.edit(&mut document, "/state", &json!("review"));
+    for bench in [&one, &other] {
+        bench.take(&editor).await;
+    }
+    assert_ne!(one.core.ledger().homes, before.homes);
+    assert_eq!(one.core.ledger().homes, other.core.ledger().homes);
 }
