@@ -14,6 +14,7 @@ use super::core::{Core, ReadFailed};
 use super::days::{self, DAY_MS};
 use super::draft::Draft;
 use super::local;
+use super::orders;
 use super::persons;
 use super::read;
 use super::scope::LANE_TERRITORY;
@@ -78,7 +79,9 @@ pub(crate) fn give_orders(
         let entry = |id: &DocumentId| (id.to_string(), json!({"document": id.to_string()}));
         let documents: Map<String, Value> = some.iter().map(entry).collect();
         let fields = json!({"ordered_on": today, "documents": documents, "sharing": "shared"});
-        local::create(draft, Kind::ErasureOrder, &fields, by)?;
+        if let Done::Record(order) = local::create(draft, Kind::ErasureOrder, &fields, by)? {
+            orders::open(draft, order);
+        }
     }
     Ok(())
 }
@@ -95,6 +98,11 @@ pub(crate) fn replay(draft: &mut Draft<'_>) -> Result<(), ReadFailed> {
             continue;
         };
         let fields = order.record().fields;
+        let row = core.document_row(id)?;
+        let own = row.is_some_and(|row| row.home_origin == core.id.origin());
+        if own && fields["state"] != "completed" {
+            orders::open(draft, id);
+        }
         let documents = fields["documents"].as_object().into_iter().flatten();
         for (_, entry) in documents {
             let named = entry["document"]

@@ -69,6 +69,8 @@ pub(crate) struct Ledger {
     pub(crate) renewed: Option<Pass>,
     /// Receipts of erasures that are to be given.
     pub(crate) receipts_due: Arc<BTreeSet<Mark>>,
+    /// Orders of erasure of this node that are not known to be complete.
+    pub(crate) orders_open: Arc<BTreeSet<DocumentId>>,
     /// Transfers that were touched since the start or are not at their end.
     pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
     /// From which event on the audit log is indexed by record; none before the first.

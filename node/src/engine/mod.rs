@@ -41,6 +41,7 @@ mod membership;
 mod node;
 mod notices;
 mod observed;
+mod orders;
 mod overlaps;
 mod overview;
 mod passwords;

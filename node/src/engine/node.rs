@@ -42,8 +42,8 @@ use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
-    Engine, Hand, audit, clones, commit, dial, found, put_back, receipts, recovery, repair, report,
-    scrub, shredding, statements, token_renewal, transfer,
+    Engine, Hand, audit, clones, commit, dial, found, orders, put_back, receipts, recovery, repair,
+    report, scrub, shredding, statements, token_renewal, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -507,10 +507,8 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
         .filter_map(|(key, _)| key.as_slice().try_into().ok());
     ledger.erased = Arc::new(erased.map(DocumentId::from_bytes).collect());
     let damaged = all(store, Table::Meta, repair::DAMAGED)?;
-    let damaged = damaged
-        .iter()
-        .filter_map(|(key, _)| key[repair::DAMAGED.len()..].try_into().ok());
-    let damaged = damaged.map(DocumentId::from_bytes);
+    let named = damaged.iter().map(|(key, _)| &key[repair::DAMAGED.len()..]);
+    let damaged = named.filter_map(|id| id.try_into().ok().map(DocumentId::from_bytes));
     ledger.damaged = Arc::new(damaged.map(|id| (id, repair::home_of(store, id))).collect());
     for (key, value) in all(store, Table::Overview, b"")? {
         ledger.counts.insert(
@@ -533,6 +531,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     ledger.sealing = Arc::new(statements::read_sealing(sealing));
     token_renewal::read_keys(store, &mut ledger)?;
     ledger.receipts_due = Arc::new(receipts::read_due(&all(store, Table::Meta, receipts::DUE)?));
+    ledger.orders_open = Arc::new(orders::read(&all(store, Table::Meta, orders::OPEN)?));
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

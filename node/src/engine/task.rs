@@ -26,6 +26,7 @@ use super::equivocation::Evidence;
 use super::import::{ImportPortion, Rehearsed};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready, TORN_MS};
 use super::observed::{Observations, Observed};
+use super::orders::Orders;
 use super::peers::PeerCommand;
 use super::publish::PublishCommand;
 use super::quarantine::QuarantineCommand;
@@ -221,6 +222,7 @@ pub(crate) struct Writer {
     evidence: Vec<Evidence>,
     transfers: Driver,
     keys: YearKeys,
+    orders: Orders,
     observed: Observations,
 }
 
@@ -237,6 +239,7 @@ impl Writer {
             evidence: Vec::new(),
             transfers: Driver::default(),
             keys: YearKeys::default(),
+            orders: Orders::default(),
             observed: Observations::default(),
         }
     }
@@ -298,6 +301,7 @@ impl Writer {
         fault::contained("a transfer", || self.transfers.drive(&self.core));
         fault::contained("a receipt", || receipts::give(&self.core));
         fault::contained("a key of tokens", || self.keys.drive(&self.core));
+        fault::contained("an order of erasure", || self.orders.drive(&self.core));
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
         if self.observed.is_due(now_ms, last) {
@@ -319,6 +323,7 @@ impl Writer {
             .chain(entries)
             .chain(torn)
             .chain(self.keys.patience_ms())
+            .chain(self.orders.patience_ms(&self.core))
             .chain(self.observed.patience_ms())
             .chain(self.transfers.patience_ms(&self.core))
             .min()

@@ -111,6 +111,12 @@ pub(super) async fn forgotten(
             seen(complete, || now.to_string()).map(|()| now)
         })
         .await;
+        eventually("the order says that it is complete", async || {
+            let now = by.looks(&format!("/api/v1/erasure_orders/{order}")).await?;
+            let told = now["state"] == "completed" && now["completed_on"].is_string();
+            seen(told, || now.to_string())
+        })
+        .await;
         assert_eq!(
             known.planted.found_in(whole.to_string().as_bytes()),
             [""; 0]
@@ -152,6 +158,8 @@ async fn the_laptop_is_listed(federation: &Federation, orders: &[(&Person, Strin
         async || {
             let now = certificate(by, order).await?;
             assert_eq!(now["complete"], false, "{now}");
+            let given = by.reads(&format!("/api/v1/erasure_orders/{order}")).await;
+            assert_eq!(given["state"], "ordered", "{given}");
             let text = now["text"].as_str().unwrap_or_default();
             assert!(
                 text.contains("NON COMPLETO") && text.contains("Node laptop"),
