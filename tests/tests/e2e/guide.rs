@@ -1,9 +1,15 @@
-//! The guide for the offices of a district, done word by word and in its order, by an office that
-//! has every right: whatever it tells its readers to do is accepted.
+//! The guide for the offices of a district, done word by word and in its order on real nodes:
+//! whatever it tells its readers to do is accepted.
+//!
+//! By the roles that a chapter names in its first sentence, else with every right; commands on the
+//! node's own machine. What an example needs beyond the examples before it stands in `NEEDS` alone.
 
+mod known;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -11,17 +17,19 @@ use raccordo_node::cli::Arguments;
 use raccordo_tests::below::created;
 use raccordo_tests::eventually::{eventually, seen};
 use raccordo_tests::federation::Federation;
-use raccordo_tests::http::Answer;
+use raccordo_tests::http::{Answer, Client};
 use raccordo_tests::invariants::districts_and_coordination_come_to_hold_the_same;
 use raccordo_tests::process::Node;
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
 use crate::transfer::comes_to;
-use text::{Asked, Deed, Example, examples};
+use known::unknown;
+use text::{Asked, Deed, Example, commands_of_the_program, examples};
 
-/// The guide.
-const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guida-distretto.md");
+/// The documents, and the guide among them.
+const DOCUMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+const GUIDE: &str = "guida-distretto.md";
 
 /// The folders that the guide's commands name, and the districts whose they are.
 const FOLDERS: [(&str, usize); 2] = [("alatri", 0), ("frosinone", 1)];
@@ -75,12 +83,20 @@ const NEEDS: [(&str, Need); 11] = [
 const CLOSING: &str =
     r#"PATCH /api/v1/projects/FR-A-2026-000123 [{"op": "add", "path": "/outcome""#;
 
+/// What a command need not be whole in when it is only spoken of.
+const MAY_BE_LEFT_OUT: [ErrorKind; 2] = [
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+];
+
 const PROJECT: &str = "/api/v1/projects/FR-A-2026-000123";
 
 /// An office at work with the guide in its hands.
 struct Reader {
     federation: Federation,
     guide: Vec<Example>,
+    /// Tokens, by role.
+    hands: BTreeMap<String, Client>,
     /// What the guide writes for a number that only the node knows.
     numbers: BTreeMap<&'static str, String>,
     /// What commands printed, by their first words.
@@ -91,10 +107,11 @@ struct Reader {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_guide_of_the_offices_tells_them_to_do_is_accepted() {
-    let guide = std::fs::read_to_string(GUIDE).expect("the guide is there");
+    let guide = fs::read_to_string(Path::new(DOCUMENTS).join(GUIDE)).expect("it is there");
     let mut reader = Reader {
         federation: Federation::joined(PROGRAM, 2, &[]).await,
         guide: examples(&guide),
+        hands: BTreeMap::new(),
         numbers: BTreeMap::new(),
         printed: BTreeMap::new(),
         other: String::new(),
@@ -102,6 +119,7 @@ async fn whatever_the_guide_of_the_offices_tells_them_to_do_is_accepted() {
     let mut refused = Vec::new();
     let mut needed = BTreeSet::new();
     for index in 0..reader.guide.len() {
+        reader.is_staffed_for(index).await;
         let written = reader.guide[index].written.clone();
         for (begins, need) in NEEDS {
             if written.starts_with(begins) {
@@ -126,38 +144,104 @@ async fn whatever_the_guide_of_the_offices_tells_them_to_do_is_accepted() {
     assert_eq!(quarantine["items"], json!([]), "{quarantine}");
 }
 
+#[test]
+fn every_command_that_the_documents_name_is_one_that_the_program_takes() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for document in fs::read_dir(DOCUMENTS).expect("the documents are there") {
+        let path = document.expect("a file").path();
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for Example {
+            line,
+            written,
+            deed,
+            ..
+        } in commands_of_the_program(&text)
+        {
+            let taken = match &deed {
+                Deed::Run(words) => parsed(words, &[]),
+                Deed::Mention(words) => parsed(words, &MAY_BE_LEFT_OUT),
+                Deed::Ask(_) => continue,
+            };
+            seen += 1;
+            if let Err(why) = taken {
+                wrong.push(format!("{} line {line}: {written}: {why}", path.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0], "{}", wrong.join("\n"));
+    assert!(seen > 0, "the documents name commands");
+}
+
 impl Reader {
     fn district(&self, index: usize) -> &Node {
         &self.federation.districts[index].node
     }
 
+    /// Somebody has the role that the example asks for.
+    async fn is_staffed_for(&mut self, index: usize) {
+        let Some(role) = self.guide[index].role.clone() else {
+            return;
+        };
+        if !self.hands.contains_key(&role) {
+            let token = ["token", "create", "--name", &role, "--role", &role];
+            let token = self.district(0).cli(&token).await.expect(0);
+            let hands = self.district(0).http().with_token(Some(token.line()));
+            self.hands.insert(role, hands);
+        }
+    }
+
     /// Does what an example says; what the node had against it.
     async fn does(&mut self, index: usize) -> Result<(), String> {
-        match &self.guide[index].deed {
-            Deed::Ask(asked) => self.asks(asked).await.map(drop),
+        let example = &self.guide[index];
+        match &example.deed {
+            Deed::Ask(asked) => self.asks(asked, example.role.as_ref()).await.map(drop),
             Deed::Run(words) => {
                 let first = words[..words.len().min(3)].join(" ");
                 let printed = self.runs(words).await?;
                 self.printed.insert(first, printed);
                 Ok(())
             }
-            Deed::Mention(words) => parsed(words, &[ErrorKind::MissingRequiredArgument]),
+            Deed::Mention(words) => parsed(words, &MAY_BE_LEFT_OUT),
         }
     }
 
-    async fn asks(&self, asked: &Asked) -> Result<Answer, String> {
+    /// With every right, where the guide names no role.
+    async fn asks(&self, asked: &Asked, role: Option<&String>) -> Result<Answer, String> {
         let headers = asked.headers.iter();
         let headers: Vec<_> = headers.map(|(name, text)| (&**name, &**text)).collect();
-        let http = self.district(0).http();
+        let hands = role.and_then(|role| self.hands.get(role)).cloned();
+        let http = hands.unwrap_or_else(|| self.district(0).http());
         let answer = http.send(&asked.verb, &asked.path, &headers, asked.body.clone());
         let answer = answer.await.expect("the node answers");
         if !(200..300).contains(&answer.status) {
             return Err(answer.to_string());
         }
-        if asked.verb == "PATCH" {
-            stands_there(&asked.body, &answer.json())?;
-        }
+        self.stands_there(asked, &answer).await?;
         Ok(answer)
+    }
+
+    /// Every value that was sent is in the record afterwards, and nothing that the node keeps
+    /// without knowing what it is.
+    async fn stands_there(&self, asked: &Asked, answer: &Answer) -> Result<(), String> {
+        let sent = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
+        let made = answer
+            .header("location")
+            .filter(|_| sent.get("ref").is_some());
+        let Some(place) = made.or_else(|| sent.is_array().then_some(&*asked.path)) else {
+            return Ok(());
+        };
+        let record = self.district(0).http().read(place).await;
+        for (path, value) in written(sent) {
+            let there = record.pointer(&path).unwrap_or(&Value::Null);
+            let told = || format!("{path:?} is {there} afterwards");
+            seen(has_all_of(there, &value), told)?;
+        }
+        let unknown = unknown(&record);
+        let told = || format!("nobody knows {unknown:?}");
+        seen(unknown.is_empty(), told)
     }
 
     /// At the node of the folder that it names.
@@ -188,7 +272,7 @@ impl Reader {
         let Some(Deed::Ask(asked)) = example.map(|example| &example.deed) else {
             unreachable!("no request of the guide begins with {begins}")
         };
-        self.asks(asked).await.expect(begins).json()
+        self.asks(asked, None).await.expect(begins).json()
     }
 
     async fn gets_ready(&mut self, need: Need) {
@@ -199,6 +283,8 @@ impl Reader {
             Need::OfferArrived => self.the_offer_arrives().await,
             Need::OtherProject => {
                 let other = self.other.clone();
+                let transfer = format!("/api/v1/transfers/{other}");
+                comes_to(self.district(1), &transfer, "offered").await;
                 self.numbers.insert(TRANSFER, beginning(&other));
             }
             Need::OfferWithdrawn => drop(comes_to(self.district(0), PROJECT, "active").await),
@@ -261,19 +347,6 @@ impl Reader {
     }
 }
 
-/// Whether the record has every value that the operations wrote.
-fn stands_there(operations: &str, record: &Value) -> Result<(), String> {
-    let operations: Value = serde_json::from_str(operations).expect("a patch");
-    for operation in operations.as_array().into_iter().flatten() {
-        let path = operation["path"].as_str().expect("a path");
-        let there = record.pointer(path).unwrap_or(&Value::Null);
-        seen(has_all_of(there, &operation["value"]), || {
-            format!("{path} is {there} afterwards")
-        })?;
-    }
-    Ok(())
-}
-
 /// Whether a value is as asked; the node may have added to it.
 fn has_all_of(there: &Value, asked: &Value) -> bool {
     match (there, asked) {
@@ -282,6 +355,20 @@ fn has_all_of(there: &Value, asked: &Value) -> bool {
             .all(|(key, asked)| there.get(key).is_some_and(|there| has_all_of(there, asked))),
         _ => there == asked,
     }
+}
+
+/// What a patch or a new record writes, and where. A project is told whose it is and does not keep it.
+fn written(mut sent: Value) -> Vec<(String, Value)> {
+    if let Some(operations) = sent.as_array() {
+        let written = operations.iter().map(|operation| {
+            let path = operation["path"].as_str().expect("a path");
+            (path.to_owned(), operation["value"].clone())
+        });
+        return written.collect();
+    }
+    let subject = sent.pointer_mut("/subject").and_then(Value::as_object_mut);
+    subject.and_then(|subject| subject.remove("person"));
+    vec![(String::new(), sent)]
 }
 
 fn id(record: &Value) -> String {

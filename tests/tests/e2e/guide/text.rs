@@ -5,6 +5,9 @@
 
 use serde_json::Value;
 
+/// How a command of the program begins.
+const PROGRAM: &str = "raccordo ";
+
 /// Something that a guide tells its readers to do.
 #[derive(Debug)]
 pub(super) struct Example {
@@ -12,6 +15,9 @@ pub(super) struct Example {
     pub(super) line: usize,
     /// As written, in one line: verb, path and body, or the whole command.
     pub(super) written: String,
+    /// The role that may do it, where its chapter says first whose work it tells of: the roles take
+    /// turns.
+    pub(super) role: Option<String>,
     /// What is to be done.
     pub(super) deed: Deed,
 }
@@ -39,21 +45,79 @@ pub(super) struct Asked {
 
 /// All examples of a guide, in its order.
 pub(super) fn examples(guide: &str) -> Vec<Example> {
+    let known = roles(guide);
     let mut all = Vec::new();
     let mut line = 1;
-    for (number, part) in guide.split("```").enumerate() {
+    for chapter in guide.split_inclusive("\n## ") {
+        let first = all.len();
+        in_chapter(chapter, line, &mut all);
+        let able = able(chapter, &known);
+        if !able.is_empty() {
+            for (example, role) in all[first..].iter_mut().zip(able.iter().cycle()) {
+                example.role = Some((*role).to_owned());
+            }
+        }
+        line += chapter.matches('\n').count();
+    }
+    all
+}
+
+/// The roles as people and as the node name them: rows such as "| assistente sociale `social_worker` |".
+fn roles(guide: &str) -> Vec<(&str, &str)> {
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| "));
+    rows.filter_map(|row| {
+        let (name, rest) = row.split_once(" `")?;
+        let (code, _) = rest.split_once("` |")?;
+        let words = |letter: char| letter.is_lowercase() || letter == '_';
+        code.chars().all(words).then_some((name, code))
+    })
+    .collect()
+}
+
+/// The roles that the first sentence of a chapter names, if it stands in italics.
+fn able<'a>(chapter: &str, known: &[(&str, &'a str)]) -> Vec<&'a str> {
+    let text = chapter.lines().skip(1).find(|line| !line.is_empty());
+    let text = text.and_then(|line| line.strip_prefix('*'));
+    let said = text.filter(|line| !line.starts_with('*')).unwrap_or("");
+    let said = said.split(['.', '*']).next().unwrap_or("").to_lowercase();
+    let named = known.iter().filter(|(name, _)| said.contains(name));
+    named.map(|(_, code)| *code).collect()
+}
+
+fn in_chapter(chapter: &str, mut line: usize, all: &mut Vec<Example>) {
+    for (number, part) in chapter.split("```").enumerate() {
         if number % 2 == 0 {
-            in_prose(part, line, &mut all);
+            in_prose(part, line, all);
         } else {
             let (language, block) = part.split_once('\n').expect("a block has lines");
             match language {
                 "http" => all.push(request(block, line)),
-                "sh" => in_shell(block, line, &mut all),
+                "sh" => in_shell(block, line, all),
                 other => unreachable!("line {line}: blocks are http or sh, not {other:?}"),
             }
         }
         line += part.matches('\n').count();
     }
+}
+
+/// All commands of the program in any document, whatever else it tells.
+pub(super) fn commands_of_the_program(document: &str) -> Vec<Example> {
+    let mut all = Vec::new();
+    let mut line = 1;
+    for (number, part) in document.split("```").enumerate() {
+        if number % 2 == 0 {
+            in_prose(part, line, &mut all);
+        } else if let Some(block) = part.strip_prefix("sh\n") {
+            let ours = joined(block);
+            let ours: Vec<&str> = ours
+                .lines()
+                .filter(|line| line.starts_with(PROGRAM))
+                .collect();
+            in_shell(&ours.join("\n"), line, &mut all);
+        }
+        line += part.matches('\n').count();
+    }
+    all.retain(|example| !matches!(example.deed, Deed::Ask(_)));
     all
 }
 
@@ -63,11 +127,12 @@ fn in_prose(prose: &str, mut line: usize, all: &mut Vec<Example>) {
             let written = span.replace('\n', " ");
             if written.starts_with("GET /") {
                 all.push(request(&written, line));
-            } else if written.starts_with("raccordo ") {
-                let deed = Deed::Mention(commands(&written).concat());
+            } else if written.starts_with(PROGRAM) {
+                let deed = Deed::Mention(commands(written.trim_end_matches(" …")).concat());
                 all.push(Example {
                     line,
                     written,
+                    role: None,
                     deed,
                 });
             }
@@ -93,6 +158,7 @@ fn request(block: &str, line: usize) -> Example {
     Example {
         line,
         written: format!("{first} {body}").trim().to_owned(),
+        role: None,
         deed: Deed::Ask(Asked {
             verb: verb.to_owned(),
             path: path.to_owned(),
@@ -113,6 +179,7 @@ fn in_shell(block: &str, line: usize, all: &mut Vec<Example>) {
         all.push(Example {
             line,
             written,
+            role: None,
             deed,
         });
     }
@@ -153,10 +220,15 @@ fn by_curl(words: &[String]) -> Asked {
     asked
 }
 
-/// The commands of a shell's text, each in its words.
+/// Each command in one line.
+fn joined(text: &str) -> String {
+    text.replace("\\\n", " ")
+}
+
+/// The commands of a shell's text, each in its words; where they read from and write to is left out.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let mut all = Vec::new();
-    for line in text.replace("\\\n", " ").lines() {
+    for line in joined(text).lines() {
         let mut words = Vec::new();
         let mut word: Option<String> = None;
         let mut quote = None;
@@ -173,6 +245,8 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         }
         assert_eq!(quote, None, "an open quote: {line}");
         words.extend(word);
+        let elsewhere = |word: &String| word.starts_with(['|', '<', '>', '#']);
+        words.truncate(words.iter().position(elsewhere).unwrap_or(words.len()));
         if !words.is_empty() {
             all.push(words);
         }
