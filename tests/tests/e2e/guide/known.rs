@@ -1,5 +1,7 @@
-//! Whether a record holds only what the table of kinds knows: a node keeps fields and codes that it
-//! does not know for those who may, and a guide must name none.
+//! Whether what is asked is only what somebody knows: a node keeps fields and codes that it does not
+//! know for those who may, and passes over other words, and a guide must name none.
+
+use std::collections::BTreeSet;
 
 use raccordo_crdt_model::Kind;
 use raccordo_crdt_model::schema::{Field, Node, find};
@@ -15,6 +17,34 @@ pub(super) fn unknown(record: &Value) -> Vec<String> {
     let codes = flags.filter(|flag| flag["code"] == "unknown_code");
     all.extend(codes.map(|flag| format!("the code at {}", flag["path"])));
     all
+}
+
+/// Whether who posts there sends the fields of a new record; a transfer is asked for in words of its
+/// own.
+pub(super) fn makes_a_record(path: &str) -> bool {
+    let kind = path.strip_prefix("/api/v1/").and_then(Kind::from_plural);
+    kind.is_some_and(|kind| kind != Kind::Transfer)
+}
+
+/// The words of a request, of its query and of a body that is no record, that the node's own
+/// description of its interface does not say.
+pub(super) fn unsaid(description: &Value, path: &str, body: &Value) -> Vec<String> {
+    let operations = description["paths"].as_object().into_iter().flatten();
+    let operations = operations.flat_map(|(_, methods)| methods.as_object().into_iter().flatten());
+    let (mut said, mut parameters) = (String::new(), BTreeSet::new());
+    for (_, operation) in operations {
+        said.push_str(operation["summary"].as_str().unwrap_or_default());
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        parameters.extend(all.filter_map(|one| one["name"].as_str()));
+    }
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let asked = query.split('&').filter_map(|one| one.split_once('='));
+    let asked = asked.map(|(name, _)| name.to_owned());
+    let of_query = asked.filter(|name| !parameters.contains(name.as_str()));
+    let words = body.as_object().filter(|_| !makes_a_record(path));
+    let of_body = words.into_iter().flat_map(|words| words.keys());
+    let of_body = of_body.filter(|word| !said.contains(&format!("\"{word}\"")));
+    of_query.chain(of_body.cloned()).collect()
 }
 
 fn fields(known: &'static [Field], there: &Value, at: &str, all: &mut Vec<String>) {
