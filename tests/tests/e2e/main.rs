@@ -17,6 +17,7 @@ mod disk;
 mod erasure;
 mod events;
 mod export;
+mod guide;
 mod hostile;
 mod https;
 mod import;
