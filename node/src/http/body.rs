@@ -36,20 +36,34 @@ pub(crate) fn json(
         .map_err(|problem| ApiError::malformed(format!("the body is not JSON: {problem}")))
 }
 
-/// The fields of an optional JSON object, for verbs with few arguments.
+/// The fields of an optional JSON object, for verbs with few arguments: these and no other, since a
+/// misspelt one would be passed over.
 pub(crate) fn arguments(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
+    allowed: &[&str],
 ) -> Result<Value, ApiError> {
     if body.as_ref().is_ok_and(Bytes::is_empty) {
         return Ok(Value::Object(serde_json::Map::new()));
     }
     let value = json(headers, "application/json", body)?;
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(ApiError::malformed("the body is not a JSON object"))
-    }
+    only(&value, allowed)?;
+    Ok(value)
+}
+
+/// Refuses what is no object, or one that says anything besides these names.
+pub(crate) fn only(value: &Value, allowed: &[&str]) -> Result<(), ApiError> {
+    let Some(fields) = value.as_object() else {
+        return Err(ApiError::malformed("the body is not a JSON object"));
+    };
+    let unknown = fields.keys().find(|name| !allowed.contains(&name.as_str()));
+    let Some(unknown) = unknown else {
+        return Ok(());
+    };
+    let allowed = allowed.join(", ");
+    Err(ApiError::malformed(format!(
+        "the body says {unknown:?}, which this request does not know; it knows {allowed}"
+    )))
 }
 
 /// A text argument that must be there.

@@ -29,6 +29,7 @@ const WINDOW_BYTES_MAX: usize = 16 << 20;
 
 /// How to import.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ImportQuery {
     dry_run: Option<String>,
     rejects: Option<String>,
@@ -36,6 +37,7 @@ pub(crate) struct ImportQuery {
 
 /// What to export.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
     kind: Option<String>,
     format: Option<String>,

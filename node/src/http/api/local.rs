@@ -24,7 +24,11 @@ pub(crate) async fn invite(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(
+        &headers,
+        bytes,
+        &["territory", "role", "expires_in_s", "approved"],
+    )?;
     let territory = Territory::parse(body::text(&arguments, "territory")?)
         .map_err(|problem| ApiError::malformed(format!("territory: {problem}")))?;
     let role = match arguments.get("role").and_then(Value::as_str) {
@@ -58,7 +62,7 @@ pub(crate) async fn join(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["invitation"])?;
     let peer = shared
         .engine
         .join(body::text(&arguments, "invitation")?.trim())
@@ -77,7 +81,7 @@ pub(crate) async fn create_token(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["name", "roles", "scopes"])?;
     let name = body::text(&arguments, "name")?;
     let grants = people::grants_or_office(&arguments)?;
     let scopes = people::scopes(&arguments)?;

@@ -13,6 +13,7 @@ use crate::http::{Shared, body, json};
 
 /// Narrows the overview to one territory.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Part {
     territory: Option<String>,
 }

@@ -37,13 +37,13 @@ pub(crate) async fn act(
         "resume" => engine.peer_resume(&id).await?,
         "verify" => engine.peer_verify(&id)?,
         "revoke" => {
-            let arguments = body::arguments(&headers, bytes)?;
+            let arguments = body::arguments(&headers, bytes, &["reason"])?;
             engine
                 .peer_revoke(&id, body::text(&arguments, "reason")?)
                 .await?
         }
         "scope" => {
-            let arguments = body::arguments(&headers, bytes)?;
+            let arguments = body::arguments(&headers, bytes, &["territories", "lanes"])?;
             let territories = texts(&arguments, "territories")?;
             let territories = territories
                 .iter()
@@ -55,7 +55,7 @@ pub(crate) async fn act(
             return Ok(Json(json::scope(&scope)));
         }
         "choose" => {
-            let arguments = body::arguments(&headers, bytes)?;
+            let arguments = body::arguments(&headers, bytes, &["incarnation"])?;
             engine
                 .peer_choose(&id, body::text(&arguments, "incarnation")?)
                 .await?

@@ -24,6 +24,7 @@ const MINUTES: u64 = 30;
 
 /// Which events.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
     record: Option<String>,
     limit: Option<String>,
@@ -84,7 +85,7 @@ pub(crate) async fn declare(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["record", "reason", "minutes"])?;
     let reason = body::text(&arguments, "reason")?;
     let minutes = match &arguments["minutes"] {
         Value::Null => MINUTES,
@@ -115,7 +116,7 @@ pub(crate) async fn add(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["name", "password", "roles"])?;
     let name = body::text(&arguments, "name")?;
     let grants = grants(&arguments)?;
     let (password, made) = password(&shared, &arguments);
@@ -136,7 +137,7 @@ pub(crate) async fn act(
 ) -> Result<Json<Value>, ApiError> {
     match verb.as_str() {
         "passwd" => {
-            let arguments = body::arguments(&headers, bytes)?;
+            let arguments = body::arguments(&headers, bytes, &["password"])?;
             let (password, made) = password(&shared, &arguments);
             shared
                 .engine

@@ -25,6 +25,7 @@ pub(crate) const LIMIT_MAX: usize = 500;
 
 /// The query of a list, as typed.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Filters {
     territory: Option<String>,
     state: Option<String>,
@@ -36,6 +37,7 @@ pub(crate) struct Filters {
 
 /// Which territory's `ref` is meant.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Where {
     territory: Option<String>,
 }

@@ -37,7 +37,7 @@ pub(crate) async fn merge(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let place = body::query(query)?;
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["into"])?;
     let into = body::text(&arguments, "into")?;
     let id = resolve(&shared, Kind::Person, &id, &place).await?;
     let into = resolve(&shared, Kind::Person, into, &place).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["level"])?;
     let level = match arguments.get("level") {
         None => None,
         Some(level) => Some(

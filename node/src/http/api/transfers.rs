@@ -18,12 +18,16 @@ use crate::engine::{Arrival, Offer, Principal, RecordView};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, permit};
 
+/// What an offer may say; all else of a transfer's record is the node's to write.
+const OFFERED: [&str; 5] = ["project", "to", "reason", "note", "expires_on"];
+
 /// Offers a project: what `POST /transfers` does.
 pub(crate) async fn offer(
     shared: &Shared,
     principal: &Principal,
     fields: &Value,
 ) -> Result<RecordView, ApiError> {
+    body::only(fields, &OFFERED)?;
     let project = body::text(fields, "project")?;
     let to = Territory::parse(body::text(fields, "to")?)
         .map_err(|problem| ApiError::malformed(format!("`to`: {problem}")))?;
@@ -47,7 +51,11 @@ pub(crate) async fn accept(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = named(&shared, &id).await?;
-    let arrival = arrival(&body::arguments(&headers, bytes)?)?;
+    let arrival = arrival(&body::arguments(
+        &headers,
+        bytes,
+        &["person", "new_person"],
+    )?)?;
     let record = shared
         .engine
         .accept_transfer(id, arrival, &principal)
@@ -63,7 +71,7 @@ pub(crate) async fn refuse(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = named(&shared, &id).await?;
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["reason"])?;
     let reason = body::text(&arguments, "reason")?;
     let record = shared
         .engine

@@ -33,7 +33,7 @@ pub(crate) async fn recover(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["reason", "without_peers"])?;
     let reason = body::text(&arguments, "reason")?;
     if arguments.get("without_peers") != Some(&Value::Bool(true)) {
         let detail = "`without_peers` is true or nothing is done: with peers it ends by itself";
@@ -71,7 +71,7 @@ pub(crate) async fn decide(
     match verb.as_str() {
         "retry" => shared.engine.quarantine_retry(&id, &principal).await?,
         "discard" => {
-            let arguments = body::arguments(&headers, bytes)?;
+            let arguments = body::arguments(&headers, bytes, &["reason"])?;
             let reason = body::text(&arguments, "reason")?;
             shared
                 .engine
@@ -113,7 +113,7 @@ pub(crate) async fn erase(
 ) -> Result<Json<Value>, ApiError> {
     let kind = kind(&plural)?;
     let place = body::query(query)?;
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["reason"])?;
     let id = resolve(&shared, kind, &id, &place).await?;
     permit::erase(&shared, &principal, kind, id).await?;
     let reason = body::text(&arguments, "reason")?;
@@ -127,7 +127,7 @@ pub(crate) async fn erase_subject(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let arguments = body::arguments(&headers, bytes)?;
+    let arguments = body::arguments(&headers, bytes, &["subject", "reason", "kind", "territory"])?;
     let subject = body::text(&arguments, "subject")?;
     let reason = body::text(&arguments, "reason")?;
     let word = |name: &str| arguments.get(name).and_then(Value::as_str);

@@ -235,6 +235,9 @@ async fn every_bad_address_is_refused_with_its_status_and_code() {
             "/api/v1/projects?cursor=nonsense",
             refused(400, "malformed"),
         ),
+        // A misspelt filter would list everything.
+        ("/api/v1/projects?text=rossi", refused(400, "malformed")),
+        ("/api/v1/export?kinds=project", refused(400, "malformed")),
         (
             "/api/v1/overview?territory=elsewhere",
             refused(404, "unknown_territory"),
@@ -254,6 +257,31 @@ async fn every_bad_address_is_refused_with_its_status_and_code() {
         bench.call("DELETE", &location, JSON, "").await.refusal(),
         refused(400, "malformed")
     );
+}
+
+#[tokio::test]
+async fn a_word_that_a_request_does_not_know_is_named_and_nothing_is_done() {
+    let bench = Bench::district().await;
+    let project = bench.create("FR-A-1").await.json()["_meta"]["id"].clone();
+    for (path, body, unknown) in [
+        (
+            "/api/v1/erasures",
+            json!({"subject": project, "reason": "prova", "kinds": "project"}),
+            "kinds",
+        ),
+        ("/api/v1/publish", json!({"livel": "records"}), "livel"),
+        (
+            "/api/v1/transfers",
+            json!({"project": project, "to": "frosinone/b", "reason": "residence", "nota": "n"}),
+            "nota",
+        ),
+    ] {
+        let answer = bench.call("POST", path, JSON, &body.to_string()).await;
+        assert_eq!(answer.refusal(), refused(400, "malformed"), "{path}");
+        assert!(answer.text().contains(unknown), "{}", answer.text());
+    }
+    let all = bench.get("/api/v1/projects").await.json();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(1), "{all}");
 }
 
 #[tokio::test]
