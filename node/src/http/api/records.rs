@@ -37,7 +37,6 @@ pub(crate) struct Filters {
 
 /// Which territory's `ref` is meant.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Where {
     territory: Option<String>,
 }
