@@ -98,6 +98,9 @@ async fn decide(data: &Path, peer: &PeerArguments, verb: &str, body: Value) -> a
         ("approve" | "resume", Some("unreachable")) => {
             "let in; it connects by itself within half a minute".to_owned()
         }
+        ("resume", Some("suspended")) => {
+            "still on hold: another node put it on hold too and has to resume it".to_owned()
+        }
         _ => cell(&changed["state"]),
     };
     print::line(&format!(

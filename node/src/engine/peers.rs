@@ -420,9 +420,11 @@ fn move_member(
         MemberState::Suspended | MemberState::Revoked => ends_here(draft, &key),
         MemberState::Pending | MemberState::Approved => BTreeMap::new(),
     };
+    // Later than what it goes before, whatever the clock of who said that.
+    let since_ms = draft.now_ms.max(member.since_ms.saturating_add(1));
     let moved = Member {
         state: to,
-        since_ms: draft.now_ms,
+        since_ms,
         reason: reason.map(str::to_owned),
         address: None,
         ends,

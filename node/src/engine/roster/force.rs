@@ -3,8 +3,8 @@
 //! Who may say something of whom follows territories: a coordination of what lies within its own,
 //! a district's node of its own territory's district nodes, and, upwards, a node of its own
 //! coordination as far as this node joined there. Among those entitled, revoked is for good, then
-//! suspended, then the author highest up decides. Who was taken in by revoked members alone is
-//! revoked with them.
+//! suspended, then the author highest up decides; a hold whose author was revoked is lifted from
+//! above. Who was taken in by revoked members alone is revoked with them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +34,8 @@ pub(super) fn in_force(own: Option<&Party>, facts: &Facts) -> BTreeMap<PeerId, I
     };
     let known = Known::of(own, facts);
     let judged = facts
-        .iter()
-        .filter_map(|(key, of_key)| Some((*key, known.judge(own, key, of_key)?)));
+        .keys()
+        .filter_map(|key| Some((*key, known.judge(own, facts, key)?)));
     let mut judged = judged.collect();
     known.cut_loose(&mut judged);
     judged
@@ -127,12 +127,8 @@ impl Known {
     }
 
     /// What the facts on one key add up to; none if nobody entitled speaks of it.
-    fn judge(
-        &self,
-        own: &Party,
-        key: &PeerId,
-        of_key: &BTreeMap<[u8; 8], Fact>,
-    ) -> Option<InForce> {
+    fn judge(&self, own: &Party, facts: &Facts, key: &PeerId) -> Option<InForce> {
+        let of_key = facts.get(key)?;
         let subject = self.parties.get(key)?;
         let pinned = of_key.get(&PINNED);
         let mut counting: Vec<(&Party, &Fact)> = of_key
@@ -148,8 +144,12 @@ impl Known {
             let mut facts = counting.iter().map(|(_, fact)| *fact);
             facts.find(|fact| fact.member.state == state)
         };
+        let mut holds = counting
+            .iter()
+            .filter(|(_, fact)| fact.member.state == MemberState::Suspended);
+        let hold = holds.find(|hold| !self.is_lifted(facts, hold, &counting));
         let deciding = first_with(MemberState::Revoked)
-            .or_else(|| first_with(MemberState::Suspended))
+            .or(hold.map(|(_, fact)| *fact))
             .or(pinned)
             .or(highest)?;
         let member = Member {
@@ -179,6 +179,28 @@ impl Known {
             takers,
             gone,
         })
+    }
+
+    /// Whether somebody above has let a member in since it was put on hold by an author that was
+    /// revoked, and so cannot do it any more.
+    fn is_lifted(
+        &self,
+        facts: &Facts,
+        (author, hold): &(&Party, &Fact),
+        counting: &[(&Party, &Fact)],
+    ) -> bool {
+        let of_author = facts.get(&author.key).into_iter().flatten();
+        let mut of_author = of_author.map(|(_, fact)| fact);
+        let is_revoked = of_author.any(|fact| {
+            fact.member.state == MemberState::Revoked && self.entitled(fact, author).is_some()
+        });
+        let since_ms = hold.member.since_ms;
+        is_revoked
+            && counting.iter().any(|(above, fact)| {
+                rank(above) < rank(author)
+                    && fact.member.state == MemberState::Approved
+                    && fact.member.since_ms > since_ms
+            })
     }
 
     /// Whether this author's word is what makes the subject a member: not where the author itself

@@ -238,6 +238,15 @@ fn revoked_stays_suspended_goes_before_approved_and_else_the_highest_decides() {
     let suspended = fact(OFFICE, 3, LAPTOP, Suspended);
     let confirmed = fact(PROVINCE, 9, LAPTOP, Approved);
     let gone = revoked(OFFICE, 4, LAPTOP, &[]);
+    // A hold whose author was revoked since is lifted from above, by a later word alone.
+    let of_revoked = |later_ms| {
+        let mut lifted = fact(PROVINCE, 9, LAPTOP, Approved);
+        lifted.member.since_ms = suspended.member.since_ms + later_ms;
+        let office_gone = revoked(PROVINCE, 4, OFFICE, &[]);
+        of_laptop(&[suspended.clone(), lifted, office_gone])
+    };
+    assert_eq!(of_revoked(0), Standing::Suspended);
+    assert_eq!(of_revoked(1), Standing::Approved);
     assert_eq!(
         of_laptop(std::slice::from_ref(&suspended)),
         Standing::Suspended
