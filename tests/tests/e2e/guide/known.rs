@@ -1,5 +1,5 @@
 //! Whether what is asked is only what somebody knows: a node keeps fields and codes that it does not
-//! know for those who may, and passes over other words, and a guide must name none.
+//! know for those who may, and a guide must name none.
 
 use std::collections::BTreeSet;
 
