@@ -12,6 +12,7 @@ mod json;
 #[cfg(any(test, feature = "testing"))]
 mod made;
 mod moment;
+mod paced;
 mod permit;
 mod problem;
 mod serve;

@@ -1,7 +1,8 @@
 //! Listening: TCP for people and programs, the Unix socket for commands on this machine.
 //!
 //! Guarantees that ending never waits for an open event stream: streams are told first. That
-//! connections are bounded, in all and by address, and that one on which nothing is asked ends.
+//! connections are bounded, in all and by address, and that one on which nothing
+//! is asked, or whose request stands still half-way, ends.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use crate::http::Access;
+use crate::http::paced::Paced;
 use crate::http::tls::{Certificate, TlsListener};
 
 /// Why the pages may not be served at an address.
@@ -71,12 +73,15 @@ pub(crate) struct Bounds {
     pub(crate) of_one: usize,
     /// How long the head of a request may take to come, the first or the next.
     pub(crate) head: Duration,
+    /// How long a request's body may stand still.
+    pub(crate) pause: Duration,
 }
 
 const BOUNDS: Bounds = Bounds {
     all: 1_024,
     of_one: 256,
     head: Duration::from_mins(1),
+    pause: Duration::from_mins(1),
 };
 
 /// Serves over TCP, by HTTPS alone where there is a certificate, until `shutdown` completes and
@@ -125,7 +130,7 @@ pub(crate) async fn serve_from<L>(
             continue;
         }
         let held = Arc::clone(held);
-        let one = connection(io, address, router.clone(), stopped.clone(), bounds.head);
+        let one = connection(io, address, router.clone(), stopped.clone(), bounds);
         connections.spawn(async move {
             one.await;
             drop(held);
@@ -142,7 +147,7 @@ async fn connection<I>(
     address: SocketAddr,
     router: Router,
     mut stopped: watch::Receiver<bool>,
-    head: Duration,
+    bounds: Bounds,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -150,11 +155,13 @@ async fn connection<I>(
         request
             .extensions_mut()
             .insert(ConnectInfo(Caller(address)));
-        router.clone().oneshot(request.map(Body::new))
+        router
+            .clone()
+            .oneshot(request.map(|body| Body::new(Paced::new(body, bounds.pause))))
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head)
+        .header_read_timeout(bounds.head)
         .serve_connection(TokioIo::new(io), service);
     let mut serving = pin!(serving);
     let ended = tokio::select! {

@@ -186,6 +186,7 @@ async fn a_connection_on_which_nothing_is_asked_ends_and_no_more_than_so_many_ar
         all: 2,
         of_one: 2,
         head: Duration::from_millis(300),
+        pause: Duration::from_millis(300),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let ending = async { stopped.await.unwrap() };
@@ -208,6 +209,43 @@ async fn a_connection_on_which_nothing_is_asked_ends_and_no_more_than_so_many_ar
     for stream in [&mut silent, &mut slow, &mut third] {
         let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut heard));
         ended.await.expect("the connection ends").unwrap();
+    }
+    stop.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), server).await;
+    ended.expect("the server ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_stands_still_is_refused_and_its_connection_ends() {
+    let bench = Bench::district().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bounds = Bounds {
+        all: 2,
+        of_one: 2,
+        head: Duration::from_secs(20),
+        pause: Duration::from_millis(300),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let ending = async { stopped.await.unwrap() };
+    let server = tokio::spawn(serve_from(listener, bench.network.clone(), ending, bounds));
+    for (path, media_type, said) in [
+        ("projects", "application/json", "{\"sharing\": "),
+        ("import", "application/jsonl", "{\"kind\": "),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "POST /api/v1/{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+             content-type: {media_type}\r\ncontent-length: 900\r\n\r\n{said}",
+            bench.token
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut heard));
+        ended.await.expect("the connection ends").unwrap();
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.starts_with("HTTP/1.1 400"), "{heard}");
+        assert!(heard.contains("ended before it was complete"), "{heard}");
     }
     stop.send(()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(20), server).await;
