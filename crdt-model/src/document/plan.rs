@@ -186,6 +186,13 @@ impl Plan {
                 .iter_mut()
                 .find(|part| pointer.tokens().starts_with(&part.way))
             else {
+                let reserved = pointer.tokens().first();
+                let reserved = reserved.is_some_and(|name| name.starts_with('_'));
+                if matches!(operation, Operation::Test(_)) && !reserved {
+                    return Err(Rejected::TestFailed {
+                        pointer: pointer.to_string(),
+                    });
+                }
                 continue; // Its part could not be read, which is reported already.
             };
             let inner = &pointer.tokens()[part.way.len()..];
@@ -194,12 +201,13 @@ impl Plan {
             }
             match step(&mut part.after, inner, operation) {
                 Ok(()) => {}
-                Err(Failed::Test) => {
+                // A value that is not there is not the one that the patch tests for.
+                Err(_) if matches!(operation, Operation::Test(_)) => {
                     return Err(Rejected::TestFailed {
                         pointer: pointer.to_string(),
                     });
                 }
-                Err(Failed::NotFound) => {
+                Err(_) => {
                     let detail = "there is nothing at this path in the record";
                     problems.push(Problem::new(pointer.to_string(), "path_not_found", detail));
                 }

@@ -207,6 +207,11 @@ async fn every_bad_patch_is_refused_with_its_status_and_code() {
     assert_eq!(patched(copy, None).await, refused(422, "invalid"));
     let test = json!([{"op": "test", "path": "/state", "value": "closed"}]);
     assert_eq!(patched(test, None).await, refused(409, "test_failed"));
+    for absent in ["/case_manager", "/plans/social/goals/none", "/team/m9/role"] {
+        let test = json!([{"op": "test", "path": absent, "value": "x"}]);
+        let refusal = patched(test, None).await;
+        assert_eq!(refusal, refused(409, "test_failed"), "{absent}");
+    }
     let change = json!([{"op": "replace", "path": "/state", "value": "review"}]);
     assert_eq!(
         patched(change.clone(), Some("\"00\"")).await,
