@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::command::{escape, quote};
 use crate::fiscal_code;
-use crate::problem::Problem;
+use crate::problem::{Filled, Problem};
 use crate::schema::{
     CODE_MAX, CODES_MAX, DEPTH_MAX, EURO_MAX, Entity, Field, KEY_MAX, Node, Rule, TEXT_MAX,
     VALUES_MAX, WEIGHT_MAX, find,
@@ -220,7 +220,12 @@ impl Findings {
             Value::String(code) if codes.contains(&code.as_str()) => {}
             Value::String(code) => {
                 let detail = format!("{} is none of {}", quote(code), codes.join(", "));
-                self.problem(path, "not_allowed", detail);
+                let filled = [
+                    ("seen", Filled::text(quote(code))),
+                    ("allowed", Filled::text(codes.join(", "))),
+                ];
+                let problem = Problem::new(path, "not_allowed", detail);
+                self.problems.push(problem.said("value", &filled));
             }
             other => {
                 let allowed = format!("one of {}", codes.join(", "));
@@ -290,7 +295,8 @@ impl Findings {
             Some(number) if (min..=max).contains(&number) => {}
             _ if value.is_number() => {
                 let detail = format!("{value} is not a whole number from {min} to {max}");
-                self.problem(path, "out_of_range", detail);
+                let said = [value.to_string(), min.to_string(), max.to_string()];
+                self.out_of_range(path, "whole", detail, said);
             }
             _ => {
                 let allowed = format!("a whole number from {min} to {max}");
@@ -299,12 +305,29 @@ impl Findings {
         }
     }
 
+    fn out_of_range(
+        &mut self,
+        path: &str,
+        variant: &'static str,
+        detail: String,
+        [seen, least, most]: [String; 3],
+    ) {
+        let filled = [
+            ("seen", Filled::Text(seen)),
+            ("least", Filled::Text(least)),
+            ("most", Filled::Text(most)),
+        ];
+        let problem = Problem::new(path, "out_of_range", detail);
+        self.problems.push(problem.said(variant, &filled));
+    }
+
     fn number(&mut self, value: &Value, max: f64, path: &str) {
         match value.as_f64() {
             Some(number) if (0.0..=max).contains(&number) => {}
             Some(_) => {
                 let detail = format!("{value} is not a number from 0 to {max}");
-                self.problem(path, "out_of_range", detail);
+                let said = [value.to_string(), "0".to_owned(), max.to_string()];
+                self.out_of_range(path, "", detail, said);
             }
             None => self.problem(path, "wrong_type", expected(value, "a number")),
         }

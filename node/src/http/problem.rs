@@ -203,14 +203,25 @@ impl From<CommandFailed> for ApiError {
             CommandFailed::Damaged { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "damaged", said)
             }
-            CommandFailed::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, said),
+            CommandFailed::Conflict { code, .. } => {
+                let refusal = Self::new(StatusCode::CONFLICT, code, said.clone());
+                match code {
+                    "legal_hold" => refusal.about(&[Problem::new("/legal_hold", code, said)]),
+                    "merge_in_a_circle" => {
+                        refusal.about(&[Problem::new("/merged_into", code, said)])
+                    }
+                    _ => refusal,
+                }
+            }
             CommandFailed::Ambiguous { territories, .. } => {
                 Self::new(StatusCode::CONFLICT, "ambiguous", said)
                     .member("territories", json!(territories))
             }
             CommandFailed::NotHome { .. } => Self::new(StatusCode::FORBIDDEN, "not_home", said),
-            CommandFailed::ReferenceInUse { .. } => {
-                Self::new(StatusCode::CONFLICT, "ref_in_use", said)
+            CommandFailed::ReferenceInUse { reference } => {
+                let problem = Problem::new("/ref", "ref_in_use", said.clone());
+                let problem = problem.said("", &[("ref", Filled::text(reference))]);
+                Self::new(StatusCode::CONFLICT, "ref_in_use", said).about(&[problem])
             }
             CommandFailed::StoreCannotWrite { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_cannot_write", said)

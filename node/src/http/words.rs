@@ -403,6 +403,7 @@ mod tests {
                 "address",
                 "pointer",
                 "person",
+                "ref",
             ] {
                 arguments.set(name, "x");
             }
