@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt;
+use raccordo_crdt_model::Kind;
 use tokio::io::AsyncWriteExt;
 
 use super::api::{Api, request, success, with_query};
@@ -22,10 +23,11 @@ pub(super) async fn export(data: &Path, arguments: ExportArguments) -> anyhow::R
 }
 
 async fn copied(api: &Api, arguments: &ExportArguments) -> anyhow::Result<()> {
+    let kind = arguments.kind.unwrap_or(Kind::Project);
     let path = with_query(
         "/api/v1/export",
         &[
-            ("kind", Some(arguments.kind.singular().to_owned())),
+            ("kind", Some(kind.singular().to_owned())),
             ("format", Some(arguments.format.clone())),
         ],
     );
@@ -34,6 +36,13 @@ async fn copied(api: &Api, arguments: &ExportArguments) -> anyhow::Result<()> {
         .await?;
     if !response.status().is_success() {
         return success(response).await.map(drop);
+    }
+    if arguments.kind.is_none() {
+        let others: Vec<&str> = Kind::all().iter().map(|kind| kind.singular()).collect();
+        let others = others.join(", ");
+        print::remark(&format!(
+            "these are the projects alone; --kind gives the others: {others}"
+        ));
     }
     let mut body = response.into_body();
     let Some(out) = &arguments.out else {

@@ -403,9 +403,9 @@ pub struct ImportArguments {
 /// `export`
 #[derive(Debug, Args)]
 pub struct ExportArguments {
-    /// Which kind of record
-    #[arg(long, value_name = "KIND", default_value = "project", value_parser = meant::kind)]
-    pub kind: Kind,
+    /// Which kind of record; projects where none is named
+    #[arg(long, value_name = "KIND", value_parser = meant::kind)]
+    pub kind: Option<Kind>,
     /// File format
     #[arg(long, default_value = "jsonl", value_parser = ["jsonl", "csv"])]
     pub format: String,

@@ -316,12 +316,26 @@ impl Engine {
                 tracing::error!(error = %failed, territory = part.territory, "what it publishes cannot be read");
                 None
             });
-            let published = part.published.as_ref();
-            part.contacts = published
-                .and_then(|published| published.contacts)
-                .unwrap_or(0);
+            part.contacts = self.contacts_of(part);
         }
         view
+    }
+
+    /// Contacts of a territory: of the own one those held, of another those that it publishes.
+    fn contacts_of(&self, part: &TerritoryView) -> u64 {
+        if part.territory == self.core.territory() {
+            return read::all_of(&self.core, Kind::Contact).map_or_else(
+                |failed| {
+                    tracing::error!(error = %failed, "the contacts cannot be counted");
+                    0
+                },
+                |contacts| contacts.len() as u64,
+            );
+        }
+        let published = part.published.as_ref();
+        published
+            .and_then(|published| published.contacts)
+            .unwrap_or(0)
     }
 
     /// One territory's part of the overview.

@@ -250,7 +250,7 @@ pub struct TerritoryView {
     pub persons: u64,
     /// Distinct tokens of households.
     pub households: u64,
-    /// Contacts at access points (none before that kind exists).
+    /// Contacts at access points: of the own territory those held, of another those that it publishes.
     pub contacts: u64,
     /// Records with an open conflict.
     pub conflicts: u64,
