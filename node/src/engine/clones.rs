@@ -265,6 +265,7 @@ pub(crate) fn choose(
     draft: &mut Draft<'_>,
     peer: PeerId,
     prefix: &str,
+    by: &str,
 ) -> Result<Done, CommandFailed> {
     let core = draft.core;
     let member = core.ledger().roster.member(&peer).cloned();
@@ -276,7 +277,7 @@ pub(crate) fn choose(
     let row = core.clones.of(&peer).encode();
     draft.batch.put(Table::Meta, row_key(&peer), row);
     let incarnation = HEXLOWER.encode(&chosen.incarnation);
-    draft.audit("administrator", "choose", &peer.to_string(), &incarnation);
+    draft.audit(by, "choose", &peer.to_string(), &incarnation);
     Ok(Done::Member(member))
 }
 

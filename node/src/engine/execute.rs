@@ -23,8 +23,8 @@ pub(super) fn may_write(
     command: &Command,
 ) -> Result<(), CommandFailed> {
     let own = match command {
-        Command::Peer(PeerCommand::Choose { .. })
-        | Command::Token(_)
+        Command::Peer(PeerCommand::Choose { .. }, _)
+        | Command::Token(..)
         | Command::Account(_)
         | Command::Audit(_)
         | Command::Quarantine(_)
@@ -33,7 +33,7 @@ pub(super) fn may_write(
         Command::Create { .. }
         | Command::Patch { .. }
         | Command::Import(_)
-        | Command::Peer(_)
+        | Command::Peer(..)
         | Command::Erase { .. }
         | Command::Publish(_)
         | Command::Recover { .. }
@@ -81,8 +81,8 @@ pub(super) fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, C
         } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
         Command::Publish(command) => publish::execute(draft, command),
         Command::Import(portion) => import::run(draft, portion),
-        Command::Peer(command) => peers::execute(draft, command),
-        Command::Token(command) => tokens::execute(draft, command),
+        Command::Peer(command, by) => peers::execute(draft, command, &by),
+        Command::Token(command, by) => tokens::execute(draft, command, &by),
         Command::Account(command) => accounts::execute(draft, command),
         Command::Audit(observed) => {
             observed.note(draft);

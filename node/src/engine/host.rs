@@ -275,7 +275,8 @@ impl Host for NodeHost {
         Box::pin(async move {
             let config = self.core.config();
             let real = request.real;
-            let command = Command::Peer(PeerCommand::Redeem { one_time, request });
+            let command =
+                Command::Peer(PeerCommand::Redeem { one_time, request }, "peer".to_owned());
             match self.hand.submit(command).await {
                 Ok(Done::Member(_)) => Ok(JoinAccepted {
                     name: config.node.name.clone(),

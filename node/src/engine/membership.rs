@@ -35,13 +35,15 @@ impl Engine {
         peers.filter(waiting).collect()
     }
 
-    /// Makes an invitation, single use; only its public half is kept.
+    /// Makes an invitation, single use; only its public half is kept. `by` is who asks, as of all
+    /// verbs here.
     pub async fn invite(
         &self,
         territory: Territory,
         role: Role,
         expires_in_s: u64,
         approved: bool,
+        by: &str,
     ) -> Result<InvitationView, CommandFailed> {
         self.may_invite(&territory, role)?;
         if !(1..=7 * 86_400).contains(&expires_in_s) {
@@ -62,10 +64,13 @@ impl Engine {
             redeemed_by: None,
         };
         self.hand
-            .submit(Command::Peer(PeerCommand::Invite {
-                one_time,
-                invitation,
-            }))
+            .submit(Command::Peer(
+                PeerCommand::Invite {
+                    one_time,
+                    invitation,
+                },
+                by.to_owned(),
+            ))
             .await?;
         let invitation = Invitation {
             coordination: *self.core.id.as_bytes(),
@@ -83,7 +88,7 @@ impl Engine {
     }
 
     /// Redeems an invitation within ten seconds, or keeps nothing.
-    pub async fn join(&self, invitation: &str) -> Result<PeerView, CommandFailed> {
+    pub async fn join(&self, invitation: &str, by: &str) -> Result<PeerView, CommandFailed> {
         let refuse = |code, detail: String| Err(CommandFailed::Peer { code, detail });
         let invitation = match Invitation::parse(invitation.trim()) {
             Ok(invitation) => invitation,
@@ -121,7 +126,7 @@ impl Engine {
         self.core.links.regarded(&sponsor.key, regarded);
         match self
             .hand
-            .submit(Command::Peer(PeerCommand::Adopt { sponsor }))
+            .submit(Command::Peer(PeerCommand::Adopt { sponsor }, by.to_owned()))
             .await?
         {
             Done::Member(member) => Ok(report::peer(&self.core, &self.core.ledger(), &member)),
@@ -151,12 +156,13 @@ impl Engine {
     }
 
     /// Approves a pending member.
-    pub async fn peer_approve(&self, id_prefix: &str) -> Result<PeerView, CommandFailed> {
-        self.move_peer(id_prefix, MemberState::Approved, None).await
+    pub async fn peer_approve(&self, id_prefix: &str, by: &str) -> Result<PeerView, CommandFailed> {
+        self.move_peer(id_prefix, MemberState::Approved, None, by)
+            .await
     }
 
     /// Turns a pending member away, for good.
-    pub async fn peer_reject(&self, id_prefix: &str) -> Result<PeerView, CommandFailed> {
+    pub async fn peer_reject(&self, id_prefix: &str, by: &str) -> Result<PeerView, CommandFailed> {
         let key = self.peer_key(id_prefix)?;
         let pending = self
             .core
@@ -171,19 +177,20 @@ impl Engine {
                 detail,
             });
         }
-        self.move_peer(id_prefix, MemberState::Revoked, Some(roster::REJECTED))
+        self.move_peer(id_prefix, MemberState::Revoked, Some(roster::REJECTED), by)
             .await
     }
 
     /// Pauses a member.
-    pub async fn peer_suspend(&self, id_prefix: &str) -> Result<PeerView, CommandFailed> {
-        self.move_peer(id_prefix, MemberState::Suspended, None)
+    pub async fn peer_suspend(&self, id_prefix: &str, by: &str) -> Result<PeerView, CommandFailed> {
+        self.move_peer(id_prefix, MemberState::Suspended, None, by)
             .await
     }
 
     /// Lets a paused member back.
-    pub async fn peer_resume(&self, id_prefix: &str) -> Result<PeerView, CommandFailed> {
-        self.move_peer(id_prefix, MemberState::Approved, None).await
+    pub async fn peer_resume(&self, id_prefix: &str, by: &str) -> Result<PeerView, CommandFailed> {
+        self.move_peer(id_prefix, MemberState::Approved, None, by)
+            .await
     }
 
     /// Ends a membership for good; its connections close at once.
@@ -191,8 +198,9 @@ impl Engine {
         &self,
         id_prefix: &str,
         reason: &str,
+        by: &str,
     ) -> Result<PeerView, CommandFailed> {
-        self.move_peer(id_prefix, MemberState::Revoked, Some(reason))
+        self.move_peer(id_prefix, MemberState::Revoked, Some(reason), by)
             .await
     }
 
@@ -201,13 +209,18 @@ impl Engine {
         &self,
         id_prefix: &str,
         incarnation: &str,
+        by: &str,
     ) -> Result<PeerView, CommandFailed> {
         let key = self.peer_key(id_prefix)?;
         let command = PeerCommand::Choose {
             key,
             incarnation: incarnation.to_owned(),
         };
-        let Done::Member(member) = self.hand.submit(Command::Peer(command)).await? else {
+        let Done::Member(member) = self
+            .hand
+            .submit(Command::Peer(command, by.to_owned()))
+            .await?
+        else {
             return Err(CommandFailed::Stopping);
         };
         let connected = self.core.links.link(&key).incarnation;
@@ -244,6 +257,7 @@ impl Engine {
         id_prefix: &str,
         to: MemberState,
         reason: Option<&str>,
+        by: &str,
     ) -> Result<PeerView, CommandFailed> {
         let key = self.peer_key(id_prefix)?;
         let command = PeerCommand::Move {
@@ -251,7 +265,11 @@ impl Engine {
             to,
             reason: reason.map(str::to_owned),
         };
-        let Done::Member(member) = self.hand.submit(Command::Peer(command)).await? else {
+        let Done::Member(member) = self
+            .hand
+            .submit(Command::Peer(command, by.to_owned()))
+            .await?
+        else {
             return Err(CommandFailed::Stopping);
         };
         if to == MemberState::Approved {

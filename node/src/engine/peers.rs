@@ -98,15 +98,19 @@ impl InvitationRow {
     }
 }
 
-/// Does it, in the draft.
-pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Done, CommandFailed> {
+/// Does it, in the draft; `by` is who asked, for the audit log.
+pub(crate) fn execute(
+    draft: &mut Draft<'_>,
+    command: PeerCommand,
+    by: &str,
+) -> Result<Done, CommandFailed> {
     match command {
         PeerCommand::Invite {
             one_time,
             invitation,
         } => {
             must_decide(draft, &invitation.territory, invitation.role)?;
-            draft.audit("administrator", "invite", &invitation.territory, "");
+            draft.audit(by, "invite", &invitation.territory, "");
             keep_invitation(draft, one_time, invitation);
             Ok(Done::Nothing)
         }
@@ -117,11 +121,11 @@ pub(crate) fn execute(draft: &mut Draft<'_>, command: PeerCommand) -> Result<Don
                 detail: refused.to_string(),
             }),
         PeerCommand::Move { key, to, reason } => {
-            move_member(draft, key, to, reason.as_deref()).map(Done::Member)
+            move_member(draft, key, to, reason.as_deref(), by).map(Done::Member)
         }
-        PeerCommand::Adopt { sponsor } => adopt(draft, sponsor).map(Done::Member),
-        PeerCommand::Narrow { key, to } => narrow(draft, key, to).map(Done::Member),
-        PeerCommand::Choose { key, incarnation } => clones::choose(draft, key, &incarnation),
+        PeerCommand::Adopt { sponsor } => adopt(draft, sponsor, by).map(Done::Member),
+        PeerCommand::Narrow { key, to } => narrow(draft, key, to, by).map(Done::Member),
+        PeerCommand::Choose { key, incarnation } => clones::choose(draft, key, &incarnation, by),
     }
 }
 
@@ -291,7 +295,7 @@ fn known_already(draft: &Draft<'_>, request: &JoinRequest) -> Result<Option<Memb
 }
 
 /// Pins the node where this one joined, and tells those below which node that is.
-fn adopt(draft: &mut Draft<'_>, sponsor: Member) -> Result<Member, CommandFailed> {
+fn adopt(draft: &mut Draft<'_>, sponsor: Member, by: &str) -> Result<Member, CommandFailed> {
     let roster = &draft.ledger.roster;
     let other = roster
         .sponsors()
@@ -309,7 +313,7 @@ fn adopt(draft: &mut Draft<'_>, sponsor: Member) -> Result<Member, CommandFailed
         });
     }
     draft.audit(
-        "administrator",
+        by,
         "join",
         &sponsor.key.to_string(),
         &sponsor.territory.clone(),
@@ -331,7 +335,12 @@ fn adopt(draft: &mut Draft<'_>, sponsor: Member) -> Result<Member, CommandFailed
     Ok(sponsor)
 }
 
-fn narrow(draft: &mut Draft<'_>, key: PeerId, to: Narrowed) -> Result<Member, CommandFailed> {
+fn narrow(
+    draft: &mut Draft<'_>,
+    key: PeerId,
+    to: Narrowed,
+    by: &str,
+) -> Result<Member, CommandFailed> {
     let roster = &draft.ledger.roster;
     let peer = roster.member(&key).filter(|_| roster.is_peer(&key));
     let peer = peer.cloned().ok_or_else(|| CommandFailed::NotFound {
@@ -349,7 +358,7 @@ fn narrow(draft: &mut Draft<'_>, key: PeerId, to: Narrowed) -> Result<Member, Co
         or_all(&territories),
         or_all(&words)
     );
-    draft.audit("administrator", "scope", &key.to_string(), &detail);
+    draft.audit(by, "scope", &key.to_string(), &detail);
     let row = narrowed_key(&key);
     let narrowed = Arc::make_mut(&mut draft.ledger.narrowed);
     if to.is_all() {
@@ -382,6 +391,7 @@ fn move_member(
     key: PeerId,
     to: MemberState,
     reason: Option<&str>,
+    by: &str,
 ) -> Result<Member, CommandFailed> {
     let unknown = || CommandFailed::NotFound {
         kind: "peer",
@@ -430,12 +440,7 @@ fn move_member(
         ends,
         ..member
     };
-    draft.audit(
-        "administrator",
-        verb(to),
-        &key.to_string(),
-        reason.unwrap_or(""),
-    );
+    draft.audit(by, verb(to), &key.to_string(), reason.unwrap_or(""));
     let members = draft.ledger.roster.iter();
     let former: Vec<Member> = members
         .filter(|member| member.state != MemberState::Revoked && member.key != key)
@@ -443,19 +448,19 @@ fn move_member(
         .collect();
     sign(draft, moved.clone(), false);
     for member in former {
-        revoke_with_sponsor(draft, &member);
+        revoke_with_sponsor(draft, &member, by);
     }
     Ok(moved)
 }
 
 /// Signs the revocation of a member that has just lost the last one who took it in: it says where
 /// its logs end, and makes it one for good.
-fn revoke_with_sponsor(draft: &mut Draft<'_>, former: &Member) {
+fn revoke_with_sponsor(draft: &mut Draft<'_>, former: &Member, by: &str) {
     let key = former.key;
     if !is_revoked(draft, &key) || !draft.ledger.roster.decides_about(&key) {
         return;
     }
-    draft.audit("administrator", "revoke", &key.to_string(), SPONSOR_REVOKED);
+    draft.audit(by, "revoke", &key.to_string(), SPONSOR_REVOKED);
     let revoked = Member {
         state: MemberState::Revoked,
         since_ms: draft.now_ms,

@@ -34,10 +34,11 @@ pub enum Credential {
 }
 
 impl Engine {
-    /// Makes an access token with every right of the office and returns it, once.
-    pub async fn create_token(&self, name: &str) -> Result<String, CommandFailed> {
+    /// Makes an access token with every right of the office and returns it, once; `by` is who asks.
+    pub async fn create_token(&self, name: &str, by: &str) -> Result<String, CommandFailed> {
         let office = Principal::office(name);
-        self.create_token_for(name, office.grants, Vec::new()).await
+        self.create_token_for(name, office.grants, Vec::new(), by)
+            .await
     }
 
     /// Makes an access token for some roles and scopes (none: all that the roles may) and returns it, once.
@@ -46,6 +47,7 @@ impl Engine {
         name: &str,
         grants: Vec<Grant>,
         scopes: Vec<Scope>,
+        by: &str,
     ) -> Result<String, CommandFailed> {
         let secret: [u8; 32] = draw(&*self.core.entropy);
         let token = format!("rct_{}", HEXLOWER.encode(&secret));
@@ -56,7 +58,9 @@ impl Engine {
             grants,
             scopes,
         };
-        self.hand.submit(Command::Token(command)).await?;
+        self.hand
+            .submit(Command::Token(command, by.to_owned()))
+            .await?;
         Ok(token)
     }
 
@@ -66,11 +70,13 @@ impl Engine {
     }
 
     /// Ends an access token.
-    pub async fn revoke_token(&self, name: &str) -> Result<(), CommandFailed> {
+    pub async fn revoke_token(&self, name: &str, by: &str) -> Result<(), CommandFailed> {
         let command = TokenCommand::Revoke {
             name: name.to_owned(),
         };
-        self.hand.submit(Command::Token(command)).await?;
+        self.hand
+            .submit(Command::Token(command, by.to_owned()))
+            .await?;
         self.core.access.moved();
         Ok(())
     }

@@ -63,6 +63,7 @@ impl Engine {
         id_prefix: &str,
         territories: Vec<Territory>,
         lanes: &[String],
+        by: &str,
     ) -> Result<ScopeView, CommandFailed> {
         let key = self.peer_key(id_prefix)?;
         let lane = |word: &String| {
@@ -77,7 +78,7 @@ impl Engine {
             territories: territories.iter().map(ToString::to_string).collect(),
             lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
         };
-        let command = Command::Peer(PeerCommand::Narrow { key, to });
+        let command = Command::Peer(PeerCommand::Narrow { key, to }, by.to_owned());
         self.hand.submit(command).await?;
         view(&self.core, &key)
     }

@@ -60,8 +60,9 @@ pub(crate) enum Command {
         by: String,
     },
     Import(ImportPortion),
-    Peer(PeerCommand),
-    Token(TokenCommand),
+    /// What is done about a peer, and who asked for it: a person, or the peer itself.
+    Peer(PeerCommand, String),
+    Token(TokenCommand, String),
     Account(AccountCommand),
     /// Writes one event of the audit log, durable when it is done.
     Audit(Observed),

@@ -34,15 +34,19 @@ pub(crate) enum TokenCommand {
     },
 }
 
-pub(crate) fn execute(draft: &mut Draft<'_>, command: TokenCommand) -> Result<Done, CommandFailed> {
+pub(crate) fn execute(
+    draft: &mut Draft<'_>,
+    command: TokenCommand,
+    by: &str,
+) -> Result<Done, CommandFailed> {
     match command {
         TokenCommand::Create {
             name,
             hash,
             grants,
             scopes,
-        } => create(draft, &name, &hash, &grants, &scopes),
-        TokenCommand::Revoke { name } => revoke(draft, &name),
+        } => create(draft, &name, &hash, &grants, &scopes, by),
+        TokenCommand::Revoke { name } => revoke(draft, &name, by),
     }
 }
 
@@ -85,6 +89,7 @@ fn create(
     hash: &[u8; 32],
     grants: &[Grant],
     scopes: &[Scope],
+    by: &str,
 ) -> Result<Done, CommandFailed> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
@@ -118,11 +123,11 @@ fn create(
         .node_seal
         .seal(Table::Tokens, NODE_DOCUMENT, hash, &plain, nonce);
     draft.batch.put(Table::Tokens, *hash, sealed);
-    draft.audit("administrator", "create-token", "", name);
+    draft.audit(by, "create-token", "", name);
     Ok(Done::Nothing)
 }
 
-fn revoke(draft: &mut Draft<'_>, name: &str) -> Result<Done, CommandFailed> {
+fn revoke(draft: &mut Draft<'_>, name: &str, by: &str) -> Result<Done, CommandFailed> {
     let rows = rows(draft.core)?;
     let found = rows.iter().find(|(_, view)| view.name == name);
     let (hash, _) = found.ok_or_else(|| CommandFailed::NotFound {
@@ -130,7 +135,7 @@ fn revoke(draft: &mut Draft<'_>, name: &str) -> Result<Done, CommandFailed> {
         id: name.to_owned(),
     })?;
     draft.batch.delete(Table::Tokens, *hash);
-    draft.audit("administrator", "revoke-token", "", name);
+    draft.audit(by, "revoke-token", "", name);
     Ok(Done::Nothing)
 }
 

@@ -222,9 +222,11 @@ pub(crate) async fn import(engine: &Engine, lines: Vec<String>) -> anyhow::Resul
 pub(crate) async fn join(coordination: &Engine, district: &Engine) -> anyhow::Result<()> {
     let territory = district.config().node.territory.clone();
     let invitation = coordination
-        .invite(territory, Role::District, 3_600, true)
+        .invite(territory, Role::District, 3_600, true, "administrator")
         .await?;
-    district.join(&invitation.invitation).await?;
+    district
+        .join(&invitation.invitation, "administrator")
+        .await?;
     Ok(())
 }
 

@@ -207,10 +207,15 @@ impl Pair {
 async fn join_through(coordination: &Node, district: &Node, relay: &Relay) -> anyhow::Result<()> {
     let territory = district.engine().config().node.territory.clone();
     let above = coordination.engine();
-    let made = above.invite(territory, Role::District, 3_600, true).await?;
+    let made = above
+        .invite(territory, Role::District, 3_600, true, "administrator")
+        .await?;
     let mut invitation = Invitation::parse(&made.invitation)?;
     invitation.address = relay.address().to_string();
-    district.engine().join(&invitation.encode()).await?;
+    district
+        .engine()
+        .join(&invitation.encode(), "administrator")
+        .await?;
     Ok(())
 }
 

@@ -36,6 +36,9 @@ use super::task::{Command, Done, Signal, Writer};
 use super::view::{CommandFailed, ImportReport, ImportText, MemberState};
 use super::{Engine, Hand, dial, found, roster, scrub};
 
+/// Who decides about peers.
+const ADMINISTRATOR: &str = "administrator";
+
 pub use facts::{SignedFact, Stands, fact_body, rewritten, standings};
 pub use look::{DocumentFacts, MemberFacts, Sizes, TerritoryFacts};
 pub use opened::{opened, token_keys};
@@ -255,7 +258,9 @@ impl SimulatedNode {
     pub fn invite(&self, territory: Territory, role: Role, approved: bool) -> Ticket {
         let engine = self.engine();
         Ticket::of(async move {
-            let made = engine.invite(territory, role, 86_400, approved).await?;
+            let made = engine
+                .invite(territory, role, 86_400, approved, ADMINISTRATOR)
+                .await?;
             Ok(Answered::Invited(made.invitation))
         })
     }
@@ -263,13 +268,13 @@ impl SimulatedNode {
     /// Moves a member to a standing.
     pub fn move_member(&self, key: PeerId, to: MemberState) -> Ticket {
         let reason = None;
-        self.submit(Command::Peer(PeerCommand::Move { key, to, reason }))
+        self.decide(PeerCommand::Move { key, to, reason })
     }
 
     /// Of several nodes with a member's key, lets the one in that began with this incarnation.
     pub fn choose(&self, key: PeerId, incarnation: [u8; 8]) -> Ticket {
         let incarnation = data_encoding::HEXLOWER.encode(&incarnation);
-        self.submit(Command::Peer(PeerCommand::Choose { key, incarnation }))
+        self.decide(PeerCommand::Choose { key, incarnation })
     }
 
     /// Reads all stored documents, as is done a few at a time; what does not hold is reported. None if
@@ -323,7 +328,7 @@ impl SimulatedNode {
         let links = &self.engine.core.links;
         links.regarded(&asking.sponsor, accepted.standing);
         let sponsor = self.engine.sponsor(&asking.invitation, accepted);
-        self.submit(Command::Peer(PeerCommand::Adopt { sponsor }))
+        self.decide(PeerCommand::Adopt { sponsor })
     }
 
     /// Puts another configuration in force.
@@ -333,6 +338,10 @@ impl SimulatedNode {
         change(&mut config);
         *core.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         core.ticks.send_modify(|tick| *tick += 1);
+    }
+
+    fn decide(&self, command: PeerCommand) -> Ticket {
+        self.submit(Command::Peer(command, ADMINISTRATOR.to_owned()))
     }
 
     fn submit(&self, command: Command) -> Ticket {

@@ -18,7 +18,11 @@ fn asks(bench: &Bench, invitation: u8, key: u8, territory: &str) -> Result<Membe
         role: 0,
     };
     let one_time = PeerId::from_bytes([invitation; 32]);
-    let asked = peers::execute(&mut draft, PeerCommand::Redeem { one_time, request });
+    let asked = peers::execute(
+        &mut draft,
+        PeerCommand::Redeem { one_time, request },
+        "administrator",
+    );
     commit::commit(draft).unwrap();
     match asked {
         Ok(Done::Member(member)) => Ok(member.state),
@@ -41,7 +45,7 @@ fn invites(bench: &Bench, invitation: u8, territory: &str) {
         one_time,
         invitation: row,
     };
-    peers::execute(&mut draft, invite).unwrap();
+    peers::execute(&mut draft, invite, "administrator").unwrap();
     commit::commit(draft).unwrap();
 }
 

@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use raccordo_config::{Role, Territory};
 use serde_json::{Value, json};
 
 use super::people;
+use crate::engine::Principal;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json as shapes};
 
@@ -21,6 +22,7 @@ const EXPIRES_IN_S: u64 = 72 * 3600;
 
 pub(crate) async fn invite(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -52,20 +54,24 @@ pub(crate) async fn invite(
         .unwrap_or(false);
     let invitation = shared
         .engine
-        .invite(territory, role, expires_in_s, approved)
+        .invite(territory, role, expires_in_s, approved, &principal.name)
         .await?;
     Ok((StatusCode::CREATED, Json(shapes::invitation(&invitation))))
 }
 
 pub(crate) async fn join(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let arguments = body::arguments(&headers, bytes, &["invitation"])?;
     let peer = shared
         .engine
-        .join(body::text(&arguments, "invitation")?.trim())
+        .join(
+            body::text(&arguments, "invitation")?.trim(),
+            &principal.name,
+        )
         .await?;
     Ok(Json(shapes::peer(&peer)))
 }
@@ -78,6 +84,7 @@ pub(crate) async fn tokens(State(shared): State<Arc<Shared>>) -> Result<Json<Val
 
 pub(crate) async fn create_token(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -85,7 +92,10 @@ pub(crate) async fn create_token(
     let name = body::text(&arguments, "name")?;
     let grants = people::grants_or_office(&arguments)?;
     let scopes = people::scopes(&arguments)?;
-    let token = shared.engine.create_token_for(name, grants, scopes).await?;
+    let token = shared
+        .engine
+        .create_token_for(name, grants, scopes, &principal.name)
+        .await?;
     Ok((
         StatusCode::CREATED,
         Json(json!({"name": name, "token": token})),
@@ -94,8 +104,9 @@ pub(crate) async fn create_token(
 
 pub(crate) async fn revoke_token(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    shared.engine.revoke_token(&name).await?;
+    shared.engine.revoke_token(&name, &principal.name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

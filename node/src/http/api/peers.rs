@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use raccordo_config::Territory;
 
-use crate::engine::PeerView;
+use crate::engine::{PeerView, Principal};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json};
 
@@ -25,21 +25,23 @@ pub(crate) async fn pending(State(shared): State<Arc<Shared>>) -> Json<serde_jso
 
 pub(crate) async fn act(
     State(shared): State<Arc<Shared>>,
+    Extension(principal): Extension<Principal>,
     Path((id, verb)): Path<(String, String)>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let engine = &shared.engine;
+    let by = principal.name.as_str();
     let peer = match verb.as_str() {
-        "approve" => engine.peer_approve(&id).await?,
-        "reject" => engine.peer_reject(&id).await?,
-        "suspend" => engine.peer_suspend(&id).await?,
-        "resume" => engine.peer_resume(&id).await?,
+        "approve" => engine.peer_approve(&id, by).await?,
+        "reject" => engine.peer_reject(&id, by).await?,
+        "suspend" => engine.peer_suspend(&id, by).await?,
+        "resume" => engine.peer_resume(&id, by).await?,
         "verify" => engine.peer_verify(&id)?,
         "revoke" => {
             let arguments = body::arguments(&headers, bytes, &["reason"])?;
             engine
-                .peer_revoke(&id, body::text(&arguments, "reason")?)
+                .peer_revoke(&id, body::text(&arguments, "reason")?, by)
                 .await?
         }
         "scope" => {
@@ -51,13 +53,13 @@ pub(crate) async fn act(
                 .collect::<Result<_, _>>()
                 .map_err(|problem| ApiError::malformed(format!("territories: {problem}")))?;
             let lanes = texts(&arguments, "lanes")?;
-            let scope = engine.narrow_peer(&id, territories, &lanes).await?;
+            let scope = engine.narrow_peer(&id, territories, &lanes, by).await?;
             return Ok(Json(json::scope(&scope)));
         }
         "choose" => {
             let arguments = body::arguments(&headers, bytes, &["incarnation"])?;
             engine
-                .peer_choose(&id, body::text(&arguments, "incarnation")?)
+                .peer_choose(&id, body::text(&arguments, "incarnation")?, by)
                 .await?
         }
         other => return Err(no_such_verb(other)),

@@ -140,7 +140,12 @@ async fn nobody_is_signed_out_by_another_site() {
 async fn a_withdrawn_token_ends_its_sessions() {
     let bench = Bench::district().await;
     let second = bench.sign_in().await;
-    bench.node.engine().revoke_token("anna").await.unwrap();
+    bench
+        .node
+        .engine()
+        .revoke_token("anna", "administrator")
+        .await
+        .unwrap();
     let after = bench.ask("GET", "/", &[("cookie", &second)], "").await;
     assert_eq!(
         after.status,
@@ -341,6 +346,15 @@ async fn the_local_socket_has_the_administrators_routes_and_the_network_has_not(
     );
     let nothing = local("POST", "/api/v1/local/join", json!({})).await;
     assert_eq!(nothing.refusal(), (400, "malformed".to_owned()));
+    for (action, what) in [
+        ("create-token", ""),
+        ("revoke-token", ""),
+        ("invite", "frosinone/a"),
+    ] {
+        let done = bench.audited(action).await;
+        let by_root = |one: &Value| one["who"] == "root" && one["what"] == what;
+        assert!(done.iter().any(by_root), "{action}: {done:?}");
+    }
     assert_eq!(
         bench.get("/api/v1/local/tokens").await.status,
         StatusCode::NOT_FOUND

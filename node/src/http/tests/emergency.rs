@@ -136,7 +136,12 @@ async fn a_stream_ends_when_its_token_does() {
     let mut stream = bench.listen(&worker).await;
     bench.create("FR-A-1").await;
     heard(&mut stream, "record").await;
-    bench.node.engine().revoke_token("sociale").await.unwrap();
+    bench
+        .node
+        .engine()
+        .revoke_token("sociale", "administrator")
+        .await
+        .unwrap();
     bench.create("FR-A-2").await;
     let rest = tokio::time::timeout(Duration::from_secs(10), stream.collect());
     let rest = rest.await.expect("the stream ends").unwrap().to_bytes();

@@ -445,7 +445,7 @@ async fn an_export_by_a_person_leaves_restricted_notes_out() {
     let token = bench
         .node
         .engine()
-        .create_token_for("tutto", both, Vec::new())
+        .create_token_for("tutto", both, Vec::new(), "administrator")
         .await
         .unwrap();
     for format in ["jsonl", "csv"] {

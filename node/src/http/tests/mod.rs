@@ -57,7 +57,11 @@ impl Bench {
         )
         .await
         .unwrap();
-        let token = node.engine().create_token("anna").await.unwrap();
+        let token = node
+            .engine()
+            .create_token("anna", "administrator")
+            .await
+            .unwrap();
         let network = router(
             node.engine(),
             Access::Network {

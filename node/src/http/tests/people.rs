@@ -38,7 +38,8 @@ impl Bench {
         scopes: &[Scope],
     ) -> String {
         let engine = self.node.engine();
-        let made = engine.create_token_for(name, grant(role, body), scopes.to_vec());
+        let made =
+            engine.create_token_for(name, grant(role, body), scopes.to_vec(), "administrator");
         format!("Bearer {}", made.await.unwrap())
     }
 
@@ -88,8 +89,8 @@ impl Bench {
     pub(super) async fn audited(&self, action: &str) -> Vec<Value> {
         // What was observed before a command is in the log when the command is done.
         let engine = self.node.engine();
-        engine.create_token("poi").await.unwrap();
-        engine.revoke_token("poi").await.unwrap();
+        engine.create_token("poi", "administrator").await.unwrap();
+        engine.revoke_token("poi", "administrator").await.unwrap();
         let log = self.get("/api/v1/audit?limit=500").await.json();
         let events = log["items"].as_array().unwrap().iter();
         events
@@ -468,7 +469,7 @@ async fn names_are_one_persons_and_roles_that_must_be_apart_are() {
     }
     assert!(
         engine
-            .create_token("Carla")
+            .create_token("Carla", "administrator")
             .await
             .unwrap_err()
             .to_string()

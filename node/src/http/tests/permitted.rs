@@ -108,7 +108,7 @@ async fn two() -> Two {
             body: body.map(str::to_owned),
         }];
         let name = format!("{seat:?}");
-        let token = engine.create_token_for(&name, grants.clone(), Vec::new());
+        let token = engine.create_token_for(&name, grants.clone(), Vec::new(), "administrator");
         let token = token.await.unwrap();
         let principal = Principal {
             name,

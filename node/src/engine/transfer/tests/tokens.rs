@@ -226,7 +226,8 @@ fn who_is_on_hold_gets_the_key_when_it_is_approved_again() {
             to,
             reason: None,
         };
-        let moved = world.stations[COORDINATION].run(|draft| peers::execute(draft, step));
+        let moved =
+            world.stations[COORDINATION].run(|draft| peers::execute(draft, step, "administrator"));
         moved.unwrap();
     };
     moved(&world, MemberState::Suspended);

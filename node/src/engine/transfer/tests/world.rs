@@ -326,9 +326,13 @@ impl World {
             one_time,
             invitation,
         };
-        above.run(|draft| peers::execute(draft, invite)).unwrap();
+        above
+            .run(|draft| peers::execute(draft, invite, "administrator"))
+            .unwrap();
         let redeem = PeerCommand::Redeem { one_time, request };
-        above.run(|draft| peers::execute(draft, redeem)).unwrap();
+        above
+            .run(|draft| peers::execute(draft, redeem, "administrator"))
+            .unwrap();
         let sponsor = Member {
             key: above.core.id,
             territory: above.core.territory(),
@@ -341,7 +345,7 @@ impl World {
             ends: std::collections::BTreeMap::new(),
         };
         below
-            .run(|draft| peers::execute(draft, PeerCommand::Adopt { sponsor }))
+            .run(|draft| peers::execute(draft, PeerCommand::Adopt { sponsor }, "administrator"))
             .unwrap();
     }
 
@@ -363,7 +367,7 @@ impl World {
             to: MemberState::Revoked,
             reason: Some("lost".to_owned()),
         };
-        let revoked = self.stations[at].run(|draft| peers::execute(draft, revoke));
+        let revoked = self.stations[at].run(|draft| peers::execute(draft, revoke, "administrator"));
         revoked.unwrap();
     }
 
