@@ -200,7 +200,9 @@ fn shown(item: &Value) -> String {
 }
 
 fn receipts(page: &Value) -> String {
-    let mut table = Table::new(["record", "kind", "home", "erased", "peer", "receipt", "at"]);
+    let mut table = Table::new([
+        "record", "kind", "home", "erased", "peer", "receipt", "at", "reason",
+    ]);
     for item in page["items"].as_array().into_iter().flatten() {
         let own = |peer: String, state: String, at: String| {
             [
@@ -211,6 +213,7 @@ fn receipts(page: &Value) -> String {
                 peer,
                 state,
                 at,
+                cell(&item["reason"]),
             ]
         };
         let peers = item["receipts"].as_array().map_or(&[][..], Vec::as_slice);
@@ -243,12 +246,13 @@ mod tests {
     #[test]
     fn an_erasure_shows_one_line_a_peer() {
         let page = json!({"items": [{"id": "0011223344556677", "kind": "project", "territory": "frosinone/a",
-            "erased_at": "2026-01-01T00:00:00Z", "receipts": [
+            "erased_at": "2026-01-01T00:00:00Z", "reason": "su richiesta", "receipts": [
                 {"territory": "frosinone", "state": "delivered", "at": "2026-01-02T00:00:00Z"},
                 {"territory": "frosinone/a", "state": "queued", "at": null}]}]});
         let text = receipts(&page);
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(text.contains("delivered  2026-01-02"), "{text}");
+        assert!(text.contains("su richiesta"), "{text}");
         assert_eq!(receipts(&json!({"items": []})), "nothing was erased");
         assert_eq!(listed(&json!({"items": []})), "nothing was refused");
     }

@@ -205,6 +205,10 @@ fn written(
         line(&format!("ordine / order: {order}"));
     }
     line(&format!("rilasciato / issued: {now}"));
+    let reasons: BTreeSet<_> = records.iter().filter_map(|one| one.reason.as_ref()).collect();
+    for reason in reasons {
+        line(&format!("motivo / reason: {reason}"));
+    }
     line("");
     line("Schede cancellate: contenuto e chiave distrutti in questo nodo.");
     line("Records erased: content and key destroyed at this node.");

@@ -54,6 +54,7 @@ mod put_back;
 mod quarantine;
 mod queues;
 mod read;
+mod reasons;
 mod receipts;
 mod recovery;
 mod repair;

@@ -18,6 +18,7 @@ use super::draft::Draft;
 use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
+use super::reasons;
 use super::receipts::Receipts;
 use super::roster::Member;
 use super::rows;
@@ -31,8 +32,6 @@ use super::view::{CommandFailed, Erased, ErasureReceipt, ErasureView, MemberStat
 use crate::clock::draw;
 
 const VERSION: u8 = 1;
-/// Longest reason of an erasure, in characters.
-pub(crate) const REASON_CHARS_MAX: usize = 500;
 
 /// What stays of an erased document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +70,7 @@ pub(crate) enum Missing {
 /// The body of a tombstone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
+    /// Empty in what this version writes: the words stay with who ordered it (`reasons`).
     pub(crate) reason: String,
     pub(crate) at_ms: i64,
 }
@@ -94,11 +94,7 @@ pub(crate) fn erase(
     reason: &str,
     by: &str,
 ) -> Result<Done, CommandFailed> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        let detail = format!("an erasure needs a reason of 1 to {REASON_CHARS_MAX} characters");
-        return Err(CommandFailed::Malformed { detail });
-    }
+    let reason = reasons::checked(reason)?;
     draft.open(kind, id)?;
     let row = draft.row(id).cloned().expect("it is held");
     if row.territory != draft.core.territory() {
@@ -107,13 +103,14 @@ pub(crate) fn erase(
         });
     }
     let order = Order {
-        reason: reason.to_owned(),
+        reason: String::new(),
         at_ms: draft.now_ms,
     };
     transfer::may_erase(draft, kind, id)?;
     let lane = statements::begun_lane(draft, &row).ok_or_else(no_lane)?;
     let signed = draft.sign_tombstone(id, kind, lane, &order.encode());
     put(draft, &signed, &order, &order.encode(), &row.territory)?;
+    reasons::keep(draft, id, reason);
     draft.audit(by, "erase", &id.to_string(), "");
     Ok(Done::Record(id))
 }
@@ -306,7 +303,7 @@ pub(crate) fn body_of(
         .open(Table::Entries, NODE_DOCUMENT, &header.body_hash, sealed)?)
 }
 
-/// A reason may name people, so the body of a tombstone is sealed like any other.
+/// A reason that an older version wrote may name people, so the body is sealed like any other.
 fn sealed(core: &Core, header: &EntryHeader, body: &[u8]) -> Vec<u8> {
     let nonce = draw(&*core.entropy);
     core.node_seal.seal(
@@ -356,6 +353,7 @@ pub(crate) fn receipts_of<'a>(
             at: UnixMillis(row.at_ms),
             log: row.log.to_string(),
             seq: row.seq,
+            reason: reasons::of(core, *id)?,
             receipts,
         });
     }
@@ -520,7 +518,7 @@ impl Order {
             reason: row.text()?,
             at_ms: row.i64()?,
         };
-        if order.reason.chars().count() > REASON_CHARS_MAX || !row.rest().is_empty() {
+        if order.reason.chars().count() > reasons::CHARS_MAX || !row.rest().is_empty() {
             return Err(BadRow {
                 row: "tombstone entry",
                 at: 1,
@@ -558,8 +556,8 @@ mod tests {
             reason: "è".repeat(chars),
             at_ms: 1,
         };
-        assert!(Order::decode(&order(REASON_CHARS_MAX).encode()).is_ok());
-        assert!(Order::decode(&order(REASON_CHARS_MAX + 1).encode()).is_err());
+        assert!(Order::decode(&order(reasons::CHARS_MAX).encode()).is_ok());
+        assert!(Order::decode(&order(reasons::CHARS_MAX + 1).encode()).is_err());
     }
 
     #[test]

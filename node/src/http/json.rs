@@ -358,6 +358,7 @@ pub(crate) fn erasure(view: &ErasureView) -> Value {
         "erased_at": view.at.to_string(),
         "log": view.log,
         "seq": view.seq,
+        "reason": view.reason,
         "receipts": receipts,
     })
 }

@@ -108,6 +108,13 @@ async fn plant(federation: &Federation) -> (Planted, Planted) {
         fields["plans"] = json!({"social": {"goals": {"g1": {"text": goal}}}});
         fields["subject"]["person"] = json!(format!("P-{which}"));
         created(&http, "projects", &fields).await;
+        // Whatever somebody writes as the reason of an erasure: the record was at the coordination.
+        created(&http, "projects", &project(&format!("FR-E-{which}"))).await;
+        let reason = format!("pratica di Ghiribizzo{which}, chiesto allo sportello");
+        planted.plant("reason of an erasure", &reason);
+        let erased = json!({"subject": format!("FR-E-{which}"), "reason": reason});
+        let erased = http.post("/api/v1/erasures", &erased).await;
+        assert_eq!(erased.expect(200).json()["reason"], reason);
     }
     (planted, shared)
 }
@@ -163,7 +170,9 @@ async fn what_was_planted_in_districts_is_nowhere_at_the_coordination() {
         unreachable!("there are three nodes")
     };
     assert_eq!((raw, open), (&Vec::new(), &Vec::new()));
-    for (raw, open) in districts {
+    for (which, (raw, open)) in districts.iter().enumerate() {
+        let reason = format!("reason of an erasure: pratica di Ghiribizzo{which}");
+        assert!(open.iter().any(|found| found.starts_with(&reason)));
         assert_eq!(
             raw,
             &Vec::<String>::new(),

@@ -10,7 +10,7 @@ use super::super::core::{Core, NODE_DOCUMENT};
 use super::super::draft::Draft;
 use super::super::entry_run::{self, BodyPlace};
 use super::super::rows::ListRow;
-use super::super::{node, token_key, tombstone};
+use super::super::{node, reasons, token_key, tombstone};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::store::Table;
 
@@ -80,6 +80,11 @@ fn open_row(
                     );
                 }
             }
+        }
+        Table::Meta => {
+            let id = key.strip_prefix(reasons::KEPT).and_then(id);
+            let reason = id.map(|id| reasons::of(core, id)).transpose()?.flatten();
+            all.extend(reason.map(String::into_bytes));
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use raccordo_transport::StopCode;
 use super::super::stored::Reading;
 use super::super::task::Done;
 use super::super::view::CommandFailed;
-use super::super::{local, quarantine, tombstone};
+use super::super::{erasures, local, quarantine, tombstone};
 use super::*;
 use crate::store::Table;
 
@@ -129,6 +129,46 @@ async fn after_the_next_start_an_old_copy_of_the_store_no_longer_opens_what_was_
     assert_eq!(bench.projects("frosinone/a"), 1);
     let folder = bench.stop();
     assert!(Bench::open(folder).core.look(kept).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_words_of_an_erasure_stay_at_the_node_that_ordered_it() {
+    let bench = Bench::coordination(&[]);
+    let mut draft = Draft::new(&bench.core);
+    let fields = json!({"ref": "LG-1", "title": "Reti", "state": "draft", "type": "protocol", "version": "1"});
+    let Done::Record(id) = local::create(&mut draft, Kind::Guideline, &fields, "op").unwrap()
+    else {
+        panic!("a record was made")
+    };
+    commit::commit(draft).unwrap();
+    for (refused, why) in [
+        ("  ", "1 to 500"),
+        ("vale per RSSMRA85T10A562S", "fiscal code"),
+    ] {
+        let mut draft = Draft::new(&bench.core);
+        let answer = tombstone::erase(&mut draft, Kind::Guideline, id, refused, "op");
+        let answer = format!("{:?}", answer.unwrap_err());
+        assert!(answer.contains(why), "{answer}");
+    }
+    let mut draft = Draft::new(&bench.core);
+    tombstone::erase(&mut draft, Kind::Guideline, id, "chiesto da Ada", "op").unwrap();
+    commit::commit(draft).unwrap();
+    let [view] = tombstone::receipts(&bench.core)
+        .unwrap()
+        .try_into()
+        .unwrap();
+    assert_eq!(view.reason.as_deref(), Some("chiesto da Ada"));
+    let certificate = erasures::certificate(&bench.core, &id.to_string()).unwrap();
+    assert!(
+        certificate.text.contains("chiesto da Ada"),
+        "{}",
+        certificate.text
+    );
+    let log = LogId::new(bench.core.id.origin(), 2);
+    let sent = Reading::new(&bench.core).entries(log, view.seq - 1, 1, 1 << 20);
+    let sent = sent.unwrap();
+    let order = Order::decode(sent[0].bytes()).unwrap();
+    assert_eq!(order.reason, "");
 }
 
 #[tokio::test]

@@ -90,6 +90,8 @@ pub struct ErasureView {
     pub log: String,
     /// Number of the tombstone there.
     pub seq: u64,
+    /// Why, at the node that ordered it.
+    pub reason: Option<String>,
     /// One a peer.
     pub receipts: Vec<ErasureReceipt>,
 }
