@@ -170,6 +170,12 @@ fn shown(transfer: &Value) -> String {
         let waits = waits.join(", ");
         lines.push(format!("waits for the confirmation of {waits}"));
     }
+    if transfer["erasure_held_by"].is_string() {
+        let code = cell(&transfer["erasure_held_by"]);
+        lines.push(format!(
+            "is to be erased, asked by the receiver; {code} forbids it for now"
+        ));
+    }
     for here in transfer["already_here"].as_array().into_iter().flatten() {
         let why = here["why"].as_array().into_iter().flatten();
         let why = why.map(|why| cell(why).replace('_', " "));
@@ -198,13 +204,14 @@ mod tests {
             "_meta": {"id": "00aa"}, "from": "f/a", "to": "f/b", "state": "withdrawing", "project": "11bb",
             "reason": "residence", "offered_on": "2026-03-04", "expires_on": "2026-04-03",
             "already_here": [{"person": "22cc22cc22cc", "ref": "P-7", "why": ["fiscal_code", "name_and_year"]}],
-            "waits_for": ["Laptop B"], "preview": {"age_class": "30-44", "note": null},
+            "waits_for": ["Laptop B"], "erasure_held_by": "legal_hold", "preview": {"age_class": "30-44", "note": null},
         });
         expect_test::expect![[r"
             00aa  f/a -> f/b  withdrawing
             project   11bb
             reason    residence, offered 2026-03-04, until 2026-04-03
             waits for the confirmation of Laptop B
+            is to be erased, asked by the receiver; legal_hold forbids it for now
             may be    P-7 22cc22cc22cc (same fiscal code, name and year)
             age_class   30-44"]]
         .assert_eq(&shown(&transfer));

@@ -118,6 +118,9 @@ async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result
         return print::json(&erasures);
     }
     print::line(&receipts(&erasures))?;
+    for line in held(&erasures) {
+        print::line(&line)?;
+    }
     match complete {
         Some(true) => print::line("\ncomplete: every node that held any of it has answered"),
         Some(false) => print::line("\nnot complete: wait for every receipt to be delivered"),
@@ -231,6 +234,20 @@ fn receipts(page: &Value) -> String {
     table.show("nothing was erased")
 }
 
+/// What others asked to have erased and may not be yet, a line each.
+fn held(page: &Value) -> Vec<String> {
+    let held = page["held"].as_array().into_iter().flatten();
+    let line = |held: &Value| {
+        format!(
+            "transfer {} waits: {} asked to have it erased, {} forbids it for now",
+            cell(&held["transfer"]),
+            cell(&held["asked_by"]),
+            cell(&held["held_by"])
+        )
+    };
+    held.map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +271,13 @@ mod tests {
         assert!(text.contains("delivered  2026-01-02"), "{text}");
         assert!(text.contains("su richiesta"), "{text}");
         assert_eq!(receipts(&json!({"items": []})), "nothing was erased");
+        let page = json!({"held": [{"transfer": "00aa", "asked_by": "frosinone/d", "held_by": "legal_hold"}]});
+        assert_eq!(
+            held(&page),
+            [
+                "transfer 00aa waits: frosinone/d asked to have it erased, legal_hold forbids it for now"
+            ]
+        );
         assert_eq!(listed(&json!({"items": []})), "nothing was refused");
     }
 }

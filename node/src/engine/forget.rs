@@ -257,6 +257,21 @@ fn transfers_of(
     Ok(transfers)
 }
 
+/// What forbids for now to erase a record of this territory: the refusal that a person would get, as a
+/// code; none if nothing does.
+pub(crate) fn forbidden(
+    core: &Core,
+    kind: Kind,
+    id: DocumentId,
+) -> Result<Option<&'static str>, CommandFailed> {
+    let now_ms = core.clock.unix_millis();
+    match lawful(core, now_ms, &BTreeSet::from([(kind, id)])) {
+        Ok(()) => Ok(None),
+        Err(CommandFailed::Conflict { code, .. }) => Ok(Some(code)),
+        Err(failed) => Err(failed),
+    }
+}
+
 /// Whether nothing forbids to erase these records: no hold in a casefile of theirs, and, where
 /// periods are binding, none that is not over.
 fn lawful(

@@ -6,8 +6,10 @@ use raccordo_crdt_model::{DocumentId, Kind};
 
 use super::quarantine::{self, Place, QuarantineCommand};
 use super::task::Command;
-use super::view::{CommandFailed, EquivocationView, ErasureView, Principal, QuarantineView};
-use super::{Engine, equivocation, report, tombstone};
+use super::view::{
+    CommandFailed, EquivocationView, ErasureView, HeldErasure, Principal, QuarantineView,
+};
+use super::{Engine, equivocation, report, tombstone, transfer};
 
 impl Engine {
     /// Why nothing is written for now although the store could: a stable code and one sentence.
@@ -75,6 +77,11 @@ impl Engine {
         let all = self.erasures().await?;
         let erased = all.into_iter().find(|view| view.id == id);
         erased.ok_or(CommandFailed::Stopping)
+    }
+
+    /// What other territories asked to have erased and the law forbids for now.
+    pub async fn held_erasures(&self) -> Result<Vec<HeldErasure>, CommandFailed> {
+        self.read(transfer::held).await
     }
 
     /// Every erasure known here, with its receipts; newest first.

@@ -9,10 +9,10 @@ use raccordo_transport::{EntryKind, SignedEntry, SignedHeader};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    Alike, Certificate, Delivery, Elsewhere, EquivocationView, ErasureView, HistoryView,
-    ImportReport, InvitationView, OverlapView, OverviewView, PeerView, Proposal, Published,
-    QuarantineView, RecordView, ScopeView, SharedLogView, StatusView, StopView, SubjectErased,
-    TerritoryView, TokenView, TotalsView,
+    Alike, Certificate, Delivery, Elsewhere, EquivocationView, ErasureView, HeldErasure,
+    HistoryView, ImportReport, InvitationView, OverlapView, OverviewView, PeerView, Proposal,
+    Published, QuarantineView, RecordView, ScopeView, SharedLogView, StatusView, StopView,
+    SubjectErased, TerritoryView, TokenView, TotalsView,
 };
 
 /// Refused lines that an import report shows unless all are asked for.
@@ -360,6 +360,15 @@ pub(crate) fn erasure(view: &ErasureView) -> Value {
         "seq": view.seq,
         "reason": view.reason,
         "receipts": receipts,
+    })
+}
+
+/// A transfer that is to be erased and may not be yet.
+pub(crate) fn held_erasure(view: &HeldErasure) -> Value {
+    json!({
+        "transfer": view.transfer.to_string(),
+        "asked_by": view.asked_by,
+        "held_by": view.held_by,
     })
 }
 

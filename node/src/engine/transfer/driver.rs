@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::super::commit;
 use super::super::core::Core;
 use super::super::draft::Draft;
+use super::super::forget;
 use super::super::ledger::Ledger;
 use super::super::report;
 use super::super::roster::Roster;
@@ -109,10 +110,12 @@ impl Driver {
     }
 
     /// Takes the steps of one transfer that are due. What failed, or hangs on entries that are still
-    /// to come, is looked at with every move; false if it failed.
+    /// to come, is looked at with every move; false if it failed or is forbidden for now.
     fn look(&mut self, core: &Core, id: DocumentId, item: [u8; 32], today: &str) -> bool {
         self.looked.remove(&id);
         match take_all(core, id, today) {
+            // What forbids it ends in a casefile, which this driver does not watch.
+            Ok(found) if found.held => return false,
             Ok(found) if found.settled => {
                 let projects = found.projects.into_iter();
                 let looked = Looked {
@@ -161,6 +164,8 @@ struct Found {
     ended: bool,
     /// Whether it hangs on nothing but itself, its projects, the roster and the day.
     settled: bool,
+    /// Whether the next step is one that the law forbids for now.
+    held: bool,
 }
 
 /// Takes the steps of one transfer.
@@ -184,8 +189,18 @@ fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<Found, CommandFa
                 projects: made.chain([terms.project]).collect(),
                 ended: terms.is_at_rest(),
                 settled,
+                held: false,
             });
         };
+        // The other party asks, and what it asks for is no more lawful than when a person here does.
+        if let Some(code) = forbidden_forgetting(core, id, step)? {
+            tracing::debug!(transfer = %id, code, "a transfer that was forgotten is not erased yet");
+            let held = true;
+            return Ok(Found {
+                held,
+                ..Found::default()
+            });
+        }
         let mut draft = Draft::new(core);
         take(&mut draft, id, &terms, step, today)?;
         draft.audit("node", "transfer-step", &id.to_string(), word(step));
@@ -193,6 +208,18 @@ fn take_all(core: &Core, id: DocumentId, today: &str) -> Result<Found, CommandFa
         tracing::info!(transfer = %id, step = word(step), "a transfer went on");
     }
     Ok(Found::default())
+}
+
+/// What forbids the step of erasing a transfer for now.
+fn forbidden_forgetting(
+    core: &Core,
+    id: DocumentId,
+    step: Step,
+) -> Result<Option<&'static str>, CommandFailed> {
+    match step {
+        Step::Forget => forget::forbidden(core, Kind::Transfer, id),
+        _ => Ok(None),
+    }
 }
 
 /// The step that is due, and whether that hangs on no entries that are still to come.

@@ -39,7 +39,7 @@ pub use self::already_here::Arrival;
 pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
 pub(crate) use self::driver::{Driver, acts};
-pub(crate) use self::forgotten::{ask, brought};
+pub(crate) use self::forgotten::{ask, brought, held};
 pub(crate) use self::shown::show;
 use self::terms::Terms;
 

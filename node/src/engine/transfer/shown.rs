@@ -11,6 +11,7 @@ use super::super::commit;
 use super::super::core::Core;
 use super::already_here;
 use super::driver::is_out;
+use super::forgotten;
 use super::parcel::{Parcel, preview};
 use super::terms::Terms;
 use super::today;
@@ -27,6 +28,7 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     let open = terms.as_ref().is_some_and(|terms| terms.state == "offered");
     let here = parcel.filter(|_| open).map(|parcel| here(core, &parcel));
     let waits = terms.as_ref().map(|terms| waits_for(core, terms));
+    let held = terms.as_ref().and_then(|terms| held(core, id, terms));
     let Some(members) = fields.as_object_mut() else {
         return;
     };
@@ -36,6 +38,9 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     members.insert("preview".to_owned(), seen.unwrap_or(Value::Null));
     if let Some(here) = here {
         members.insert("already_here".to_owned(), here);
+    }
+    if let Some(code) = held {
+        members.insert("erasure_held_by".to_owned(), json!(code));
     }
     members.insert("waits_for".to_owned(), json!(waits.unwrap_or_default()));
 }
@@ -63,6 +68,14 @@ fn of(core: &Core, terms: &Terms, parcel: Option<&Parcel>) -> Option<Value> {
     let parcel = parcel?;
     let note = parcel.note.as_deref();
     Some(preview(&parcel.project, note, &today(core)))
+}
+
+/// What keeps the sender from erasing a transfer that the receiver has forgotten: a code, no content.
+fn held(core: &Core, id: DocumentId, terms: &Terms) -> Option<&'static str> {
+    forgotten::held_by(core, id, terms).unwrap_or_else(|failed| {
+        tracing::error!(error = %commit::chain(&failed), "what holds an erasure could not be read");
+        None
+    })
 }
 
 /// The nodes whose word is still awaited before a project that was not taken over is open again.

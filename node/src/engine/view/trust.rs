@@ -136,6 +136,17 @@ impl ReceiptState {
     }
 }
 
+/// A transfer that its receiver asked to have erased, and that may not be erased yet.
+#[derive(Debug, Clone)]
+pub struct HeldErasure {
+    /// The transfer.
+    pub transfer: DocumentId,
+    /// Territory of the receiver, which has forgotten whom it was about.
+    pub asked_by: String,
+    /// What forbids it for now: `legal_hold` or `retention`.
+    pub held_by: &'static str,
+}
+
 /// A subject that was erased.
 #[derive(Debug, Clone)]
 pub struct SubjectErased {
@@ -154,7 +165,8 @@ pub struct Certificate {
     pub order: Option<DocumentId>,
     /// What was erased, with receipts.
     pub records: Vec<ErasureView>,
-    /// Whether every node that held something has answered.
+    /// Whether every node that held something has answered, and this one has replaced the key that
+    /// wrapped the keys.
     pub complete: bool,
     /// In Italian and English, plain text.
     pub text: String,

@@ -100,7 +100,10 @@ pub(crate) async fn equivocations(
 pub(crate) async fn erasures(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
     let all = shared.engine.erasures().await?;
     let items: Vec<Value> = all.iter().map(json::erasure).collect();
-    Ok(Json(json::page(&items, None)))
+    let held = shared.engine.held_erasures().await?;
+    let mut page = json::page(&items, None);
+    page["held"] = held.iter().map(json::held_erasure).collect();
+    Ok(Json(page))
 }
 
 pub(crate) async fn erase(
