@@ -1,12 +1,16 @@
 //! Refused entries, kept with signature, body and reason until an administrator decides.
 //!
 //! A refused entry stops its log there; what follows is not taken. At most one group a log is
-//! kept, sealed. Retry admits it again, as after an upgrade; discard records its headers without
+//! kept, sealed under a key of its own: what an erasure takes out of it is gone with that key, and of
+//! a document that is erased no body is kept. Retry admits it again, as after an upgrade; discard records its headers without
 //! bodies, so that the log goes on. Does not decide what is refused (`admission`, the gate).
 
-use raccordo_crdt_model::UnixMillis;
+use std::sync::Arc;
+
+use raccordo_crdt_model::{DocumentId, UnixMillis};
 use raccordo_transport::{
-    Cursor, EntryHeader, HEADER_BYTES, LogId, PeerId, SignedEntry, SignedHeader, StopCode, Stopped,
+    Cursor, EntryHeader, EntryKind, HEADER_BYTES, LogId, PeerId, SignedEntry, SignedHeader,
+    StopCode, Stopped,
 };
 
 use crate::clock::draw;
@@ -173,17 +177,9 @@ pub(crate) fn keep(draft: &mut Draft<'_>, log: LogId, refusal: &Refusal) {
         seq: refusal.seq,
     };
     let detail = format!("entry {} was refused: {}", refusal.seq, refusal.reason);
-    let bound = draw(&*draft.core.entropy);
-    let nonce = draw(&*draft.core.entropy);
-    let sealed = draft.core.node_seal.seal(
-        Table::Quarantine,
-        NODE_DOCUMENT,
-        &bound,
-        &refusal.encode(),
-        nonce,
-    );
-    let row = [bound.as_slice(), &sealed].concat();
-    draft.batch.put(Table::Quarantine, place.key(), row);
+    let erased = Arc::clone(&draft.ledger.erased);
+    let kept = refusal.without_bodies(&|id| erased.contains(&id));
+    put(draft, &place.key(), kept.as_ref().unwrap_or(refusal));
     draft.audit("peer", "quarantine", &place.id(), &refusal.reason);
     stop(
         draft,
@@ -198,8 +194,40 @@ pub(crate) fn keep(draft: &mut Draft<'_>, log: LogId, refusal: &Refusal) {
 
 /// Takes a refused group out of quarantine: its log goes on, with or without it.
 pub(crate) fn release(draft: &mut Draft<'_>, place: Place) {
+    let row = draft.get(Table::Quarantine, &place.key()).ok().flatten();
+    if let Some((key, _)) = row.as_deref().and_then(<[u8]>::split_first_chunk::<16>) {
+        draft.batch.delete(Table::Keys, *key);
+    }
     draft.batch.delete(Table::Quarantine, place.key());
     resume(draft, place.log);
+}
+
+/// Drops what refused changes say of a document that is being erased. Headers, hashes, signatures and
+/// reasons stay, as evidence.
+pub(crate) fn forget(draft: &mut Draft<'_>, id: DocumentId) -> Result<(), ReadFailed> {
+    for (place, row) in draft.rows_of(Table::Quarantine, &[])? {
+        let refusal = open(draft.core, &row, |key| draft.get(Table::Keys, key))?;
+        if let Some(left) = refusal.without_bodies(&|document| document == id) {
+            if let Some((key, _)) = row.split_first_chunk::<16>() {
+                draft.batch.delete(Table::Keys, *key);
+            }
+            put(draft, &place, &left);
+        }
+    }
+    Ok(())
+}
+
+/// Writes a refused group, under a new key.
+fn put(draft: &mut Draft<'_>, place: &[u8], refusal: &Refusal) {
+    let core = draft.core;
+    let bound: [u8; 32] = draw(&*core.entropy);
+    let id = *bound.first_chunk().expect("16 of 32 bytes");
+    let (key, wrapped) = core.vault.new_document_key(id, &*core.entropy);
+    let nonce = draw(&*core.entropy);
+    let sealed = key.seal(Table::Quarantine, id, &bound, &refusal.encode(), nonce);
+    let row = [bound.as_slice(), &sealed].concat();
+    draft.batch.put(Table::Keys, id, wrapped);
+    draft.batch.put(Table::Quarantine, place, row);
 }
 
 /// Records the headers of a refused group without their bodies.
@@ -236,7 +264,7 @@ pub(crate) fn discard(
 /// The refused group at a place, if there is one.
 pub(crate) fn find(core: &Core, place: Place) -> Result<Option<Refusal>, ReadFailed> {
     let row = core.store.get(Table::Quarantine, &place.key())?;
-    row.map(|row| open(core, &row)).transpose()
+    row.map(|row| open_stored(core, &row)).transpose()
 }
 
 /// All refused groups, by log.
@@ -245,7 +273,7 @@ pub(crate) fn all(core: &Core) -> Result<Vec<QuarantineView>, ReadFailed> {
     let mut views = Vec::with_capacity(stored.len());
     for (key, row) in stored {
         if let Some(place) = place_of(&key) {
-            views.push(view(core, place, &open(core, &row)?));
+            views.push(view(core, place, &open_stored(core, &row)?));
         }
     }
     Ok(views)
@@ -283,6 +311,23 @@ fn view(core: &Core, place: Place, refusal: &Refusal) -> QuarantineView {
 }
 
 impl Refusal {
+    /// The same without what its changes say of some documents; none if it says nothing of them.
+    fn without_bodies(&self, of: &dyn Fn(DocumentId) -> bool) -> Option<Self> {
+        let tells = |entry: &SignedEntry| {
+            let header = &entry.header;
+            let is_change = header.kind == EntryKind::Change && entry.body.is_some();
+            is_change && of(DocumentId::from_bytes(header.document))
+        };
+        if !self.entries.iter().any(tells) {
+            return None;
+        }
+        let mut left = self.clone();
+        for entry in left.entries.iter_mut().filter(|entry| tells(entry)) {
+            entry.body = None;
+        }
+        Some(left)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = FieldWriter::new(VERSION);
         out.fixed(self.peer.as_bytes())
@@ -347,14 +392,31 @@ pub(crate) fn signed_of(bytes: &[u8; SIGNED_BYTES]) -> Option<SignedHeader> {
     })
 }
 
-fn open(core: &Core, row: &[u8]) -> Result<Refusal, ReadFailed> {
-    let (bound, sealed) = row.split_first_chunk().ok_or(BadRow {
+fn open_stored(core: &Core, row: &[u8]) -> Result<Refusal, ReadFailed> {
+    open(core, row, |key| Ok(core.store.get(Table::Keys, key)?))
+}
+
+/// Reads a row; of one that an earlier build wrote the key is the node's own.
+fn open(
+    core: &Core,
+    row: &[u8],
+    key_of: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, ReadFailed>,
+) -> Result<Refusal, ReadFailed> {
+    let bad = || BadRow {
         row: "quarantine",
         at: 0,
-    })?;
-    let plain = core
-        .node_seal
-        .open(Table::Quarantine, NODE_DOCUMENT, bound, sealed)?;
+    };
+    let (bound, sealed) = row.split_first_chunk::<32>().ok_or_else(bad)?;
+    let id = *bound.first_chunk().expect("16 of 32 bytes");
+    let plain = match key_of(&id)? {
+        Some(wrapped) => {
+            let key = core.vault.unwrap(id, &wrapped)?;
+            key.open(Table::Quarantine, id, bound, sealed)?
+        }
+        None => core
+            .node_seal
+            .open(Table::Quarantine, NODE_DOCUMENT, bound, sealed)?,
+    };
     Ok(Refusal::decode(&plain)?)
 }
 
@@ -374,7 +436,6 @@ fn stop_key(log: LogId) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raccordo_transport::EntryKind;
 
     fn entry(seq: u64) -> SignedEntry {
         let header = EntryHeader {

@@ -18,6 +18,7 @@ use super::draft::Draft;
 use super::entry_run::BodyPlace;
 use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::ledger::Ledger;
+use super::quarantine;
 use super::reasons;
 use super::receipts::Receipts;
 use super::roster::Member;
@@ -172,6 +173,7 @@ pub(crate) fn put(
         return Ok(());
     }
     draft.withdraw(id)?;
+    quarantine::forget(draft, id)?;
     seen::forget(draft, id)?;
     for key in missing_keys(draft.core, id)? {
         draft.batch.delete(Table::Tombstones, key);

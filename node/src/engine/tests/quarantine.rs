@@ -7,6 +7,7 @@ use super::super::quarantine::{self, Place};
 use super::super::view::CommandFailed;
 use super::super::{commit, draft::Draft, ingest};
 use super::*;
+use crate::store::Table;
 
 fn place(author: &Author, seq: u64) -> Place {
     Place {
@@ -118,6 +119,79 @@ async fn a_retry_admits_what_has_become_admissible_and_keeps_the_rest_in_quarant
     assert!(quarantine::all(&bench.core).unwrap().is_empty());
     assert!(bench.core.ledger().stopped.is_empty());
     assert_eq!((bench.held(&a), bench.projects("frosinone/a")), (2, 2));
+}
+
+/// A record whose second change is refused here: its office's good entries, and that one.
+fn refused_edit() -> (Author, SignedEntry) {
+    let mut a = Author::new(1, "frosinone/a");
+    let mut document = a.create(1);
+    a.edit(&mut document, "/need_area", &json!("FAM"));
+    let mut bad = a.entries.pop().unwrap().bytes().to_vec();
+    bad[20] ^= 0xff;
+    a.append(EntryKind::Change, [1; 16], bad);
+    let refused = a.entries[1].clone();
+    (a, refused)
+}
+
+#[tokio::test]
+async fn an_erasure_takes_what_refused_entries_say_of_the_record_and_leaves_the_evidence() {
+    let (a, refused) = refused_edit();
+    let mut laptop = Author::new(2, "frosinone/a");
+    laptop.erase(1);
+    let bench = Bench::coordination(&[&a, &laptop]);
+    bench.take(&a).await;
+    let before = quarantine::all(&bench.core).unwrap();
+    assert_eq!(before[0].entries[0].body, refused.body);
+    let rows = |table| bench.core.store.scan(table, &[], None, 99).unwrap();
+    let (old, keys) = (rows(Table::Quarantine), rows(Table::Keys));
+
+    bench.take(&laptop).await;
+    let after = quarantine::all(&bench.core).unwrap();
+    assert_eq!(after[0].entries, [refused.signed_header().without_body()]);
+    assert_eq!(
+        (&after[0].id, &after[0].reason, &after[0].peer),
+        (&before[0].id, &before[0].reason, &before[0].peer)
+    );
+    let key = &old[0].1[..16];
+    assert!(
+        keys.iter().any(|(id, _)| id == key),
+        "it had a key of its own"
+    );
+    assert!(
+        bench.core.store.get(Table::Keys, key).unwrap().is_none(),
+        "the bytes of before do not open any more"
+    );
+    assert_eq!(rows(Table::Keys).len(), 2, "the node's and the evidence's");
+    let mut draft = Draft::new(&bench.core);
+    quarantine::discard(&mut draft, place(&a, 2), "guasto", "anna").unwrap();
+    commit::commit(draft).unwrap();
+    assert_eq!(rows(Table::Keys).len(), 1);
+    assert_eq!(bench.held(&a), 2);
+}
+
+#[tokio::test]
+async fn what_is_refused_after_an_erasure_keeps_no_body_of_the_record() {
+    let mut a = Author::new(1, "frosinone/a");
+    let mut document = a.create(1);
+    let mut laptop = Author::new(2, "frosinone/a");
+    laptop.erase(1);
+    let bench = Bench::coordination(&[&a, &laptop]);
+    bench.take(&a).await;
+    bench.take(&laptop).await;
+    // One command: an edit that comes too late, and something that is no change at all.
+    a.edit(&mut document, "/need_area", &json!("FAM"));
+    let late = a.entries.pop().unwrap().bytes().to_vec();
+    a.append_group(EntryKind::Change, [1; 16], late, 2);
+    a.append_group(EntryKind::Change, [9; 16], vec![0xAA; 64], 2);
+    let last = a.entries.pop().unwrap();
+    let mut header = last.header.clone();
+    header.group_first = 2;
+    let last = sign(header, &a.key).with_body(last.bytes().to_vec());
+    a.entries.push(last.clone());
+    bench.take(&a).await;
+    let kept = quarantine::all(&bench.core).unwrap();
+    let late = a.entries[1].signed_header().without_body();
+    assert_eq!(kept[0].entries, [late, last]);
 }
 
 #[tokio::test]
