@@ -104,6 +104,7 @@ async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result
     api.close().await;
     let mut erasures = answer?;
     let complete = erasures["complete"].as_bool();
+    let keys_replaced = erasures["keys_replaced"] == true;
     if arguments.id.is_some() {
         if let Some(file) = &arguments.certificate {
             let text = erasures["text"].as_str().unwrap_or_default();
@@ -122,7 +123,12 @@ async fn status(data: &Path, arguments: &EraseStatusArguments) -> anyhow::Result
         print::line(&line)?;
     }
     match complete {
-        Some(true) => print::line("\ncomplete: every node that held any of it has answered"),
+        Some(true) => print::line(
+            "\ncomplete: every node that held any of it has answered, and this one has replaced its key",
+        ),
+        Some(false) if !keys_replaced => print::line(
+            "\nnot complete: wait for every receipt to be delivered, and for this node to replace the key that wrapped the keys",
+        ),
         Some(false) => print::line("\nnot complete: wait for every receipt to be delivered"),
         None => Ok(()),
     }

@@ -237,9 +237,28 @@ impl Core {
     }
 
     pub(crate) fn document_key(&self, id: DocumentId) -> Result<SealKey, ReadFailed> {
-        let wrapped = self.store.get(Table::Keys, id.as_bytes())?;
-        let wrapped = wrapped.ok_or(BadRow { row: "key", at: 0 })?;
-        Ok(self.vault.unwrap(*id.as_bytes(), &wrapped)?)
+        let key = self.document_key_if_there(id)?;
+        Ok(key.ok_or(BadRow { row: "key", at: 0 })?)
+    }
+
+    /// The key of a document; none of one that is not here.
+    pub(crate) fn document_key_if_there(
+        &self,
+        id: DocumentId,
+    ) -> Result<Option<SealKey>, ReadFailed> {
+        let mut read = None;
+        loop {
+            let Some(wrapped) = self.store.get(Table::Keys, id.as_bytes())? else {
+                return Ok(None);
+            };
+            match self.vault.unwrap(*id.as_bytes(), &wrapped) {
+                // Since it was read it may have been wrapped anew, and the older epoch be gone.
+                Err(SealFailed::UnknownEpoch { .. }) if read.as_ref() != Some(&wrapped) => {
+                    read = Some(wrapped);
+                }
+                opened => return Ok(Some(opened?)),
+            }
+        }
     }
 
     /// Puts documents whose newest state is now on disk into the cache, and drops those whose

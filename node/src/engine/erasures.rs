@@ -14,7 +14,6 @@ use super::forget;
 use super::put_back;
 use super::read;
 use super::rows;
-use super::shredding;
 use super::task::Command;
 use super::tombstone;
 use super::transfer;
@@ -159,21 +158,23 @@ pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, Comman
     if records.is_empty() {
         return Err(unknown());
     }
-    let shredded = core
-        .store
-        .get(Table::Meta, shredding::DUE)
-        .map_err(ReadFailed::from)?
-        .is_none();
+    let keys_replaced = records.iter().all(|record| record.key_replaced);
     let receipts = records.iter().flat_map(|record| &record.receipts);
     let erased = records.iter().map(|record| record.id).collect();
     let sealed = transfer::brought(core, &erased)?;
     let answered = has_everybody_answered(receipts.map(|receipt| receipt.state));
-    let complete = sealed.is_empty() && answered;
-    let text = written(core, order, &records, &sealed, shredded, complete);
+    let complete = sealed.is_empty() && answered && keys_replaced;
+    let standing = Standing {
+        answered,
+        keys_replaced,
+        complete,
+    };
+    let text = written(core, order, &records, &sealed, standing);
     Ok(Certificate {
         order,
         records,
         complete,
+        keys_replaced,
         text,
     })
 }
@@ -184,14 +185,23 @@ fn has_everybody_answered(mut receipts: impl Iterator<Item = ReceiptState>) -> b
     receipts.all(|state| state == ReceiptState::Delivered)
 }
 
+/// How far an erasure has come.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    /// Every node that held something has.
+    answered: bool,
+    /// This node has destroyed the key that wrapped the keys.
+    keys_replaced: bool,
+    complete: bool,
+}
+
 /// The certificate in both languages.
 fn written(
     core: &Core,
     order: Option<DocumentId>,
     records: &[ErasureView],
     sealed: &[(DocumentId, String)],
-    shredded: bool,
-    complete: bool,
+    standing: Standing,
 ) -> String {
     let mut out = String::new();
     let mut line = |text: &str| writeln!(out, "{text}").expect("a string takes any text");
@@ -205,7 +215,10 @@ fn written(
         line(&format!("ordine / order: {order}"));
     }
     line(&format!("rilasciato / issued: {now}"));
-    let reasons: BTreeSet<_> = records.iter().filter_map(|one| one.reason.as_ref()).collect();
+    let reasons: BTreeSet<_> = records
+        .iter()
+        .filter_map(|one| one.reason.as_ref())
+        .collect();
     for reason in reasons {
         line(&format!("motivo / reason: {reason}"));
     }
@@ -215,12 +228,15 @@ fn written(
     for record in records {
         line(&format!("  {} {}  {}", record.id, record.kind, record.at));
     }
-    line(if shredded {
+    line(if standing.keys_replaced {
         "Anche la chiave che proteggeva le chiavi è stata sostituita: le copie precedenti dell’archivio non si aprono.\n\
          The key that wrapped the keys was replaced too: earlier copies of the store do not open."
     } else {
-        "La chiave che proteggeva le chiavi viene sostituita al prossimo avvio del nodo.\n\
-         The key that wrapped the keys is replaced when the node next starts."
+        "La chiave che proteggeva le chiavi non è ancora sostituita: avviene entro pochi secondi se il nodo è acceso, \
+         al più tardi entro un giorno, altrimenti al prossimo avvio. Fino ad allora una copia precedente dell’archivio \
+         si apre ancora con quella chiave.\n\
+         The key that wrapped the keys is not replaced yet: that is done within seconds while the node runs, at the \
+         latest within a day, else when it next starts. Until then an earlier copy of the store still opens with that key."
     });
     line("");
     line("Ricevute dei nodi che le avevano / Receipts of the nodes that held them:");
@@ -241,7 +257,16 @@ fn written(
             ));
         }
     }
-    if !any {
+    if any {
+        line(
+            "La ricevuta dice che contenuto e chiave sono distrutti in quel nodo. La chiave che lì proteggeva le chiavi viene \
+             sostituita dopo: entro pochi secondi se il nodo è acceso, al più tardi entro un giorno, altrimenti al suo prossimo \
+             avvio; fino ad allora una copia precedente del suo archivio si apre ancora con quella chiave.\n\
+             A receipt says that content and key are destroyed at that node. The key that wrapped the keys there is replaced \
+             afterwards: within seconds while that node runs, at the latest within a day, else when it next starts; until then \
+             an earlier copy of its store still opens with that key.",
+        );
+    } else {
         line("  nessun altro nodo le aveva / no other node held them");
     }
     for (transfer, from) in sealed {
@@ -253,8 +278,12 @@ fn written(
         ));
     }
     line("");
-    line(if complete {
-        "COMPLETO: tutti i nodi hanno risposto. / COMPLETE: every node has answered."
+    line(if standing.complete {
+        "COMPLETO: tutti i nodi hanno risposto e la chiave di questo nodo è sostituita. / COMPLETE: every node has \
+         answered, and the key of this node is replaced."
+    } else if standing.answered {
+        "NON COMPLETO: tutti i nodi hanno risposto; manca ciò che è detto sopra.\n\
+         NOT COMPLETE: every node has answered; what is said above is still to be done."
     } else {
         "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono. Di un nodo «relayed», che si \
          raggiunge solo tramite un altro, arriva la ricevuta firmata.\n\

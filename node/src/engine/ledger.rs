@@ -71,6 +71,9 @@ pub(crate) struct Ledger {
     pub(crate) receipts_due: Arc<BTreeSet<Mark>>,
     /// Orders of erasure of this node that are not known to be complete.
     pub(crate) orders_open: Arc<BTreeSet<DocumentId>>,
+    /// What was erased here since document keys were last wrapped anew: its wrapped keys still open in
+    /// copies of the store.
+    pub(crate) unshredded: Arc<BTreeSet<DocumentId>>,
     /// Transfers that were touched since the start or are not at their end.
     pub(crate) transfers: Arc<BTreeMap<DocumentId, Handing>>,
     /// From which event on the audit log is indexed by record; none before the first.

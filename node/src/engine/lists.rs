@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use raccordo_crdt_model::DocumentId;
+
 use super::core::{Core, ReadFailed};
 use super::rows::{self, Card, ListRow};
 use super::view::ListQuery;
@@ -177,11 +179,10 @@ impl Held {
         };
         let (_, id) = key.split_last_chunk::<16>().expect("a key ends with an id");
         // Of a document that is being erased the line goes next.
-        let Some(wrapped) = core.store.get(Table::Keys, id)? else {
+        let Some(seal) = core.document_key_if_there(DocumentId::from_bytes(*id))? else {
             return Ok(());
         };
         let row = ListRow::decode(value)?;
-        let seal = core.vault.unwrap(*id, &wrapped)?;
         let card = Card::decode(&seal.open(Table::Rows, *id, &[0; 32], &row.sealed)?)?;
         let line = Line {
             state: self.word(&row.state),

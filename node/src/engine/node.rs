@@ -367,10 +367,8 @@ pub(super) fn open(
     if seen != known {
         return Err(StartFailed::Layout { seen, known });
     }
-    let mut vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
-    if shredding::run(&store, &mut vault, &*entropy)? {
-        tracing::info!("document keys were wrapped anew after an erasure");
-    }
+    let vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    shredding::run(&store, &vault, &*entropy)?;
     let core = assemble(config, node_key, store, vault, clock, entropy)?;
     Ok(put_back::looked_at(core, &folder)?)
 }
@@ -532,6 +530,7 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
     token_renewal::read_keys(store, &mut ledger)?;
     ledger.receipts_due = Arc::new(receipts::read_due(&all(store, Table::Meta, receipts::DUE)?));
     ledger.orders_open = Arc::new(orders::read(&all(store, Table::Meta, orders::OPEN)?));
+    ledger.unshredded = Arc::new(shredding::read(&all(store, Table::Meta, shredding::DUE)?));
     ledger.transfers = Arc::new(transfer::read(all(store, Table::Meta, transfer::OPEN)?));
     let mut invitations = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Invitations, b"")? {

@@ -33,6 +33,7 @@ use super::quarantine::QuarantineCommand;
 use super::repair::RepairCommand;
 use super::roster::{Member, Roster};
 use super::seen::{self, Opened};
+use super::shredding::Shredding;
 use super::token_renewal::YearKeys;
 use super::tokens::TokenCommand;
 use super::transfer::{Driver, TransferCommand};
@@ -224,6 +225,7 @@ pub(crate) struct Writer {
     transfers: Driver,
     keys: YearKeys,
     orders: Orders,
+    shredding: Shredding,
     observed: Observations,
 }
 
@@ -241,6 +243,7 @@ impl Writer {
             transfers: Driver::default(),
             keys: YearKeys::default(),
             orders: Orders::default(),
+            shredding: Shredding::default(),
             observed: Observations::default(),
         }
     }
@@ -302,6 +305,7 @@ impl Writer {
         fault::contained("a transfer", || self.transfers.drive(&self.core));
         fault::contained("a receipt", || receipts::give(&self.core));
         fault::contained("a key of tokens", || self.keys.drive(&self.core));
+        fault::contained("keys after an erasure", || self.shredding.drive(&self.core));
         fault::contained("an order of erasure", || self.orders.drive(&self.core));
         self.commit_notes(last);
         let now_ms = self.core.clock.monotonic_millis();
@@ -325,6 +329,7 @@ impl Writer {
             .chain(torn)
             .chain(self.keys.patience_ms())
             .chain(self.orders.patience_ms(&self.core))
+            .chain(self.shredding.patience_ms(&self.core))
             .chain(self.observed.patience_ms())
             .chain(self.transfers.patience_ms(&self.core))
             .min()

@@ -193,7 +193,7 @@ pub(crate) fn put(
     if header.document_kind == Kind::Transfer.code() {
         transfer::erased(draft, id);
     }
-    shredding::note(&mut draft.batch);
+    shredding::note(draft, id);
     Ok(())
 }
 
@@ -356,6 +356,7 @@ pub(crate) fn receipts_of<'a>(
             log: row.log.to_string(),
             seq: row.seq,
             reason: reasons::of(core, *id)?,
+            key_replaced: !ledger.unshredded.contains(id),
             receipts,
         });
     }

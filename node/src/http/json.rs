@@ -359,6 +359,7 @@ pub(crate) fn erasure(view: &ErasureView) -> Value {
         "log": view.log,
         "seq": view.seq,
         "reason": view.reason,
+        "key_replaced": view.key_replaced,
         "receipts": receipts,
     })
 }
@@ -385,6 +386,7 @@ pub(crate) fn certificate(view: &Certificate) -> Value {
     json!({
         "order": view.order.map(|order| order.to_string()),
         "complete": view.complete,
+        "keys_replaced": view.keys_replaced,
         "records": view.records.iter().map(erasure).collect::<Vec<_>>(),
         "text": view.text,
     })

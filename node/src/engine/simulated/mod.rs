@@ -22,7 +22,7 @@ use raccordo_transport::{Host, JoinAccepted, JoinRequest, NodeKey, PeerId, Pins}
 
 use crate::clock::{Clock, Entropy, draw};
 use crate::planted::{Planted, planted};
-use crate::store::seal::Vault;
+use crate::store::seal::{MemoryKeys, Vault};
 use crate::store::{MemoryDisk, Store};
 
 use super::host::NodeHost;
@@ -51,7 +51,7 @@ pub struct SimulatedMachine {
     /// Its configuration.
     pub config: Config,
     seed: [u8; 32],
-    epoch_key: [u8; 32],
+    epochs: MemoryKeys,
     index_key: [u8; 32],
     inbox_bytes: usize,
 }
@@ -108,7 +108,7 @@ impl SimulatedMachine {
             disk: MemoryDisk::new(),
             config,
             seed: draw(entropy),
-            epoch_key: draw(entropy),
+            epochs: MemoryKeys::new(draw(entropy)),
             index_key: draw(entropy),
             inbox_bytes,
         };
@@ -127,6 +127,7 @@ impl SimulatedMachine {
     pub fn copy(&self) -> Self {
         Self {
             disk: self.disk.copy(),
+            epochs: self.epochs.copy(),
             ..self.clone()
         }
     }
@@ -141,7 +142,7 @@ impl SimulatedMachine {
             self.disk.skip_flushes();
         }
         let store = Store::on_memory_disk(&self.disk, 0)?;
-        let vault = Vault::in_memory(node::lineage(&store)?, &self.epoch_key, &self.index_key);
+        let vault = Vault::in_memory(node::lineage(&store)?, &self.epochs, &self.index_key);
         let key = NodeKey::from_seed(self.seed);
         let core = node::assemble(self.config.clone(), key, store, vault, clock, entropy)?;
         let core = Arc::new(core);

@@ -14,6 +14,7 @@ mod receipts;
 mod recovery;
 mod repair;
 mod seen;
+mod shredding;
 mod waiting;
 
 use std::collections::BTreeMap;

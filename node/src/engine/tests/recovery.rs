@@ -7,7 +7,7 @@ use super::super::stored::Reading;
 use super::super::task::Note;
 use super::super::{local, report};
 use super::*;
-use crate::clock::draw;
+use crate::clock::{Clock, draw};
 use crate::store::seal::Vault;
 use crate::store::{Batch, MemoryDisk, Moment, Store, Table, Unsynced};
 
@@ -36,6 +36,21 @@ impl Office {
 
     /// Starts the node as it is on this disk.
     pub(super) fn start(&self, disk: &MemoryDisk) -> Bench {
+        self.start_by(disk, Arc::new(SystemClock::start()))
+    }
+
+    /// The folder of its keys at rest.
+    pub(super) fn key_files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.keys.path().join("keys")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// As [`Office::start`], by this clock.
+    pub(super) fn start_by(&self, disk: &MemoryDisk, clock: Arc<dyn Clock>) -> Bench {
         let settings = InitialSettings {
             territory: Territory::parse("frosinone/a").unwrap(),
             role: Role::District,
@@ -56,7 +71,7 @@ impl Office {
             NodeKey::from_seed([1; 32]),
             store,
             vault,
-            Arc::new(SystemClock::start()),
+            clock,
             Arc::new(SystemEntropy),
         );
         Bench {

@@ -92,6 +92,9 @@ pub struct ErasureView {
     pub seq: u64,
     /// Why, at the node that ordered it.
     pub reason: Option<String>,
+    /// Whether the key that wrapped its key is destroyed at this node, so that no earlier copy of the
+    /// store opens it.
+    pub key_replaced: bool,
     /// One a peer.
     pub receipts: Vec<ErasureReceipt>,
 }
@@ -168,6 +171,8 @@ pub struct Certificate {
     /// Whether every node that held something has answered, and this one has replaced the key that
     /// wrapped the keys.
     pub complete: bool,
+    /// Whether this node has replaced that key.
+    pub keys_replaced: bool,
     /// In Italian and English, plain text.
     pub text: String,
 }

@@ -15,6 +15,9 @@ const HEADING: [u8; 8] = *b"RACCKEY1";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
+/// What the name of a key that is being destroyed ends with.
+const GONE: &str = ".gone";
+
 const FILE_BYTES: usize = 8 + KEY_BYTES + 8;
 
 /// Whether the folder is missing or has no key in it.
@@ -134,16 +137,36 @@ pub(super) fn write(path: &Path, key: &Zeroizing<[u8; KEY_BYTES]>) -> Result<(),
     sync_folder(disk::parent(path))
 }
 
-/// Overwrites a key file and removes it. Flash may keep old blocks: the medium's own matter.
+/// Takes a key file's name away, overwrites and removes it: a kill between two of these leaves a whole
+/// key or none, and what is left of one is removed at the next opening. Flash may keep old blocks: the
+/// medium's own matter.
 pub(super) fn destroy(path: &Path) -> Result<(), SealFailed> {
+    let gone = disk::sibling(path, GONE);
+    fs::rename(path, &gone).map_err(|source| failed(path, source))?;
+    sync_folder(disk::parent(path))?;
+    wipe(&gone)
+}
+
+/// Removes what a kill left of keys that were being destroyed.
+pub(super) fn finish_destroying(dir: &Path) -> Result<(), SealFailed> {
+    for entry in fs::read_dir(dir).map_err(|source| failed(dir, source))? {
+        let path = entry.map_err(|source| failed(dir, source))?.path();
+        if path.to_string_lossy().ends_with(GONE) {
+            wipe(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn wipe(gone: &Path) -> Result<(), SealFailed> {
     let overwrite = || {
-        let mut file = OpenOptions::new().write(true).open(path)?;
+        let mut file = OpenOptions::new().write(true).open(gone)?;
         file.write_all(&[0; FILE_BYTES])?;
         file.sync_all()?;
-        fs::remove_file(path)
+        fs::remove_file(gone)
     };
-    overwrite().map_err(|source| failed(path, source))?;
-    sync_folder(disk::parent(path))
+    overwrite().map_err(|source| failed(gone, source))?;
+    sync_folder(disk::parent(gone))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), SealFailed> {

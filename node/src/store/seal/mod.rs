@@ -2,6 +2,7 @@
 //!
 //! Every document has its own key. It is stored wrapped by an epoch key, and epoch keys are
 //! files outside the store: destroying one makes old copies of the store unreadable too.
+//! A new epoch may begin, and the older ones end, while others seal and open.
 //! A sealed value is bound to lineage, table, document and hash, so it opens nowhere else.
 //! AES-256-GCM-SIV, because a restored machine may draw the same nonce twice.
 
@@ -9,6 +10,9 @@ mod keyfile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+#[cfg(any(test, feature = "testing"))]
+use std::sync::{Arc, Mutex};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -77,19 +81,62 @@ pub enum SealFailed {
 
 /// The node's keys for data at rest.
 pub struct Vault {
-    folder: PathBuf,
+    files: Files,
     lineage: [u8; 8],
-    epochs: BTreeMap<u32, LessSafeKey>,
-    newest: u32,
+    epochs: RwLock<Epochs>,
     index: hmac::Key,
     sealing: SealingKey,
+}
+
+/// The epochs whose keys are here.
+struct Epochs {
+    keys: BTreeMap<u32, LessSafeKey>,
+    newest: u32,
+}
+
+/// Where the keys of epochs are kept.
+enum Files {
+    Folder(PathBuf),
+    #[cfg(any(test, feature = "testing"))]
+    Memory(MemoryKeys),
+}
+
+/// Keys of epochs that are in no file: what a machine of a simulator or test has instead. Clones
+/// share them.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone)]
+pub struct MemoryKeys(Arc<Mutex<BTreeMap<u32, [u8; KEY_BYTES]>>>);
+
+#[cfg(any(test, feature = "testing"))]
+impl MemoryKeys {
+    /// The first epoch's key alone.
+    pub fn new(first: [u8; KEY_BYTES]) -> Self {
+        Self(Arc::new(Mutex::new(BTreeMap::from([(1, first)]))))
+    }
+
+    /// The same keys of their own: a backup.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.keys().clone())))
+    }
+
+    fn keys(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, [u8; KEY_BYTES]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl std::fmt::Debug for MemoryKeys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("MemoryKeys")
+    }
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Vault")
-            .field("epoch", &self.newest)
+            .field("epoch", &self.epochs().newest)
             .finish_non_exhaustive()
     }
 }
@@ -109,6 +156,7 @@ impl Vault {
             keyfile::put_in_place(&draft, dir)?;
         }
         keyfile::check_private(dir)?;
+        keyfile::finish_destroying(dir)?;
         let mut epochs = BTreeMap::new();
         for epoch in keyfile::epochs(dir)? {
             let key = keyfile::read(&epoch_path(dir, epoch))?;
@@ -130,22 +178,29 @@ impl Vault {
         };
         Ok(Self {
             sealing: SealingKey::from_secret(*sealing),
-            folder: dir.to_path_buf(),
+            files: Files::Folder(dir.to_path_buf()),
             lineage,
-            epochs,
-            newest,
+            epochs: RwLock::new(Epochs {
+                keys: epochs,
+                newest,
+            }),
             index: hmac::Key::new(hmac::HMAC_SHA256, index.as_slice()),
         })
     }
 
     /// A vault whose keys are in no file, for simulators and tests.
     #[cfg(any(test, feature = "testing"))]
-    pub fn in_memory(lineage: [u8; 8], epoch: &[u8; 32], index: &[u8; 32]) -> Self {
+    pub fn in_memory(lineage: [u8; 8], files: &MemoryKeys, index: &[u8; 32]) -> Self {
+        let keys: BTreeMap<u32, LessSafeKey> = files
+            .keys()
+            .iter()
+            .map(|(epoch, key)| (*epoch, aead_key(key)))
+            .collect();
+        let newest = keys.keys().next_back().copied().unwrap_or_default();
         Self {
-            folder: PathBuf::new(),
+            files: Files::Memory(files.clone()),
             lineage,
-            epochs: BTreeMap::from([(1, aead_key(epoch))]),
-            newest: 1,
+            epochs: RwLock::new(Epochs { keys, newest }),
             index: hmac::Key::new(hmac::HMAC_SHA256, index),
             sealing: SealingKey::from_secret(*index),
         }
@@ -183,26 +238,42 @@ impl Vault {
         Ok(self.wrap(document, &key, entropy))
     }
 
-    /// Begins a new epoch, in which document keys are wrapped from now on; returns its number.
-    pub fn begin_epoch(&mut self, entropy: &dyn Entropy) -> Result<u32, SealFailed> {
-        let epoch = self.newest + 1;
+    /// Begins a new epoch, in which document keys are wrapped from now on; returns its number. Its key
+    /// is in its file before anything is wrapped with it.
+    pub fn begin_epoch(&self, entropy: &dyn Entropy) -> Result<u32, SealFailed> {
+        let epoch = self.epochs().newest + 1;
         let key = Zeroizing::new(draw(entropy));
-        keyfile::write(&epoch_path(&self.folder, epoch), &key)?;
-        self.epochs.insert(epoch, aead_key(&key));
-        self.newest = epoch;
+        match &self.files {
+            Files::Folder(folder) => keyfile::write(&epoch_path(folder, epoch), &key)?,
+            #[cfg(any(test, feature = "testing"))]
+            Files::Memory(files) => {
+                files.keys().insert(epoch, *key);
+            }
+        }
+        let mut epochs = self.epochs_mut();
+        epochs.keys.insert(epoch, aead_key(&key));
+        epochs.newest = epoch;
         Ok(epoch)
     }
 
     /// Destroys the keys of all epochs but the newest: what only they wrapped is gone.
-    pub fn destroy_older_epochs(&mut self) -> Result<(), SealFailed> {
-        let older: Vec<u32> = self
-            .epochs
-            .range(..self.newest)
-            .map(|(epoch, _)| *epoch)
+    pub fn destroy_older_epochs(&self) -> Result<(), SealFailed> {
+        let epochs = self.epochs();
+        let older: Vec<u32> = epochs
+            .keys
+            .range(..epochs.newest)
+            .map(|(e, _)| *e)
             .collect();
+        drop(epochs);
         for epoch in older {
-            keyfile::destroy(&epoch_path(&self.folder, epoch))?;
-            self.epochs.remove(&epoch);
+            match &self.files {
+                Files::Folder(folder) => keyfile::destroy(&epoch_path(folder, epoch))?,
+                #[cfg(any(test, feature = "testing"))]
+                Files::Memory(files) => {
+                    files.keys().remove(&epoch);
+                }
+            }
+            self.epochs_mut().keys.remove(&epoch);
         }
         Ok(())
     }
@@ -219,13 +290,21 @@ impl Vault {
         hash
     }
 
+    fn epochs(&self) -> RwLockReadGuard<'_, Epochs> {
+        self.epochs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn epochs_mut(&self) -> RwLockWriteGuard<'_, Epochs> {
+        self.epochs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wrap(&self, document: [u8; 16], key: &[u8; KEY_BYTES], entropy: &dyn Entropy) -> Vec<u8> {
-        let epoch_key = self
-            .epochs
-            .get(&self.newest)
-            .expect("the newest epoch is one of the epochs");
-        let mut wrapped = self.newest.to_be_bytes().to_vec();
-        let bound = self.wrap_bound(self.newest, document);
+        let epochs = self.epochs();
+        let newest = epochs.newest;
+        let epoch_key = epochs.keys.get(&newest);
+        let epoch_key = epoch_key.expect("the newest epoch is one of the epochs");
+        let mut wrapped = newest.to_be_bytes().to_vec();
+        let bound = self.wrap_bound(newest, document);
         wrapped.extend(seal(epoch_key, &bound, key, draw(entropy)));
         wrapped
     }
@@ -237,11 +316,10 @@ impl Vault {
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, SealFailed> {
         let (epoch, sealed) = wrapped.split_first_chunk().ok_or(SealFailed::DoesNotOpen)?;
         let epoch = u32::from_be_bytes(*epoch);
-        let newest = self.newest;
-        let epoch_key = self
-            .epochs
-            .get(&epoch)
-            .ok_or(SealFailed::UnknownEpoch { epoch, newest })?;
+        let epochs = self.epochs();
+        let newest = epochs.newest;
+        let epoch_key = epochs.keys.get(&epoch);
+        let epoch_key = epoch_key.ok_or(SealFailed::UnknownEpoch { epoch, newest })?;
         let opened = Zeroizing::new(open(epoch_key, &self.wrap_bound(epoch, document), sealed)?);
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         if opened.len() != KEY_BYTES {

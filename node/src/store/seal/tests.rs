@@ -73,7 +73,7 @@ fn every_flipped_bit_of_a_sealed_value_or_wrapped_key_is_refused() {
 #[test]
 fn a_destroyed_epoch_takes_what_it_alone_wrapped_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut here = vault(folder.path());
+    let here = vault(folder.path());
     let (key, kept) = here.new_document_key(DOCUMENT, &SystemEntropy);
     let (_, erased) = here.new_document_key([9; 16], &SystemEntropy);
     let sealed = key.seal(Table::Documents, DOCUMENT, &HASH, b"words", [4; 12]);
@@ -94,6 +94,35 @@ fn a_destroyed_epoch_takes_what_it_alone_wrapped_with_it() {
             "the key of epoch 1 is not here, at most 2 is known"
         );
     }
+}
+
+#[test]
+fn a_kill_while_a_key_is_destroyed_leaves_keys_that_open_and_nothing_of_it_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = vault(folder.path());
+    let (_, kept) = here.new_document_key(DOCUMENT, &SystemEntropy);
+    here.begin_epoch(&SystemEntropy).unwrap();
+    let rewrapped = here.rewrap(DOCUMENT, &kept, &SystemEntropy).unwrap();
+    let keys = folder.path().join("keys");
+    let (old, gone) = (
+        keys.join("epoch-0001.key"),
+        keys.join("epoch-0001.key.gone"),
+    );
+    // Killed before anything was overwritten, and after.
+    for overwritten in [false, true] {
+        fs::rename(&old, &gone).unwrap();
+        let whole = fs::read(&gone).unwrap();
+        if overwritten {
+            fs::write(&gone, vec![0; whole.len()]).unwrap();
+        }
+        assert!(vault(folder.path()).unwrap(DOCUMENT, &rewrapped).is_ok());
+        assert!(!gone.exists() && !old.exists());
+        fs::write(&old, whole).unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    vault(folder.path()).destroy_older_epochs().unwrap();
+    assert!(!gone.exists() && !old.exists());
+    assert!(vault(folder.path()).unwrap(DOCUMENT, &rewrapped).is_ok());
 }
 
 #[test]

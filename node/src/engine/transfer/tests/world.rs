@@ -26,7 +26,7 @@ use super::super::already_here::Arrival;
 use super::super::commands::{Offer, TransferCommand, execute};
 use super::super::driver::Driver;
 use crate::clock::{Clock, SystemEntropy};
-use crate::store::seal::Vault;
+use crate::store::seal::{MemoryKeys, Vault};
 use crate::store::{MemoryDisk, Moment, Store, Unsynced};
 
 /// 2026-11-01T12:00:00Z
@@ -233,7 +233,11 @@ impl Station {
 }
 
 fn assemble(store: Store, config: &Config, seed: [u8; 32], clock: &Arc<Hands>) -> Arc<Core> {
-    let vault = Vault::in_memory(node::lineage(&store).unwrap(), &seed, &seed);
+    let vault = Vault::in_memory(
+        node::lineage(&store).unwrap(),
+        &MemoryKeys::new(seed),
+        &seed,
+    );
     let key = NodeKey::from_seed(seed);
     let (clock, entropy) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
     Arc::new(node::assemble(config.clone(), key, store, vault, clock, entropy).unwrap())
