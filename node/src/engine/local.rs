@@ -14,6 +14,7 @@ use crate::clock::draw;
 use crate::store::Table;
 
 use super::admission;
+use super::casefiles;
 use super::core::ReadFailed;
 use super::draft::{Draft, NewChange, reference_hash};
 use super::publish;
@@ -63,6 +64,7 @@ pub(crate) fn create(
     if kind == Kind::Person {
         subject::code_is_free(draft, id, fields.get("fiscal_code"))?;
     }
+    casefiles::may_begin(draft, &document)?;
     let reference = fields.get("ref").and_then(serde_json::Value::as_str);
     if let Some(reference) =
         reference.filter(|r| !holders(draft, kind, &territory, r).is_ok_and(|h| h.is_empty()))
@@ -105,7 +107,8 @@ pub(crate) fn patch(
     let mut document = draft.take_document(id)?.ok_or_else(|| missing(kind, id))?;
     let allowed = subject::patch_may_be_shared(&document, patch)
         .map_err(CommandFailed::Rejected)
-        .and_then(|()| code_is_free(draft, &document, patch));
+        .and_then(|()| code_is_free(draft, &document, patch))
+        .and_then(|()| casefiles::may_change(draft, &document, patch));
     if let Err(refused) = allowed {
         draft.advance(id, Arc::new(document));
         return Err(refused);

@@ -9,6 +9,7 @@ mod accounts;
 mod admission;
 mod audit;
 mod between;
+mod casefiles;
 mod change_run;
 mod clones;
 mod commit;

@@ -11,6 +11,7 @@ use raccordo_transport::{LogId, PeerId};
 use crate::store::Table;
 
 use super::between::Between;
+use super::casefiles;
 use super::core::{Core, ReadFailed};
 use super::draft::reference_hash;
 use super::ledger::Ledger;
@@ -355,6 +356,12 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         }
         Kind::Household | Kind::Casefile | Kind::Contact => {
             resolved = persons::resolved(core, &fields)?;
+            if document.kind() == Kind::Casefile && casefiles::has_second(core, id, &fields)? {
+                flags.push(Flag {
+                    code: casefiles::SECOND.to_owned(),
+                    path: "/subject".to_owned(),
+                });
+            }
         }
         _ => {}
     }

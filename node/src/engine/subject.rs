@@ -216,7 +216,7 @@ pub(crate) fn person(draft: &mut Draft<'_>, name: &str) -> Result<DocumentId, Co
     Err(missing(&name))
 }
 
-/// The open casefile of a person, or any.
+/// The open casefile of a person, or any; of several the one that was there first.
 fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentId>, ReadFailed> {
     let names = [Some(subject.person.to_string()), subject.reference.clone()];
     let mut found = Vec::new();
@@ -224,12 +224,13 @@ fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentI
         for id in draft.found_by(&Term::About(name))? {
             let document = draft.document(id)?;
             if let Some(document) = document.filter(|found| found.kind() == Kind::Casefile) {
-                let open = document.record().fields["state"] == json!("open");
-                found.push((!open, id));
+                let record = document.record();
+                let open = record.fields["state"] == json!("open");
+                found.push((!open, record.created_at, id));
             }
         }
     }
-    Ok(found.into_iter().min().map(|(_, id)| id))
+    Ok(found.into_iter().min().map(|(_, _, id)| id))
 }
 
 /// Where in a value a fiscal code stands.

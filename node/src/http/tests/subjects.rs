@@ -227,6 +227,68 @@ async fn all_that_one_person_was_offered_comes_together_over_merged_records() {
 }
 
 #[tokio::test]
+async fn a_subject_has_one_open_casefile_and_one_that_came_otherwise_is_kept_and_flagged() {
+    let bench = Bench::district().await;
+    for (number, name) in [("P-1", "Uno"), ("P-2", "Due")] {
+        let person = json!({"ref": number, "family_name": name, "given_name": "Ada"});
+        bench.made("persons", &person).await;
+    }
+    let casefile = |reference: &str, subject: &str| json!({"ref": reference, "subject": subject});
+    bench.made("casefiles", &casefile("C-1", "P-1")).await;
+    let id = id_of(&bench.read("/api/v1/persons/P-1").await);
+    let refused = |answer: Answer| {
+        assert_eq!(answer.refusal(), (409, "second_open_casefile".to_owned()));
+        assert!(answer.text().contains("/subject"), "{}", answer.text());
+    };
+    for subject in ["P-1", id.as_str()] {
+        let second = casefile("C-2", subject);
+        refused(bench.post("/api/v1/casefiles", &second).await);
+    }
+    // What is closed is none, and opening it again would make a second one.
+    let state = |to: &str| json!([{"op": "add", "path": "/state", "value": to}]);
+    let first = "/api/v1/casefiles/C-1";
+    let closed = bench.patch(first, None, &state("closed")).await;
+    assert_eq!(closed.status, StatusCode::OK, "{}", closed.text());
+    bench.made("casefiles", &casefile("C-2", "P-1")).await;
+    refused(bench.patch(first, None, &state("open")).await);
+    // Of a record that is merged into the first one there may be two, and both say so.
+    bench.made("casefiles", &casefile("C-3", "P-2")).await;
+    let flags = async |reference: &str| {
+        let read = bench.read(&format!("/api/v1/casefiles/{reference}")).await;
+        read["_meta"]["flags"].to_string()
+    };
+    assert_eq!(flags("C-2").await, "[]");
+    bench
+        .post("/api/v1/persons/P-2/merge", &json!({"into": id}))
+        .await;
+    for reference in ["C-2", "C-3"] {
+        assert!(flags(reference).await.contains("second_open_casefile"));
+    }
+    assert_eq!(flags("C-1").await, "[]");
+    // History is kept as it was, and a project is noted in the casefile that was there first.
+    let line = json!({"op": "create", "kind": "casefile", "ref": "C-0", "at": "2001-03-04T09:00:00Z",
+        "doc": casefile("C-0", "P-1")});
+    let report = bench
+        .call(
+            "POST",
+            "/api/v1/import",
+            "application/jsonl",
+            &line.to_string(),
+        )
+        .await;
+    assert_eq!(report.json()["created"], 1, "{}", report.text());
+    assert!(flags("C-0").await.contains("second_open_casefile"));
+    let mut fields = project("FR-A-1");
+    fields["subject"] = json!({"kind": "person", "person": "P-1"});
+    bench.made("projects", &fields).await;
+    let noted = async |reference: &str| {
+        let read = bench.read(&format!("/api/v1/casefiles/{reference}")).await;
+        read["projects"].as_object().map_or(0, serde_json::Map::len)
+    };
+    assert_eq!((noted("C-0").await, noted("C-2").await), (1, 0));
+}
+
+#[tokio::test]
 async fn a_project_of_a_person_carries_their_pseudonym_and_the_casefile_leads_to_it() {
     let bench = Bench::district().await;
     let person = bench.made("persons", &anna()).await;
