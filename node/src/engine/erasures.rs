@@ -1,13 +1,13 @@
 //! What was forgotten and what is due: receipts, the certificate, proposals. Reads only.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use raccordo_crdt_model::{DocumentId, Kind, UnixMillis};
 
 use crate::store::Table;
 
 use super::Engine;
+use super::certificate::{self, Standing};
 use super::core::{Core, ReadFailed};
 use super::days::DAY_MS;
 use super::forget;
@@ -169,7 +169,7 @@ pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, Comman
         keys_replaced,
         complete,
     };
-    let text = written(core, order, &records, &sealed, standing);
+    let text = certificate::written(core, order, &records, &sealed, standing);
     Ok(Certificate {
         order,
         records,
@@ -183,114 +183,6 @@ pub(super) fn certificate(core: &Core, name: &str) -> Result<Certificate, Comman
 /// alone by its signed receipt.
 fn has_everybody_answered(mut receipts: impl Iterator<Item = ReceiptState>) -> bool {
     receipts.all(|state| state == ReceiptState::Delivered)
-}
-
-/// How far an erasure has come.
-#[derive(Debug, Clone, Copy)]
-struct Standing {
-    /// Every node that held something has.
-    answered: bool,
-    /// This node has destroyed the key that wrapped the keys.
-    keys_replaced: bool,
-    complete: bool,
-}
-
-/// The certificate in both languages.
-fn written(
-    core: &Core,
-    order: Option<DocumentId>,
-    records: &[ErasureView],
-    sealed: &[(DocumentId, String)],
-    standing: Standing,
-) -> String {
-    let mut out = String::new();
-    let mut line = |text: &str| writeln!(out, "{text}").expect("a string takes any text");
-    let now = UnixMillis(core.clock.unix_millis());
-    let config = core.config();
-    line("CERTIFICATO DI CANCELLAZIONE / CERTIFICATE OF ERASURE");
-    line("");
-    line(&format!("territorio / territory: {}", core.territory()));
-    line(&format!("nodo / node: {} ({})", config.node.name, core.id));
-    if let Some(order) = order {
-        line(&format!("ordine / order: {order}"));
-    }
-    line(&format!("rilasciato / issued: {now}"));
-    let reasons: BTreeSet<_> = records
-        .iter()
-        .filter_map(|one| one.reason.as_ref())
-        .collect();
-    for reason in reasons {
-        line(&format!("motivo / reason: {reason}"));
-    }
-    line("");
-    line("Schede cancellate: contenuto e chiave distrutti in questo nodo.");
-    line("Records erased: content and key destroyed at this node.");
-    for record in records {
-        line(&format!("  {} {}  {}", record.id, record.kind, record.at));
-    }
-    line(if standing.keys_replaced {
-        "Anche la chiave che proteggeva le chiavi è stata sostituita: le copie precedenti dell’archivio non si aprono.\n\
-         The key that wrapped the keys was replaced too: earlier copies of the store do not open."
-    } else {
-        "La chiave che proteggeva le chiavi non è ancora sostituita: avviene entro pochi secondi se il nodo è acceso, \
-         al più tardi entro un giorno, altrimenti al prossimo avvio. Fino ad allora una copia precedente dell’archivio \
-         si apre ancora con quella chiave.\n\
-         The key that wrapped the keys is not replaced yet: that is done within seconds while the node runs, at the \
-         latest within a day, else when it next starts. Until then an earlier copy of the store still opens with that key."
-    });
-    line("");
-    line("Ricevute dei nodi che le avevano / Receipts of the nodes that held them:");
-    let mut any = false;
-    for record in records {
-        for receipt in &record.receipts {
-            any = true;
-            let at = receipt
-                .at
-                .map_or_else(|| "-".to_owned(), |at| at.to_string());
-            line(&format!(
-                "  {} {}  {} ({}) {}",
-                record.id,
-                receipt.state.word(),
-                receipt.name,
-                receipt.territory,
-                at
-            ));
-        }
-    }
-    if any {
-        line(
-            "La ricevuta dice che contenuto e chiave sono distrutti in quel nodo. La chiave che lì proteggeva le chiavi viene \
-             sostituita dopo: entro pochi secondi se il nodo è acceso, al più tardi entro un giorno, altrimenti al suo prossimo \
-             avvio; fino ad allora una copia precedente del suo archivio si apre ancora con quella chiave.\n\
-             A receipt says that content and key are destroyed at that node. The key that wrapped the keys there is replaced \
-             afterwards: within seconds while that node runs, at the latest within a day, else when it next starts; until then \
-             an earlier copy of its store still opens with that key.",
-        );
-    } else {
-        line("  nessun altro nodo le aveva / no other node held them");
-    }
-    for (transfer, from) in sealed {
-        line(&format!(
-            "Il trasferimento {transfer}, con cui erano arrivate da {from}, ne contiene ancora una copia cifrata che questo\n\
-             territorio può aprire: è chiesto a {from} di cancellarlo.\n\
-             Transfer {transfer}, by which they came from {from}, still holds a sealed copy that this territory can open:\n\
-             {from} is asked to erase it."
-        ));
-    }
-    line("");
-    line(if standing.complete {
-        "COMPLETO: tutti i nodi hanno risposto e la chiave di questo nodo è sostituita. / COMPLETE: every node has \
-         answered, and the key of this node is replaced."
-    } else if standing.answered {
-        "NON COMPLETO: tutti i nodi hanno risposto; manca ciò che è detto sopra.\n\
-         NOT COMPLETE: every node has answered; what is said above is still to be done."
-    } else {
-        "NON COMPLETO: mancano risposte; i nodi restano in elenco finché rispondono. Di un nodo «relayed», che si \
-         raggiunge solo tramite un altro, arriva la ricevuta firmata.\n\
-         NOT COMPLETE: answers are missing; the nodes stay listed until they answer. Of a node that is relayed, \
-         reached through another one alone, the signed receipt is still to come."
-    });
-    out
 }
 
 /// Records of this territory whose period is over, with all that belongs to them; the oldest first.

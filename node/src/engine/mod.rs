@@ -10,6 +10,7 @@ mod admission;
 mod audit;
 mod between;
 mod casefiles;
+mod certificate;
 mod change_run;
 mod clones;
 mod commit;
