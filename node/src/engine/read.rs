@@ -83,13 +83,26 @@ pub(crate) fn resolve(
     match found.as_slice() {
         [] => Err(missing()),
         [(id, _)] => Ok(*id),
-        several => Err(CommandFailed::Ambiguous {
-            reference: name.to_owned(),
-            territories: several
+        several => {
+            let territories: BTreeSet<&str> = several
                 .iter()
-                .map(|(id, territory)| format!("{territory} ({id})"))
-                .collect(),
-        }),
+                .map(|(_, territory)| territory.as_str())
+                .collect();
+            // A territory decides only where each has one.
+            let remedy = if territories.len() == several.len() {
+                "name one with --territory"
+            } else {
+                "name it by its id"
+            };
+            Err(CommandFailed::Ambiguous {
+                reference: name.to_owned(),
+                territories: several
+                    .iter()
+                    .map(|(id, territory)| format!("{territory} ({id})"))
+                    .collect(),
+                remedy,
+            })
+        }
     }
 }
 
@@ -299,14 +312,8 @@ pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFail
                     at: 0,
                 });
                 let record = document.map_err(ReadFailed::from)?.record();
-                let reference = record
-                    .fields
-                    .get("ref")
-                    .and_then(|r| r.as_str())
-                    .unwrap_or_default()
-                    .to_owned();
                 lines.push((
-                    reference,
+                    import::exported_reference(id, &record.fields),
                     import::export_line(kind, id, record.created_at, &record.fields),
                 ));
             }

@@ -84,7 +84,10 @@ async fn imported(engine: &Engine, records: u32, edits: u32) {
     let mut session = ImportSession::default();
     let lines = lines(records, edits);
     let count = u64::try_from(lines.len()).unwrap();
-    let report = engine.import(lines, false, &mut session).await.unwrap();
+    let report = engine
+        .import(lines, &Principal::office("op"), false, &mut session)
+        .await
+        .unwrap();
     assert_eq!(
         (report.created + report.changed, report.rejects),
         (count, vec![])
@@ -178,7 +181,12 @@ async fn what_was_imported_is_known_when_it_comes_again_in_other_portions() {
     let mut session = ImportSession::default();
     for portion in lines(20, 4).chunks(33) {
         let report = engine
-            .import(portion.to_vec(), false, &mut session)
+            .import(
+                portion.to_vec(),
+                &Principal::office("op"),
+                false,
+                &mut session,
+            )
             .await
             .unwrap();
         let fresh = portion.iter().filter(|line| line.number > 80).count();

@@ -26,7 +26,7 @@ use crate::store::seal::Vault;
 use crate::store::{MemoryDisk, Store};
 
 use super::host::NodeHost;
-use super::import::{ImportPortion, Rehearsed};
+use super::import::{Carried, ImportPortion};
 use super::import_file::ImportSession;
 use super::inbox::{Inbox, Limits};
 use super::node::{self, StartFailed};
@@ -248,8 +248,9 @@ impl SimulatedNode {
         let (records, _) = ImportSession::default().read(lines);
         self.submit(Command::Import(ImportPortion {
             records,
+            by: Arc::new(Principal::office("import")),
             dry_run: false,
-            rehearsed: Rehearsed::default(),
+            carried: Carried::default(),
             keep: true,
         }))
     }

@@ -21,6 +21,7 @@ fn import(station: &Station, line: &str) -> super::super::super::view::ImportRep
     let record = RecordLines {
         kind: parsed.kind,
         reference: parsed.reference,
+        renumbers: false,
         lines: vec![RecordLine {
             number: 1,
             id: raccordo_crdt_model::LineId::of(&canonical, 1),
@@ -29,8 +30,9 @@ fn import(station: &Station, line: &str) -> super::super::super::view::ImportRep
     };
     let portion = ImportPortion {
         records: vec![record],
+        by: std::sync::Arc::new(super::super::super::view::Principal::office("op")),
         dry_run: false,
-        rehearsed: std::collections::BTreeMap::new(),
+        carried: import::Carried::default(),
         keep: true,
     };
     let mut draft = Draft::new(&station.core);
