@@ -413,7 +413,7 @@ refusal-too_large = The request is too large
 refusal-not_found = Not found on this node
 refusal-not_home = The record belongs to another territory: only its own nodes change it
 refusal-ref_in_use = The reference is in use already with other content
-refusal-ambiguous = Several territories have this reference: name the territory
+refusal-ambiguous = Several records have this reference: name the territory, or the record by its id
 refusal-erased = The record was erased for good
 refusal-damaged = The record is damaged on this node and comes back from another: try again later
 refusal-store_cannot_write = The store cannot write: nothing was kept
@@ -537,6 +537,9 @@ flag-voucher_spent_outside_validity = voucher spent outside its validity
 rule-bad_fiscal_code = The fiscal code is not right: check its 16 characters, in upper case.
 refusal-bad_fiscal_code = Fiscal code not valid
 flag-bad_fiscal_code = fiscal code not valid
+refusal-merged_into_nobody = A record is merged into that of another person who is there
+rule-merged_into_nobody = Name in merged_into the record of another person of this territory, or use merge.
+flag-merged_into_nobody = merged into a record that is not there
 
 # Persons, pseudonyms, erasure
 refusal-fiscal_code_in_use = Another record has this fiscal code: use that one, or merge the two
@@ -547,7 +550,7 @@ rule-protected_subject = The person is protected and a shared project goes to th
 refusal-person_in_project = A project does not carry the person's name
 rule-person_in_project = A project does not store whose it is: name the person when it is created, or add the project to their casefile.
 refusal-identity_in_shared_record = An identity does not go into a shared record
-rule-identity_in_shared_record = A fiscal code stands in this text and the record goes to the coordination: write it without.
+rule-identity_in_shared_record = A fiscal code stands here, as text, name or author, and the record goes out of the territory: write it without.
 refusal-legal_hold = A legal hold forbids the erasure
 refusal-retention = The retention period is not over
 flag-possible_duplicate = The same person may have another record

@@ -413,7 +413,7 @@ refusal-too_large = La richiesta è troppo grande
 refusal-not_found = Non trovato su questo nodo
 refusal-not_home = Il documento appartiene a un altro territorio: lo modificano solo i suoi nodi
 refusal-ref_in_use = Il riferimento è già in uso con un altro contenuto
-refusal-ambiguous = Più territori hanno questo riferimento: indicare il territorio
+refusal-ambiguous = Più documenti hanno questo riferimento: indicare il territorio, o il documento con il suo id
 refusal-erased = Il documento è stato cancellato per sempre
 refusal-damaged = Il documento è danneggiato su questo nodo e torna da un altro: riprovare più tardi
 refusal-store_cannot_write = L’archivio non può scrivere: nulla è stato salvato
@@ -537,6 +537,9 @@ flag-voucher_spent_outside_validity = voucher speso fuori validità
 rule-bad_fiscal_code = Il codice fiscale non è giusto: controllare i 16 caratteri, in maiuscolo.
 refusal-bad_fiscal_code = Codice fiscale non valido
 flag-bad_fiscal_code = codice fiscale non valido
+refusal-merged_into_nobody = Una scheda si unisce a quella di un’altra persona che c’è
+rule-merged_into_nobody = Indicare in merged_into la scheda di un’altra persona di questo territorio, o usare l’unione (merge).
+flag-merged_into_nobody = unita a una scheda che non c’è
 
 # Persone, pseudonimi, cancellazione
 refusal-fiscal_code_in_use = Un’altra scheda ha già questo codice fiscale: usare quella, o unire le due
@@ -547,7 +550,7 @@ rule-protected_subject = La persona è protetta e un progetto condiviso arriva a
 refusal-person_in_project = Un progetto non porta il nome della persona
 rule-person_in_project = Il progetto non conserva di chi è: indicare la persona alla creazione, o aggiungere il progetto alla sua cartella.
 refusal-identity_in_shared_record = Un’identità non va in un documento condiviso
-rule-identity_in_shared_record = In questo testo c’è un codice fiscale e il documento arriva al coordinamento: scriverlo senza.
+rule-identity_in_shared_record = Qui c’è un codice fiscale, come testo, nome o autore, e il documento esce dal territorio: scriverlo senza.
 refusal-legal_hold = Un vincolo di conservazione vieta la cancellazione
 refusal-retention = Il periodo di conservazione non è finito
 flag-possible_duplicate = Forse la stessa persona ha un’altra scheda

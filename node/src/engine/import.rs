@@ -25,6 +25,7 @@ use super::import_names::{self as names, Named};
 use super::import_rights::{Brought, Rights};
 use super::lines;
 use super::local;
+use super::persons;
 use super::publish;
 use super::rows::DocumentRow;
 use super::scope::{self, LANES};
@@ -322,9 +323,11 @@ impl Target<'_> {
             CommandFailed::Rejected(refused) => problems(refused),
             failed => one(Problem::new("", "unreadable", failed.to_string())),
         })?;
+        publish::imported(line.kind, &fields).map_err(problems)?;
         let created =
             Document::create(id, line.kind, &territory, &fields, stamp).map_err(problems)?;
         subject::may_be_shared(&created.0, &fields).map_err(problems)?;
+        subject::author_may_be_shared(&created.0, line.by.as_deref()).map_err(problems)?;
         self.document = Some(created.0);
         Ok(Outcome::Created(created.1))
     }
@@ -354,11 +357,40 @@ impl Target<'_> {
             }
         }
         subject::patch_may_be_shared(document, patch).map_err(problems)?;
+        subject::author_may_be_shared(document, line.by.as_deref()).map_err(problems)?;
+        if matches!(line.kind, Kind::Person | Kind::Publication) {
+            let mut after = document.clone();
+            if after.patch(patch, None, stamp).is_ok() {
+                let fields = after.record().fields;
+                publish::imported(line.kind, &fields).map_err(problems)?;
+                let merges = patch.touches("state") || patch.touches("merged_into");
+                if merges && !stamp.imported {
+                    leads_somewhere(self.core, self.rehearsed, document, &fields)?;
+                }
+            }
+        }
         match document.patch(patch, None, stamp).map_err(problems)? {
             Some(change) => Ok(Outcome::Changed(change)),
             None => Ok(Outcome::Present),
         }
     }
+}
+
+/// Refuses to merge a person's record into one that is neither here nor, in a dry run, would be.
+fn leads_somewhere(
+    core: &Core,
+    rehearsed: &Rehearsed,
+    document: &Document,
+    fields: &Value,
+) -> Result<(), Vec<Problem>> {
+    let into = fields["merged_into"].as_str().unwrap_or_default();
+    let leads = rehearsed.contains_key(&(Kind::Person, into.to_owned()))
+        || persons::leads_somewhere(core, document.id(), fields)
+            .map_err(|failed| one(Problem::new("", "unreadable", failed.to_string())))?;
+    if leads {
+        return Ok(());
+    }
+    Err(problems(subject::merged_into_nobody()))
 }
 
 fn one(problem: Problem) -> Vec<Problem> {

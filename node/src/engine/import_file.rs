@@ -33,8 +33,9 @@ pub struct ImportSession {
 pub(crate) struct RecordLines {
     pub(crate) kind: Kind,
     pub(crate) reference: String,
-    /// Whether a line is about the record's own number.
-    pub(crate) renumbers: bool,
+    /// Whether it must be prepared when those before it are in: a line is about the record's own number,
+    /// or merges it into another.
+    pub(crate) alone: bool,
     pub(crate) lines: Vec<RecordLine>,
 }
 
@@ -58,19 +59,22 @@ impl ImportSession {
         let read = on_all_cores(&lines, |line| {
             let parsed = ImportLine::parse(&line.text);
             parsed.map(|(line, canonical)| {
-                let renumbers = match &line.op {
+                let alone = match &line.op {
                     ImportOp::Create { .. } => false,
-                    ImportOp::Patch { patch } => patch.touches("ref"),
+                    ImportOp::Patch { patch } => {
+                        let merges = line.kind == Kind::Person && patch.touches("merged_into");
+                        patch.touches("ref") || merges
+                    }
                 };
                 let named = (line.kind, line.reference);
-                (named, renumbers, LineId::of(&canonical, 0))
+                (named, alone, LineId::of(&canonical, 0))
             })
         });
         let mut report = ImportReport::default();
         let mut places: BTreeMap<(Kind, String), usize> = BTreeMap::new();
         let mut records: Vec<RecordLines> = Vec::new();
         for (ImportText { number, text }, read) in lines.into_iter().zip(read) {
-            let (named, renumbers, plain) = match read {
+            let (named, alone, plain) = match read {
                 Ok(read) => read,
                 Err(problems) => {
                     report.count(&unreadable(number, &text, &problems));
@@ -84,11 +88,11 @@ impl ImportSession {
                 records.push(RecordLines {
                     kind: named.0,
                     reference: named.1,
-                    renumbers: false,
+                    alone: false,
                     lines: Vec::new(),
                 });
             }
-            records[place].renumbers |= renumbers;
+            records[place].alone |= alone;
             let line = RecordLine { number, text, id };
             records[place].lines.push(line);
         }
@@ -109,16 +113,16 @@ impl ImportSession {
     }
 }
 
-/// What one commit takes of the records that are left. One that gives itself another number goes alone,
-/// since those beside it are prepared at the same time and would not hear of it.
+/// What one commit takes of the records that are left. What is prepared together does not hear of each
+/// other.
 pub(crate) fn portion(records: &mut Peekable<IntoIter<RecordLines>>) -> Vec<RecordLines> {
     let mut portion = Vec::new();
     while portion.len() < PORTION_RECORDS {
         let first = portion.is_empty();
-        let Some(record) = records.next_if(|record| first || !record.renumbers) else {
+        let Some(record) = records.next_if(|record| first || !record.alone) else {
             break;
         };
-        let alone = record.renumbers;
+        let alone = record.alone;
         portion.push(record);
         if alone {
             break;

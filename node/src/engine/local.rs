@@ -92,7 +92,11 @@ pub(crate) fn patch(
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let stamp = stamp(draft, by);
-    draft.open(kind, id)?;
+    let before = draft.open(kind, id)?;
+    if kind == Kind::Person && (patch.touches("state") || patch.touches("merged_into")) {
+        subject::merges_into_somebody(draft, &before, patch, base, &stamp)?;
+    }
+    drop(before);
     let home = draft
         .row(id)
         .map(|row| row.territory.clone())

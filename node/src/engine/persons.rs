@@ -202,6 +202,22 @@ pub(crate) fn standing_for(
     Ok(None)
 }
 
+/// Whether a person's record with these fields, if it is merged, is merged into that of another
+/// person who is there.
+pub(super) fn leads_somewhere(
+    core: &Core,
+    id: DocumentId,
+    fields: &Value,
+) -> Result<bool, CommandFailed> {
+    if fields["state"] != MERGED {
+        return Ok(true);
+    }
+    let into = fields["merged_into"].as_str();
+    let into = into.map(|into| named(core, into)).transpose()?.flatten();
+    let stands = into.map(|into| standing_for(core, into)).transpose()?;
+    Ok(stands.flatten().is_some_and(|stands| stands != id))
+}
+
 /// All that one person was offered: contacts, services, projects, referrals; of every record that
 /// was merged into theirs, too. Newest first.
 pub(super) fn offered(core: &Core, id: DocumentId) -> Result<Value, CommandFailed> {

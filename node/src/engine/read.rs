@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use raccordo_crdt_model::field_rules::MERGED_INTO_NOBODY;
 use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
 use raccordo_transport::{LogId, PeerId};
 
@@ -350,7 +351,15 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
     }
     let (mut alike, mut resolved, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     match document.kind() {
-        Kind::Person => alike = persons::alike(core, id, &fields)?,
+        Kind::Person => {
+            alike = persons::alike(core, id, &fields)?;
+            if !persons::leads_somewhere(core, id, &fields)? {
+                flags.push(Flag {
+                    code: MERGED_INTO_NOBODY.to_owned(),
+                    path: "/merged_into".to_owned(),
+                });
+            }
+        }
         Kind::Project if row.territory == core.territory() => {
             elsewhere = notices::elsewhere(core, id)?;
             if !elsewhere.is_empty() {

@@ -381,3 +381,163 @@ async fn a_number_in_use_is_given_to_no_second_record_except_by_history_which_is
     let again = bench.imports(&bench.exported("project").await).await;
     assert_eq!(again["already_present"], again["lines"], "{again}");
 }
+
+#[tokio::test]
+async fn a_wrong_fiscal_code_of_history_is_kept_flagged_found_and_makes_no_certain_token() {
+    let bench = Bench::district().await;
+    let doc = |given: &str| {
+        json!({"family_name": "Rossi", "given_name": given, "born_on": "1985-12-10", "sex": "F",
+            "fiscal_code": "RSSMRA85T10A562T"})
+    };
+    let typed =
+        json!({"op": "create", "kind": "person", "ref": "P-0", "doc": doc("Ada")}).to_string();
+    let mut long = doc("Eva");
+    long["fiscal_code"] = json!("X".repeat(65));
+    let report = bench
+        .imports(&[typed, create("person", "P-9", &long)])
+        .await;
+    assert_eq!(
+        codes(&report),
+        ["bad_fiscal_code", "bad_fiscal_code"],
+        "{report}"
+    );
+    let mut lower = doc("Teresa");
+    lower["fiscal_code"] = json!("rssmra85t10a562t");
+    let right = json!([{"op": "replace", "path": "/fiscal_code", "value": "RSSMRA85T10A562S"}]);
+    let wrong = json!([{"op": "replace", "path": "/fiscal_code", "value": "rssmra85t10a562t"}]);
+    let mut file = vec![
+        create("person", "P-1", &doc("Maria")),
+        create("person", "P-2", &lower),
+    ];
+    file.push(change("person", "P-2", &right));
+    file.push(change("person", "P-2", &wrong));
+    let report = bench.imports(&file).await;
+    assert_eq!(
+        (&report["created"], codes(&report)),
+        (&json!(2), vec![]),
+        "{report}"
+    );
+    let first = bench.get("/api/v1/persons/P-1").await.json();
+    assert_eq!(first["fiscal_code"], "RSSMRA85T10A562T");
+    let flags = first["_meta"]["flags"].as_array().unwrap();
+    assert!(
+        flags.contains(&json!({"code": "bad_fiscal_code", "path": "/fiscal_code"})),
+        "{flags:?}"
+    );
+    assert!(
+        flags
+            .iter()
+            .any(|flag| flag["code"] == "fiscal_code_in_use_twice"),
+        "{flags:?}"
+    );
+    let found = bench.get("/api/v1/persons?q=RSSMRA85T10A562T").await.json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 2, "{found}");
+    let mut fields = project("FR-1");
+    fields["subject"] = json!({"kind": "person", "person": "P-1"});
+    let made = bench.posted("projects", &fields).await;
+    assert!(
+        made["subject"]["token"]
+            .as_str()
+            .unwrap()
+            .starts_with("w1:"),
+        "{made}"
+    );
+    let by_hand = bench.patch("/api/v1/persons/P-1", None, &wrong).await;
+    assert_eq!(by_hand.refusal().0, 422);
+    let lines = bench.exported("person").await;
+    let report = Bench::district().await.imports(&lines).await;
+    assert_eq!(
+        (&report["created"], codes(&report)),
+        (&json!(2), vec![]),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn a_person_is_merged_into_another_who_is_there_and_history_that_is_not_is_flagged() {
+    let bench = Bench::district().await;
+    for (reference, family) in [("P-1", "Rossi"), ("P-2", "Bianchi"), ("P-3", "Verdi")] {
+        let fields = json!({"ref": reference, "family_name": family, "given_name": "Ada"});
+        bench.posted("persons", &fields).await;
+    }
+    let merge = |into: Value| {
+        json!([{"op": "add", "path": "/merged_into", "value": into},
+            {"op": "replace", "path": "/state", "value": "merged"}])
+    };
+    let typed = |reference: &str, patch: &Value| {
+        json!({"op": "patch", "kind": "person", "ref": reference, "patch": patch}).to_string()
+    };
+    let alone = json!([{"op": "replace", "path": "/state", "value": "merged"}]);
+    for patch in [
+        alone.clone(),
+        merge(json!("P-77")),
+        merge(json!("P-1")),
+        merge(Value::Null),
+    ] {
+        let refused = bench.patch("/api/v1/persons/P-1", None, &patch).await;
+        assert_eq!(
+            refused.refusal(),
+            (409, "merged_into_nobody".to_owned()),
+            "{patch}"
+        );
+        let report = bench.imports(&[typed("P-1", &patch)]).await;
+        assert_eq!(codes(&report), ["merged_into_nobody"], "{patch}");
+    }
+    let done = bench
+        .patch("/api/v1/persons/P-1", None, &merge(json!("P-2")))
+        .await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    let circle = bench
+        .patch("/api/v1/persons/P-2", None, &merge(json!("P-1")))
+        .await;
+    assert_eq!(circle.refusal(), (409, "merged_into_nobody".to_owned()));
+    let file = [
+        create(
+            "person",
+            "P-4",
+            &json!({"family_name": "Neri", "given_name": "Eva"}),
+        ),
+        typed("P-3", &merge(json!("P-4"))),
+    ];
+    let office = format!("Bearer {}", bench.token);
+    for query in ["?dry_run=true", ""] {
+        let report = bench.brings(&office, query, &file).await;
+        assert_eq!(codes(&report), Vec::<&str>::new(), "{report}");
+    }
+    let history = change("person", "P-4", &alone);
+    let report = bench.imports(&[history]).await;
+    assert_eq!((&report["changed"], codes(&report)), (&json!(1), vec![]));
+    for (reference, flagged) in [("P-1", false), ("P-3", true), ("P-4", true)] {
+        let record = bench
+            .get(&format!("/api/v1/persons/{reference}"))
+            .await
+            .json();
+        let flags = record["_meta"]["flags"].to_string();
+        assert_eq!(
+            flags.contains("merged_into_nobody"),
+            flagged,
+            "{reference} {flags}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_publication_with_a_small_count_is_not_imported() {
+    let bench = Bench::district().await;
+    let doc = |count: u64| json!({"state": "records", "counts": {"contacts-all-all": {"table": "contacts", "row": "*", "column": "*", "count": count}}});
+    let patch = json!([{"op": "replace", "path": "/counts/contacts-all-all/count", "value": 4}]);
+    let report = bench
+        .imports(&[
+            create("publication", "A-1", &doc(4)),
+            create("publication", "A-2", &doc(5)),
+            create("publication", "A-3", &doc(0)),
+            change("publication", "A-2", &patch),
+        ])
+        .await;
+    assert_eq!(
+        codes(&report),
+        ["counts_by_hand", "counts_by_hand"],
+        "{report}"
+    );
+    assert_eq!(report["created"], 2);
+}

@@ -21,7 +21,7 @@ fn import(station: &Station, line: &str) -> super::super::super::view::ImportRep
     let record = RecordLines {
         kind: parsed.kind,
         reference: parsed.reference,
-        renumbers: false,
+        alone: false,
         lines: vec![RecordLine {
             number: 1,
             id: raccordo_crdt_model::LineId::of(&canonical, 1),
