@@ -620,6 +620,7 @@ problem-referral_state-nothing = { $to } cannot follow { $from }, which nothing 
 problem-closing_without_outcome = it is closed with an outcome, and there is none: write in `outcome` how it ended
 problem-dates_out_of_order = { $second }: { $later } comes before { $first }, { $earlier }: correct one of the two dates
 problem-dates_out_of_order-before_opening = the date { $on } comes before the opening, { $opened }: correct one of the two
+problem-merged_into_nobody = merged_into names no other person of this territory: name one, or undo the merge
 problem-field_is_fixed = { $field }: it was set when the record was made and cannot be changed; make another record for another value
 problem-sharing_is_fixed = sharing is { $now } since the record was made and cannot be changed
 problem-voucher_overspent = { $sum } spent of { $worth } ({ $of }): correct what was spent or issue another voucher

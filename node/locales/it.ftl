@@ -620,6 +620,7 @@ problem-referral_state-nothing = { $to } non può seguire { $from }, a cui non s
 problem-closing_without_outcome = si chiude con un esito, e non c’è: scrivere in `outcome` come è finito
 problem-dates_out_of_order = { $second }: { $later } viene prima di { $first }, { $earlier }: correggere una delle due date
 problem-dates_out_of_order-before_opening = la data { $on } viene prima dell’apertura, { $opened }: correggere una delle due
+problem-merged_into_nobody = merged_into non indica un’altra persona di questo territorio: indicarla, o annullare l’unione
 problem-field_is_fixed = { $field }: si fissa alla creazione e non cambia; per un altro valore creare un’altra scheda
 problem-sharing_is_fixed = la condivisione è { $now } da quando la scheda è stata creata e non cambia
 problem-voucher_overspent = spesi { $sum } su { $worth } ({ $of }): correggere la spesa o emettere un altro voucher

@@ -109,7 +109,7 @@ struct Prepared {
     former: Option<(DocumentRow, SealKey)>,
     newest: Option<Newest>,
     /// Each line and its outcome, in their order.
-    outcomes: Vec<(LineId, Outcome)>,
+    outcomes: Vec<(lines::ShortId, Outcome)>,
     brought: BTreeSet<LineId>,
 }
 
@@ -212,7 +212,8 @@ fn prepare(
     let mut outcomes = Vec::with_capacity(record.lines.len());
     let known = lines::known(&core.store, &hash)?;
     for RecordLine { number, text, id } in &record.lines {
-        let outcome = if known.contains(&lines::short(id)) {
+        let short = lines::short(&core.vault, &hash, id);
+        let outcome = if known.contains(&short) {
             Outcome::Present
         } else {
             let done = ImportLine::parse(text).and_then(|(line, _)| {
@@ -226,7 +227,7 @@ fn prepare(
         if !matches!(outcome, Outcome::Rejected(_)) {
             rights.brings(id);
         }
-        outcomes.push((*id, outcome));
+        outcomes.push((short, outcome));
     }
     let newest = target.document.map(|document| Newest {
         id: document.id(),
@@ -429,7 +430,7 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) -> Vec<String> {
         for (line, outcome) in &record.outcomes {
             if let Outcome::Created(change) | Outcome::Changed(change) = outcome {
                 draft.append_own(id, &local::new_change(change), None);
-                imported.push(lines::short(line));
+                imported.push(*line);
             }
         }
         if !imported.is_empty() {

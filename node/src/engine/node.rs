@@ -363,11 +363,9 @@ pub(super) fn open(
     };
     let folder = data.join(found::STORE_FOLDER);
     let store = Store::open(&folder, &options)?;
-    let (seen, known) = (found::layout(&store)?, found::LAYOUT);
-    if seen != known {
-        return Err(StartFailed::Layout { seen, known });
-    }
+    found::readable(&store)?;
     let mut vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    found::upgrade(&store, &vault)?;
     if shredding::run(&store, &mut vault, &*entropy)? {
         tracing::info!("document keys were wrapped anew after an erasure");
     }

@@ -16,7 +16,7 @@ fn patch(station: &Station, id: DocumentId, edit: &Value) -> String {
     format!("{done:?}")
 }
 
-fn import(station: &Station, line: &str) -> super::super::super::view::ImportReport {
+pub(super) fn import(station: &Station, line: &str) -> super::super::super::view::ImportReport {
     let (parsed, canonical) = ImportLine::parse(line).unwrap();
     let record = RecordLines {
         kind: parsed.kind,
