@@ -33,7 +33,7 @@ use super::node::{self, StartFailed};
 use super::peers::PeerCommand;
 use super::repair::RepairCommand;
 use super::task::{Command, Done, Signal, Writer};
-use super::view::{CommandFailed, ImportReport, ImportText, MemberState};
+use super::view::{CommandFailed, ImportReport, ImportText, MemberState, Principal};
 use super::{Engine, Hand, dial, found, roster, scrub};
 
 /// Who decides about peers.
