@@ -274,7 +274,9 @@ impl Target<'_> {
             return Err(one(Problem::new("", "not_home", detail)));
         }
         if let ImportOp::Create { doc } = &line.op
-            && self.is_there(rights, doc, stamp).map_err(unread)?
+            && self
+                .is_there(rights, doc, stamp)
+                .map_err(|failed| unread(&failed))?
         {
             return Ok(Outcome::Present);
         }
@@ -351,7 +353,8 @@ impl Target<'_> {
         {
             let place = (document.kind(), reference);
             let used = self.rehearsed.contains_key(&place)
-                || names::in_use(self.core, place.0, &place.1, document.id()).map_err(unread)?;
+                || names::in_use(self.core, place.0, &place.1, document.id())
+                    .map_err(|failed| unread(&failed))?;
             if used {
                 let detail = CommandFailed::ReferenceInUse { reference: place.1 };
                 return Err(one(Problem::new("/ref", "ref_in_use", detail.to_string())));
@@ -398,7 +401,7 @@ fn one(problem: Problem) -> Vec<Problem> {
     vec![problem]
 }
 
-fn unread(failed: ReadFailed) -> Vec<Problem> {
+fn unread(failed: &ReadFailed) -> Vec<Problem> {
     one(Problem::new("", "unreadable", failed.to_string()))
 }
 
