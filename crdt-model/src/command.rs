@@ -152,13 +152,23 @@ impl Patch {
 
     /// The state that it sets, if it sets one; the last of several.
     pub fn state(&self) -> Option<String> {
+        self.sets("state")
+    }
+
+    /// The office's own number that it sets, if it sets one; the last of several.
+    pub fn reference(&self) -> Option<String> {
+        self.sets("ref")
+    }
+
+    /// The text that it sets a field of the root to.
+    fn sets(&self, field: &str) -> Option<String> {
         let set = self.steps.iter().rev().find_map(|(pointer, operation)| {
             let (Operation::Add(value) | Operation::Replace(value)) = operation else {
                 return None;
             };
             match pointer.tokens() {
-                [] => value.get("state").cloned(),
-                [name] if name == "state" => Some(value.clone()),
+                [] => value.get(field).cloned(),
+                [name] if name == field => Some(value.clone()),
                 _ => None,
             }
         });

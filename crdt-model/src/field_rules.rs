@@ -37,6 +37,7 @@ pub const CODES: &[&str] = &[
     crate::passage::STATE_CANNOT_FOLLOW,
     WITHOUT_QUORUM,
     FIELD_IS_FIXED,
+    MERGED_INTO_NOBODY,
     instruments::TOO_LONG,
     transfer::ACCEPTED_TWICE,
     transfer::BY_COMMAND,
@@ -62,6 +63,10 @@ pub const CODES: &[&str] = &[
 
 /// A field that is set when the record is made and for ever.
 pub(crate) const FIELD_IS_FIXED: &str = "field_is_fixed";
+
+/// A person's record that is merged into none, or into one that is not there: only who holds both
+/// records can see to it.
+pub const MERGED_INTO_NOBODY: &str = "merged_into_nobody";
 
 /// Whether an edit below these keys may break a rule over several parts.
 pub(crate) fn concerns(kind: Kind, way: &[String]) -> bool {

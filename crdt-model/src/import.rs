@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::command::{Patch, quote};
+use crate::once::{self, Twice};
 use crate::problem::Problem;
 use crate::schema::Kind;
 use crate::value::{DocumentId, UnixMillis};
@@ -56,8 +57,15 @@ impl ImportLine {
             let detail = format!("{} bytes, at most {LINE_BYTES_MAX} allowed", line.len());
             return Err(whole("too_large", detail));
         }
-        let value: Value = serde_json::from_str(line)
+        let (value, twice) = once::parse(line)
             .map_err(|error| whole("not_json", format!("the line is not JSON: {error}")))?;
+        if let Some(Twice(name)) = twice {
+            let detail = format!(
+                "an object of the line says {} twice, and only one of the two would count",
+                quote(&name)
+            );
+            return Err(whole("name_twice", detail));
+        }
         let Value::Object(members) = &value else {
             return Err(whole(
                 "wrong_type",
@@ -104,8 +112,14 @@ fn read(members: &Map<String, Value>, problems: &mut Vec<Problem>) -> Option<Imp
             .ok()
     });
     let op = match text(members, "op", true, 64, problems).as_deref() {
-        Some("create") => create(members, reference.as_deref(), problems),
-        Some("patch") => patch(members, problems),
+        Some("create") => {
+            stray(members, "create", "patch", problems);
+            create(members, reference.as_deref(), problems)
+        }
+        Some("patch") => {
+            stray(members, "patch", "doc", problems);
+            patch(members, problems)
+        }
         Some(other) => {
             let detail = format!(
                 "{} is no operation, only create and patch are",
@@ -123,6 +137,14 @@ fn read(members: &Map<String, Value>, problems: &mut Vec<Problem>) -> Option<Imp
         at,
         by,
     })
+}
+
+/// What a line of the other operation has would be passed over without a word.
+fn stray(members: &Map<String, Value>, op: &str, name: &str, problems: &mut Vec<Problem>) {
+    if members.contains_key(name) {
+        let detail = format!("a {op} line has no {name}: give it in a line of its own");
+        problems.push(Problem::new(format!("/{name}"), "unknown_member", detail));
+    }
 }
 
 fn text(
@@ -205,10 +227,7 @@ fn patch(members: &Map<String, Value>, problems: &mut Vec<Problem>) -> Option<Im
 /// `ref` goes under its id. `at` makes it history: no rule refuses what was in order here.
 pub fn export_line(kind: Kind, id: DocumentId, created_at: UnixMillis, fields: &Value) -> String {
     let mut doc = fields.clone();
-    let reference = match fields.get("ref").and_then(Value::as_str) {
-        Some(reference) if !reference.is_empty() => reference.to_owned(),
-        _ => id.to_string(),
-    };
+    let reference = exported_reference(id, fields);
     if let Value::Object(members) = &mut doc {
         members.insert("ref".to_owned(), reference.as_str().into());
     }
@@ -223,6 +242,14 @@ pub fn export_line(kind: Kind, id: DocumentId, created_at: UnixMillis, fields: &
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
     canonical(&Value::Object(line))
+}
+
+/// The `ref` under which [`export_line`] writes a record, and by which an export is sorted.
+pub fn exported_reference(id: DocumentId, fields: &Value) -> String {
+    match fields.get("ref").and_then(Value::as_str) {
+        Some(reference) if !reference.is_empty() => reference.to_owned(),
+        _ => id.to_string(),
+    }
 }
 
 /// JSON without spaces, keys in the order of their bytes.

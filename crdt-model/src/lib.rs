@@ -15,6 +15,7 @@ pub mod history;
 pub mod import;
 pub mod lifecycle;
 pub mod likeness;
+mod once;
 pub mod overview;
 mod passage;
 pub mod problem;

@@ -13,6 +13,13 @@ use crate::schema::{
     VALUES_MAX, WEIGHT_MAX, find,
 };
 
+/// A text that is no fiscal code: refused where it is typed, kept and flagged where it was history.
+pub(crate) const BAD_FISCAL_CODE: &str = "bad_fiscal_code";
+/// The office's own number.
+const REFERENCE: &str = "/ref";
+/// Longest text that history may have in the place of a fiscal code, in characters.
+const FISCAL_CODE_MAX: usize = 64;
+
 /// What a check found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -35,6 +42,18 @@ pub(crate) fn within<T>(path: &mut String, key: &str, then: impl FnOnce(&mut Str
 impl Findings {
     fn problem(&mut self, path: &str, code: &'static str, detail: impl Into<String>) {
         self.problems.push(Problem::new(path, code, detail));
+    }
+
+    /// Passes over what history may have: a text of bounded length that is no fiscal code.
+    pub(crate) fn as_history(&mut self, mut at: impl FnMut(&str) -> Option<Value>) {
+        self.problems.retain(|problem| {
+            let text = |value: Value| value.as_str().map(|text| text.chars().count());
+            let is_kept = problem.code == BAD_FISCAL_CODE
+                && at(&problem.pointer)
+                    .and_then(text)
+                    .is_some_and(|length| length <= FISCAL_CODE_MAX);
+            !is_kept
+        });
     }
 
     /// Checks a whole record.
@@ -189,6 +208,10 @@ impl Findings {
 
     fn text(&mut self, value: &Value, max: usize, path: &str) {
         match value {
+            Value::String(text) if text.is_empty() && path == REFERENCE => {
+                let detail = "ref is empty: give the office's number, or leave it out";
+                self.problem(path, "required", detail);
+            }
             Value::String(text) if text.chars().count() > max => {
                 let detail = format!("{} characters, at most {max} allowed", text.chars().count());
                 self.problem(path, "too_long", detail);
@@ -203,7 +226,7 @@ impl Findings {
             Value::String(code) => {
                 if let Err(bad) = fiscal_code::check(code) {
                     let (variant, filled) = bad.said();
-                    let problem = Problem::new(path, "bad_fiscal_code", bad.to_string());
+                    let problem = Problem::new(path, BAD_FISCAL_CODE, bad.to_string());
                     self.problems.push(problem.said(variant, &filled));
                 }
             }

@@ -16,6 +16,8 @@ const TERMS_MAX: usize = 512;
 pub enum Term {
     /// A person's fiscal code, without variants.
     Code(String),
+    /// What stands in the place of a fiscal code and is none, as it was written.
+    BadCode(String),
     /// A word of a name.
     Word(String),
     /// How a word of a name sounds.
@@ -37,6 +39,7 @@ impl Term {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Code(_) => "term-code",
+            Self::BadCode(_) => "term-bad-code",
             Self::Word(_) => "term-word",
             Self::Sound(_) => "term-sound",
             Self::Alike(_) => "term-alike",
@@ -51,6 +54,7 @@ impl Term {
     pub fn text(&self) -> &str {
         match self {
             Self::Code(text)
+            | Self::BadCode(text)
             | Self::Word(text)
             | Self::Sound(text)
             | Self::Alike(text)
@@ -92,11 +96,14 @@ pub fn terms(kind: Kind, fields: &Value) -> Vec<Term> {
     terms
 }
 
-/// What another record of the same person would have: the code, or the sound of the name with the
+/// What another record of the same person would have: the code, as it was written where it is none, or the sound of the name with the
 /// year of birth.
 pub fn telling(fields: &Value) -> Vec<Term> {
-    let code = text(fields, "fiscal_code");
-    let code = code.and_then(|code| fiscal_code::normal(&code.to_uppercase()).ok());
+    let written = text(fields, "fiscal_code").map(|code| code.to_uppercase());
+    let code = written
+        .as_deref()
+        .and_then(|code| fiscal_code::normal(code).ok());
+    let bad = written.filter(|_| code.is_none()).map(Term::BadCode);
     let year = text(fields, "born_on").and_then(|date| date.get(2..4).map(str::to_owned));
     // Of a person whose birthday is not known, the code says it.
     let year = year.or_else(|| {
@@ -109,7 +116,7 @@ pub fn telling(fields: &Value) -> Vec<Term> {
         .zip(year)
         .map(|(sound, year)| format!("{sound} {year}"));
     let code = code.map(Term::Code).into_iter();
-    code.chain(alike.map(Term::Alike)).collect()
+    code.chain(bad).chain(alike.map(Term::Alike)).collect()
 }
 
 fn of_person(fields: &Value, terms: &mut Vec<Term>) {

@@ -4,6 +4,7 @@
 //! [`table`], by kind of record, section and action. The API, the pages and the event stream ask
 //! here and nowhere else. Knows no request, no store and no clock.
 
+pub(crate) mod changes;
 pub(crate) mod entries;
 pub(crate) mod reading;
 pub(crate) mod sections;

@@ -82,7 +82,7 @@ fn edit(
     let kind = document.kind;
     let local = document.local;
     let target = fork.unwrap_or(&mut document.automerge);
-    let mut plan = Plan::read(target, kind, patch)?;
+    let mut plan = Plan::read(target, kind, patch, stamp.imported)?;
     fixed(&plan, local)?;
     let whole = Whole::of(target, &plan, stamp.imported);
     if let Some(whole) = &whole {

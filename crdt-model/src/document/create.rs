@@ -33,7 +33,7 @@ pub(super) fn create(
     fields: &Value,
     stamp: &Stamp,
 ) -> Result<(Document, Change), Rejected> {
-    let mut record = whole(kind, fields)?;
+    let mut record = whole(kind, fields, stamp.imported)?;
     if !stamp.imported {
         for (plan, id, hash) in field_rules::fill(kind, &record) {
             if let Some(signature) = record.pointer_mut(&signature_path(&plan, &id)) {
@@ -85,7 +85,7 @@ pub(super) fn too_large(bytes: usize) -> Rejected {
 }
 
 /// The record that the fields make: checked, with its containers and its first state.
-fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
+fn whole(kind: Kind, fields: &Value, imported: bool) -> Result<Value, Rejected> {
     weigh(fields).map_err(|problem| Rejected::Invalid(vec![problem]))?;
     let mut record = fields.clone();
     if let Value::Object(members) = &mut record {
@@ -97,6 +97,9 @@ fn whole(kind: Kind, fields: &Value) -> Result<Value, Rejected> {
     }
     let mut findings = Findings::default();
     findings.record(kind.fields(), &record);
+    if imported {
+        findings.as_history(|pointer| record.pointer(pointer).cloned());
+    }
     if findings.problems.is_empty() {
         Ok(record)
     } else {

@@ -287,6 +287,15 @@ impl Document {
         absorb::survives_saving(&self.automerge)
     }
 
+    /// The line of an import file that each change came from, if it came from one.
+    pub fn lines(&self) -> Vec<Option<LineId>> {
+        let changes = self.automerge.get_changes(&[]);
+        let lines = changes
+            .iter()
+            .map(|change| message::read(change.message()).line);
+        lines.collect()
+    }
+
     /// Who changed what, oldest first.
     pub fn history(&self) -> Vec<HistoryItem> {
         history::history(self)

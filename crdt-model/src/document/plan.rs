@@ -145,7 +145,12 @@ pub(super) fn path_of(way: &[String]) -> String {
 
 impl Plan {
     /// Reads the touched parts, carries the patch out on their JSON and checks the result.
-    pub(super) fn read(document: &Automerge, kind: Kind, patch: &Patch) -> Result<Self, Rejected> {
+    pub(super) fn read(
+        document: &Automerge,
+        kind: Kind,
+        patch: &Patch,
+        imported: bool,
+    ) -> Result<Self, Rejected> {
         let mut problems = Vec::new();
         let mut parts = Vec::new();
         for way in ways(kind, patch) {
@@ -169,7 +174,7 @@ impl Plan {
         for part in &mut plan.parts {
             keep_containers(kind, part);
             if part.differs() {
-                check(kind, part, &mut problems);
+                check(kind, part, imported, &mut problems);
             }
         }
         if problems.is_empty() {
@@ -472,7 +477,7 @@ fn keep_containers(kind: Kind, part: &mut Part) {
 }
 
 /// Checks what the patch leaves in a part; what was wrong before and is untouched does not count.
-fn check(kind: Kind, part: &Part, problems: &mut Vec<Problem>) {
+fn check(kind: Kind, part: &Part, imported: bool, problems: &mut Vec<Problem>) {
     let mut findings = Findings::default();
     let mut path = part.path();
     let depth = part.way.len().saturating_sub(1);
@@ -498,6 +503,9 @@ fn check(kind: Kind, part: &Part, problems: &mut Vec<Problem>) {
             findings.key_at(part.way.last().map_or("", String::as_str), &path);
             findings.entity(entity, after, &mut path, part.way.len());
         }
+    }
+    if imported {
+        findings.as_history(|pointer| part.at(pointer).1.cloned());
     }
     problems.extend(findings.problems.into_iter().filter(|problem| {
         let (before, after) = part.at(&problem.pointer);

@@ -8,7 +8,7 @@ use super::plan::path_of;
 use super::{Conflict, Document, Flag, Record, message};
 use crate::field_rules;
 use crate::passage;
-use crate::rules::Findings;
+use crate::rules::{BAD_FISCAL_CODE, Findings};
 use crate::schema::Kind;
 use crate::value::UnixMillis;
 
@@ -64,10 +64,13 @@ fn flag(code: &str, path: &str) -> Flag {
 fn findings(document: &Document, fields: &Value) -> Vec<Flag> {
     let mut findings = Findings::default();
     findings.record(document.kind.fields(), fields);
-    let invalid = findings
-        .problems
-        .iter()
-        .map(|problem| flag(INVALID_VALUE, &problem.pointer));
+    let invalid = findings.problems.iter().map(|problem| {
+        let code = match problem.code {
+            BAD_FISCAL_CODE => BAD_FISCAL_CODE,
+            _ => INVALID_VALUE,
+        };
+        flag(code, &problem.pointer)
+    });
     let unknown = findings.unknown.iter().map(|path| flag(UNKNOWN_CODE, path));
     let (state, outcome) = (fields.get("state"), fields.get("outcome"));
     let closing = passage::closing(

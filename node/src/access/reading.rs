@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use raccordo_crdt_model::{Conflict, HistoryChange};
 use serde_json::Value;
 
-use super::entries::is_at_or_below;
+use super::entries::{is_at_or_below, reaches};
 use super::sections::{self, Section, section_of};
 use super::{Action, Decision, Part, Principal, Reason, Subject, decide};
 
@@ -145,6 +145,15 @@ impl Reading {
             Decision::Outline => is_outline(pointer),
             Decision::Deny(_) => false,
         }
+    }
+
+    /// Whether all that stands at a pointer and below it is read.
+    pub(crate) fn reads_all(&self, pointer: &str) -> bool {
+        let is_closed = self.closed.iter().any(|at| reaches(pointer, at));
+        let is_opened = self.opened.iter().any(|at| is_at_or_below(pointer, at));
+        let is_read = |section| self.levels[&section] == Decision::Allow;
+        let mut touched = sections::touched(self.kind, pointer).into_iter();
+        !is_closed && (is_opened || touched.all(|(section, _)| is_read(section)))
     }
 
     fn level(&self, pointer: &str) -> Decision {

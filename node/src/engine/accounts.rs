@@ -3,7 +3,7 @@
 //! A row is found by opening all of them: an office has tens. A new password and an end are a new
 //! generation, and with it every session opened before is over.
 
-use raccordo_crdt_model::UnixMillis;
+use raccordo_crdt_model::{UnixMillis, fiscal_code};
 
 use crate::access::{Grant, Role};
 use crate::clock::draw;
@@ -194,6 +194,18 @@ pub(crate) fn read_grants(fields: &mut FieldReader<'_>) -> Result<Vec<Grant>, Ba
     Ok(grants)
 }
 
+/// Refuses a name with a fiscal code in it: it goes wherever its changes go.
+pub(super) fn names_nobody(name: &str) -> Result<(), CommandFailed> {
+    if fiscal_code::found_in(name).is_some() {
+        let detail = "a name is shown as the author of changes, at the coordination too: choose one \
+                      without a fiscal code";
+        return Err(CommandFailed::Malformed {
+            detail: detail.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 fn add(
     draft: &mut Draft<'_>,
     name: &str,
@@ -209,6 +221,7 @@ fn add(
             "an account's name has 1 to {NAME_CHARS_MAX} printable characters"
         ));
     }
+    names_nobody(name)?;
     check_grants(&grants)?;
     let taken = all(draft.core)?
         .iter()

@@ -30,6 +30,8 @@ pub(crate) struct AuditEvent<'a> {
     pub(crate) action: &'static str,
     /// Id of what it concerns, hex; empty if the node itself.
     pub(crate) what: &'a str,
+    /// Ids of the records that it concerns, where they are many.
+    pub(crate) records: &'a [String],
     /// What else is worth knowing; never content of a record.
     pub(crate) detail: &'a str,
 }
@@ -62,16 +64,19 @@ pub(crate) fn indexed_from(store: &Store) -> Result<Option<u64>, ReadFailed> {
         .map(u64::from_be_bytes))
 }
 
-/// Notes which record an event is about, so that it is found again without reading all of them.
-pub(crate) fn index(core: &Core, batch: &mut Batch, ledger: &mut Ledger, what: &str) {
+/// Notes which records an event is about, so that it is found again without reading all of them.
+pub(crate) fn index(core: &Core, batch: &mut Batch, ledger: &mut Ledger, event: &AuditEvent<'_>) {
     let seq = ledger.totals.audit_seq;
     if ledger.audit_indexed_from.is_none() {
         ledger.audit_indexed_from = Some(seq);
         batch.put(Table::Meta, INDEXED_FROM, seq.to_be_bytes());
     }
-    if !what.is_empty() {
-        let row = [about(core, what).as_slice(), &seq.to_be_bytes()].concat();
-        batch.put(Table::Subjects, row, Vec::new());
+    let records = event.records.iter().map(String::as_str);
+    for what in [event.what].into_iter().chain(records) {
+        if !what.is_empty() {
+            let row = [about(core, what).as_slice(), &seq.to_be_bytes()].concat();
+            batch.put(Table::Subjects, row, Vec::new());
+        }
     }
 }
 
@@ -100,7 +105,7 @@ pub(crate) fn newest(
         for (key, row) in rows {
             below = key.as_slice().try_into().ok();
             let view = opened(core, &key, &row);
-            let of_record = |view: &AuditView| record.is_none_or(|id| view.event["what"] == id);
+            let of_record = |view: &AuditView| record.is_none_or(|id| is_about(view, id));
             found.extend(view.filter(of_record));
             if found.len() >= limit {
                 break;
@@ -132,7 +137,7 @@ fn indexed(
             let seq = key.get(about.len()..).unwrap_or_default();
             let row = core.store.get(Table::Audit, seq)?;
             let view = row.and_then(|row| opened(core, seq, &row));
-            let is_it = |view: &AuditView| view.seq >= from && view.event["what"] == record;
+            let is_it = |view: &AuditView| view.seq >= from && is_about(view, record);
             found.extend(view.filter(is_it));
         }
         if rows.len() < most {
@@ -141,6 +146,11 @@ fn indexed(
         before = rows.into_iter().last().map(|(key, _)| key);
     }
     Ok(found)
+}
+
+fn is_about(view: &AuditView, record: &str) -> bool {
+    let among = view.event["records"].as_array();
+    view.event["what"] == record || among.is_some_and(|ids| ids.iter().any(|id| id == record))
 }
 
 /// What the index keys of the events about a record begin with.
@@ -225,12 +235,15 @@ pub(crate) fn chain(previous: &[u8; 32], payload: &[u8]) -> [u8; 32] {
 }
 
 fn canonical(event: &AuditEvent<'_>) -> Vec<u8> {
-    let value = serde_json::json!({
+    let mut value = serde_json::json!({
         "action": event.action,
         "at": event.at.to_string(),
         "detail": event.detail,
         "what": event.what,
         "who": event.who,
     });
+    if !event.records.is_empty() {
+        value["records"] = event.records.into();
+    }
     value.to_string().into_bytes()
 }

@@ -408,6 +408,24 @@ impl<'a> Draft<'a> {
         self.audit_at(self.now_ms, who, action, what, detail);
     }
 
+    /// One event of the audit log about many records.
+    pub(crate) fn audit_all(
+        &mut self,
+        who: &str,
+        action: &'static str,
+        records: &[String],
+        detail: &str,
+    ) {
+        self.audited(&AuditEvent {
+            at: UnixMillis(self.now_ms),
+            who,
+            action,
+            what: "",
+            records,
+            detail,
+        });
+    }
+
     /// An event of the audit log that happened before this commit.
     pub(crate) fn audit_at(
         &mut self,
@@ -417,22 +435,26 @@ impl<'a> Draft<'a> {
         what: &str,
         detail: &str,
     ) {
-        let event = AuditEvent {
+        self.audited(&AuditEvent {
             at: UnixMillis(at_ms),
             who,
             action,
             what,
+            records: &[],
             detail,
-        };
+        });
+    }
+
+    fn audited(&mut self, event: &AuditEvent<'_>) {
         let nonce = draw(&*self.core.entropy);
         audit::append(
             &mut self.batch,
             &mut self.ledger.totals,
             &self.core.node_seal,
             nonce,
-            &event,
+            event,
         );
-        audit::index(self.core, &mut self.batch, &mut self.ledger, what);
+        audit::index(self.core, &mut self.batch, &mut self.ledger, event);
     }
 
     /// Indexes and counts every touched document, and closes the batch.

@@ -13,15 +13,22 @@ use raccordo_config::{InitialSettings, StoreEngine};
 use raccordo_transport::{NodeKey, PeerId};
 use thiserror::Error;
 
+use super::core::ReadFailed;
+use super::lines;
+use super::node::StartFailed;
 use crate::clock::{Entropy, SystemEntropy, draw};
+use crate::store::seal::Vault;
 use crate::store::{Batch, OpenFailed, Options, Store, StoreFailed, Table};
 
 /// File of the node's key: the Ed25519 seed in hex, mode 0600.
 pub(crate) const KEY_FILE: &str = "node.key";
 /// Folder of the store in the data folder.
 pub(crate) const STORE_FOLDER: &str = "store";
-/// The layout of the rows that this version writes: entries and changes in runs.
-pub(crate) const LAYOUT: u8 = 2;
+/// The layout of the rows that this version writes: entries and changes in runs, imported lines under
+/// keyed hashes.
+pub(crate) const LAYOUT: u8 = 3;
+/// The layout that differs in the lines alone, and is brought up to this one at the start.
+const PLAIN_LINES: u8 = 2;
 /// File of the node's configuration.
 pub(crate) const CONFIG_FILE: &str = "raccordo.toml";
 
@@ -85,6 +92,30 @@ pub fn init(data: &Path, settings: &InitialSettings) -> Result<PeerId, InitFaile
 pub(crate) fn layout(store: &Store) -> Result<u8, StoreFailed> {
     let noted = store.get(Table::Meta, b"layout")?;
     Ok(noted.and_then(|row| row.first().copied()).unwrap_or(1))
+}
+
+/// Refuses a store whose rows this version does not read.
+pub(crate) fn readable(store: &Store) -> Result<(), StartFailed> {
+    match layout(store)? {
+        PLAIN_LINES | LAYOUT => Ok(()),
+        seen => Err(StartFailed::Layout {
+            seen,
+            known: LAYOUT,
+        }),
+    }
+}
+
+/// Brings a store's rows up to the layout of this version; done at once where they have it.
+pub(crate) fn upgrade(store: &Store, vault: &Vault) -> Result<(), ReadFailed> {
+    if layout(store)? == LAYOUT {
+        return Ok(());
+    }
+    let rows = lines::close(store, vault)?;
+    let mut batch = Batch::new();
+    batch.put(Table::Meta, *b"layout", [LAYOUT]);
+    store.commit(batch)?;
+    tracing::info!(rows, "imported lines are kept under keyed hashes now");
+    Ok(())
 }
 
 /// Reads a node's key.

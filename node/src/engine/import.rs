@@ -4,7 +4,7 @@
 //! A bad line is rejected with its number and reason; the others go in. A line known already
 //! counts as present, also when it altered nothing. Lines of one record keep their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use raccordo_crdt_model::{
@@ -14,7 +14,6 @@ use raccordo_crdt_model::{
 use serde_json::Value;
 
 use crate::clock::draw;
-use crate::store::Table;
 use crate::store::seal::SealKey;
 
 use super::admission;
@@ -22,26 +21,37 @@ use super::core::{Core, Loaded, ReadFailed};
 use super::cores::on_all_cores;
 use super::draft::Draft;
 use super::import_file::{RecordLine, RecordLines};
+use super::import_names::{self as names, Named};
+use super::import_rights::{Brought, Rights};
 use super::lines;
 use super::local;
+use super::persons;
 use super::publish;
 use super::rows::DocumentRow;
 use super::scope::{self, LANES};
 use super::subject;
 use super::task::Done;
 use super::transfer;
-use super::view::{CommandFailed, ImportReport, Reject};
+use super::view::{CommandFailed, ImportReport, Principal, Reject};
 
 /// Records by reference, as a dry run would have left them.
 pub(crate) type Rehearsed = BTreeMap<(Kind, String), Document>;
+
+/// What has to be remembered from portion to portion of one file.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    /// Of a dry run: what earlier portions would have left.
+    pub(crate) rehearsed: Rehearsed,
+    pub(crate) brought: Brought,
+}
 
 /// Records on their way to the writer.
 #[derive(Debug)]
 pub(crate) struct ImportPortion {
     pub(crate) records: Vec<RecordLines>,
+    pub(crate) by: Arc<Principal>,
     pub(crate) dry_run: bool,
-    /// Of a dry run: what earlier portions would have left.
-    pub(crate) rehearsed: Rehearsed,
+    pub(crate) carried: Carried,
     /// Whether the cache has room for all records of the window.
     pub(crate) keep: bool,
 }
@@ -55,6 +65,14 @@ impl ImportReport {
         self.already_present += other.already_present;
         self.rejected += other.rejected;
         self.rejects.extend(other.rejects);
+    }
+
+    /// The counts, for the audit log.
+    pub(crate) fn counts(&self) -> String {
+        format!(
+            "{} lines: {} created, {} changed, {} already present, {} rejected",
+            self.lines, self.created, self.changed, self.already_present, self.rejected
+        )
     }
 
     pub(super) fn count(&mut self, outcome: &Outcome) {
@@ -91,7 +109,8 @@ struct Prepared {
     former: Option<(DocumentRow, SealKey)>,
     newest: Option<Newest>,
     /// Each line and its outcome, in their order.
-    outcomes: Vec<(LineId, Outcome)>,
+    outcomes: Vec<(lines::ShortId, Outcome)>,
+    brought: BTreeSet<LineId>,
 }
 
 /// A record's state after its lines.
@@ -110,50 +129,68 @@ struct Newest {
 pub(crate) fn run(draft: &mut Draft<'_>, portion: ImportPortion) -> Result<Done, CommandFailed> {
     let ImportPortion {
         records,
+        by,
         dry_run,
-        mut rehearsed,
+        mut carried,
         keep,
     } = portion;
     let (core, now_ms, keep) = (draft.core, draft.now_ms, keep || dry_run);
     let prepared = on_all_cores(&records, |record| {
-        prepare(core, now_ms, record, &rehearsed, keep)
+        prepare(core, now_ms, record, &by, &carried, keep)
     });
-    let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, ReadFailed>>()?;
+    let mut prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, ReadFailed>>()?;
+    for record in &mut prepared {
+        let brought = std::mem::take(&mut record.brought);
+        if !brought.is_empty() {
+            let place = (record.kind, record.reference.clone());
+            carried.brought.insert(place, brought);
+        }
+    }
     let mut report = ImportReport::default();
     for (_, outcome) in prepared.iter().flat_map(|record| &record.outcomes) {
         report.count(outcome);
     }
     if dry_run {
-        let touched = prepared
-            .into_iter()
-            .filter_map(|record| Some(((record.kind, record.reference), record.newest?.document?)));
-        rehearsed.extend(touched);
-        return Ok(Done::Imported(report, rehearsed));
+        for record in prepared {
+            let Some(newest) = record.newest else {
+                continue;
+            };
+            let Some(document) = newest.document else {
+                continue;
+            };
+            if let Some(reference) = newest.summary.reference
+                && reference != record.reference
+            {
+                let place = (record.kind, reference);
+                carried.rehearsed.insert(place, document.clone());
+            }
+            let place = (record.kind, record.reference);
+            carried.rehearsed.insert(place, document);
+        }
+        return Ok(Done::Imported(report, carried));
     }
     let before = LANES.map(|lane| draft.ledger.end(draft.core.own_log(lane)).seq);
-    write(draft, prepared);
-    if report.created + report.changed > 0 {
+    let written = write(draft, prepared);
+    if !written.is_empty() {
         let detail = summary(draft, &report, before);
-        draft.audit("import", "import", "", &detail);
+        draft.audit_all(&by.name, "import", &written, &detail);
     }
-    Ok(Done::Imported(report, rehearsed))
+    Ok(Done::Imported(report, carried))
 }
 
 fn prepare(
     core: &Core,
     now_ms: i64,
     record: &RecordLines,
-    rehearsed: &Rehearsed,
+    by: &Principal,
+    carried: &Carried,
     keep: bool,
 ) -> Result<Prepared, ReadFailed> {
     let (kind, reference) = (record.kind, &record.reference);
     let territory = core.territory();
     let hash = super::draft::reference_hash(core, kind, &territory, reference);
-    let holders = core.store.scan(Table::References, &hash, None, 1)?;
-    let holder = holders
-        .first()
-        .and_then(|(key, _)| key.get(16..)?.try_into().ok())
-        .map(DocumentId::from_bytes);
+    let named = Named::find(core, kind, reference, &hash)?;
+    let holder = named.editable;
     let loaded = holder.map(|id| core.load(id)).transpose()?.flatten();
     if let Some(id) = holder {
         core.forget(id);
@@ -165,24 +202,34 @@ fn prepare(
         None => (None, None),
     };
     let place = (kind, reference.clone());
-    let mut document = rehearsed.get(&place).cloned().or(stored);
+    let mut target = Target {
+        core,
+        document: carried.rehearsed.get(&place).cloned().or(stored),
+        named,
+        rehearsed: &carried.rehearsed,
+    };
+    let mut rights = Rights::of(by, carried.brought.get(&place));
     let mut outcomes = Vec::with_capacity(record.lines.len());
     let known = lines::known(&core.store, &hash)?;
     for RecordLine { number, text, id } in &record.lines {
-        let outcome = if known.contains(&lines::short(id)) {
+        let short = lines::short(&core.vault, &hash, id);
+        let outcome = if known.contains(&short) {
             Outcome::Present
         } else {
             let done = ImportLine::parse(text).and_then(|(line, _)| {
                 let stamp = stamp(core, now_ms, &line, *id);
-                perform(core, &territory, &mut document, &line, &stamp)
+                target.perform(&rights, &line, &stamp)
             });
             done.unwrap_or_else(|problems| {
                 Outcome::Rejected(reject(*number, Some(reference), &problems))
             })
         };
-        outcomes.push((*id, outcome));
+        if !matches!(outcome, Outcome::Rejected(_)) {
+            rights.brings(id);
+        }
+        outcomes.push((short, outcome));
     }
-    let newest = document.map(|document| Newest {
+    let newest = target.document.map(|document| Newest {
         id: document.id(),
         kind: document.kind(),
         lane: scope::lane_of(document.kind(), document.is_local()),
@@ -197,67 +244,171 @@ fn prepare(
         former,
         newest,
         outcomes,
+        brought: rights.brought,
     })
 }
 
-fn perform(
-    core: &Core,
-    territory: &str,
-    document: &mut Option<Document>,
-    line: &ImportLine,
-    stamp: &Stamp,
-) -> Result<Outcome, Vec<Problem>> {
-    if admission::may_write(line.kind, core.config().node.role).is_err() {
-        let (writer, kinds) = (local::writer(line.kind), line.kind.plural());
-        let detail = format!("{writer} keeps {kinds}, not this node: import them there");
-        return Err(vec![Problem::new("", "not_home", detail)]);
-    }
-    transfer::may_import(core, line, document.as_ref()).map_err(|problem| vec![problem])?;
-    match (&line.op, document.as_mut()) {
-        (ImportOp::Create { .. }, Some(_)) => Err(vec![Problem::new(
-            "/ref",
-            "ref_in_use",
-            format!(
-                "{} is already in use in {territory} with other content",
-                line.reference
-            ),
-        )]),
-        (ImportOp::Create { doc }, None) => {
-            let id = DocumentId::from_bytes(draw(&*core.entropy));
-            let mut fields = with_reference(doc, &line.reference);
-            publish::keep_home(core, line.kind, &mut fields).map_err(|failed| match failed {
-                CommandFailed::Rejected(refused) => problems(refused),
-                failed => vec![Problem::new("", "unreadable", failed.to_string())],
-            })?;
-            let created =
-                Document::create(id, line.kind, territory, &fields, stamp).map_err(problems)?;
-            subject::may_be_shared(&created.0, &fields).map_err(problems)?;
-            *document = Some(created.0);
-            Ok(Outcome::Created(created.1))
+/// The record that lines of one `ref` are carried out on.
+struct Target<'a> {
+    core: &'a Core,
+    /// As the lines before left it; none where there is none yet.
+    document: Option<Document>,
+    named: Named,
+    rehearsed: &'a Rehearsed,
+}
+
+impl Target<'_> {
+    fn perform(
+        &mut self,
+        rights: &Rights<'_>,
+        line: &ImportLine,
+        stamp: &Stamp,
+    ) -> Result<Outcome, Vec<Problem>> {
+        let core = self.core;
+        if let (ImportOp::Patch { patch }, Some(document)) = (&line.op, &self.document) {
+            rights.refuse(document, patch).map_err(one)?;
         }
-        (ImportOp::Patch { .. }, None) => Err(vec![Problem::new(
-            "/ref",
-            "unknown_ref",
-            format!(
-                "{} is not in use in {territory}: a create line comes first",
-                line.reference
-            ),
-        )]),
-        (ImportOp::Patch { patch }, Some(document)) => change(document, patch, stamp),
+        if admission::may_write(line.kind, core.config().node.role).is_err() {
+            let (writer, kinds) = (local::writer(line.kind), line.kind.plural());
+            let detail = format!("{writer} keeps {kinds}, not this node: import them there");
+            return Err(one(Problem::new("", "not_home", detail)));
+        }
+        if let ImportOp::Create { doc } = &line.op
+            && self
+                .is_there(rights, doc, stamp)
+                .map_err(|failed| unread(&failed))?
+        {
+            return Ok(Outcome::Present);
+        }
+        transfer::may_import(core, line, self.document.as_ref()).map_err(one)?;
+        match &line.op {
+            ImportOp::Create { doc } => self.create(line, doc, stamp),
+            ImportOp::Patch { patch } => self.change(line, patch, stamp),
+        }
+    }
+
+    /// Whether a record that the line may mean holds just what it says.
+    fn is_there(
+        &self,
+        rights: &Rights<'_>,
+        doc: &Value,
+        stamp: &Stamp,
+    ) -> Result<bool, ReadFailed> {
+        let is_it =
+            |document: &Document| names::holds(document, doc, stamp) && rights.reads_all(document);
+        if self.document.as_ref().is_some_and(is_it) {
+            return Ok(true);
+        }
+        for other in &self.named.others {
+            let other = self.core.look(*other)?;
+            if other.is_some_and(|other| is_it(&other)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn create(
+        &mut self,
+        line: &ImportLine,
+        doc: &Value,
+        stamp: &Stamp,
+    ) -> Result<Outcome, Vec<Problem>> {
+        let (core, territory) = (self.core, self.core.territory());
+        if self.document.is_some() || self.named.taken {
+            let reference = &line.reference;
+            let detail = format!("{reference} is already in use in {territory} with other content");
+            return Err(one(Problem::new("/ref", "ref_in_use", detail)));
+        }
+        let id = DocumentId::from_bytes(draw(&*core.entropy));
+        let mut fields = with_reference(doc, &line.reference);
+        publish::keep_home(core, line.kind, &mut fields).map_err(|failed| match failed {
+            CommandFailed::Rejected(refused) => problems(refused),
+            failed => one(Problem::new("", "unreadable", failed.to_string())),
+        })?;
+        publish::imported(line.kind, &fields).map_err(problems)?;
+        let created =
+            Document::create(id, line.kind, &territory, &fields, stamp).map_err(problems)?;
+        subject::may_be_shared(&created.0, &fields).map_err(problems)?;
+        subject::author_may_be_shared(&created.0, line.by.as_deref()).map_err(problems)?;
+        self.document = Some(created.0);
+        Ok(Outcome::Created(created.1))
+    }
+
+    fn change(
+        &mut self,
+        line: &ImportLine,
+        patch: &Patch,
+        stamp: &Stamp,
+    ) -> Result<Outcome, Vec<Problem>> {
+        self.named.one().map_err(one)?;
+        let Some(document) = &mut self.document else {
+            let (reference, territory) = (&line.reference, self.core.territory());
+            let detail =
+                format!("{reference} is not in use in {territory}: a create line comes first");
+            return Err(one(Problem::new("/ref", "unknown_ref", detail)));
+        };
+        if let Some(reference) = patch.reference().filter(|_| !stamp.imported)
+            && document.summary().reference.as_ref() != Some(&reference)
+        {
+            let place = (document.kind(), reference);
+            let used = self.rehearsed.contains_key(&place)
+                || names::in_use(self.core, place.0, &place.1, document.id())
+                    .map_err(|failed| unread(&failed))?;
+            if used {
+                let detail = CommandFailed::ReferenceInUse { reference: place.1 };
+                return Err(one(Problem::new("/ref", "ref_in_use", detail.to_string())));
+            }
+        }
+        subject::patch_may_be_shared(document, patch).map_err(problems)?;
+        subject::author_may_be_shared(document, line.by.as_deref()).map_err(problems)?;
+        if matches!(line.kind, Kind::Person | Kind::Publication) {
+            let mut after = document.clone();
+            if after.patch(patch, None, stamp).is_ok() {
+                let fields = after.record().fields;
+                publish::imported(line.kind, &fields).map_err(problems)?;
+                let merges = patch.touches("state") || patch.touches("merged_into");
+                if merges && !stamp.imported {
+                    leads_somewhere(self.core, self.rehearsed, document, &fields)?;
+                }
+            }
+        }
+        match document.patch(patch, None, stamp).map_err(problems)? {
+            Some(change) => Ok(Outcome::Changed(change)),
+            None => Ok(Outcome::Present),
+        }
     }
 }
 
-fn change(document: &mut Document, patch: &Patch, stamp: &Stamp) -> Result<Outcome, Vec<Problem>> {
-    subject::patch_may_be_shared(document, patch).map_err(problems)?;
-    match document.patch(patch, None, stamp).map_err(problems)? {
-        Some(change) => Ok(Outcome::Changed(change)),
-        None => Ok(Outcome::Present),
+/// Refuses to merge a person's record into one that is neither here nor, in a dry run, would be.
+fn leads_somewhere(
+    core: &Core,
+    rehearsed: &Rehearsed,
+    document: &Document,
+    fields: &Value,
+) -> Result<(), Vec<Problem>> {
+    let into = fields["merged_into"].as_str().unwrap_or_default();
+    let leads = rehearsed.contains_key(&(Kind::Person, into.to_owned()))
+        || persons::leads_somewhere(core, document.id(), fields)
+            .map_err(|failed| one(Problem::new("", "unreadable", failed.to_string())))?;
+    if leads {
+        return Ok(());
     }
+    Err(problems(subject::merged_into_nobody()))
+}
+
+fn one(problem: Problem) -> Vec<Problem> {
+    vec![problem]
+}
+
+fn unread(failed: &ReadFailed) -> Vec<Problem> {
+    one(Problem::new("", "unreadable", failed.to_string()))
 }
 
 /// Puts what was prepared into the draft, record by record: so a record's entries are neighbours,
-/// and whoever takes them in later opens each document once.
-fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
+/// and whoever takes them in later opens each document once. Says which records were changed.
+fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) -> Vec<String> {
+    let mut written = Vec::new();
     let territory = draft.core.territory();
     for record in prepared {
         let Some(newest) = record.newest else {
@@ -282,11 +433,15 @@ fn write(draft: &mut Draft<'_>, prepared: Vec<Prepared>) {
         for (line, outcome) in &record.outcomes {
             if let Outcome::Created(change) | Outcome::Changed(change) = outcome {
                 draft.append_own(id, &local::new_change(change), None);
-                imported.push(lines::short(line));
+                imported.push(*line);
             }
+        }
+        if !imported.is_empty() {
+            written.push(id.to_string());
         }
         lines::remember(&mut draft.batch, &record.hash, &imported);
     }
+    written
 }
 
 fn stamp(core: &Core, now_ms: i64, line: &ImportLine, id: LineId) -> Stamp {
@@ -351,8 +506,5 @@ fn summary(draft: &Draft<'_>, report: &ImportReport, before: [u64; 3]) -> String
         }
     }
     let entries = entries.concat();
-    format!(
-        "{entries}{} lines: {} created, {} changed, {} already present, {} rejected",
-        report.lines, report.created, report.changed, report.already_present, report.rejected
-    )
+    format!("{entries}{}", report.counts())
 }

@@ -4,12 +4,14 @@
 //! its length. Does not look into the store.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
-use raccordo_crdt_model::{ImportLine, Kind, LineId, Problem};
+use raccordo_crdt_model::{ImportLine, ImportOp, Kind, LineId, Problem};
 use serde_json::Value;
 
 use super::cores::on_all_cores;
-use super::import::{Outcome, Rehearsed, reject};
+use super::import::{Carried, Outcome, reject};
 use super::view::{ImportReport, ImportText};
 
 /// Lines that one window may have.
@@ -23,8 +25,7 @@ pub(crate) const PORTION_RECORDS: usize = 1_024;
 pub struct ImportSession {
     /// How often each line was seen, by the first half of its id.
     occurrences: BTreeMap<[u8; 16], u32>,
-    /// Of a dry run: the records as earlier windows would have left them.
-    pub(crate) rehearsed: Rehearsed,
+    pub(crate) carried: Carried,
 }
 
 /// One record's lines of a window, in their order.
@@ -32,6 +33,9 @@ pub struct ImportSession {
 pub(crate) struct RecordLines {
     pub(crate) kind: Kind,
     pub(crate) reference: String,
+    /// Whether it must be prepared when those before it are in: a line is about the record's own number,
+    /// or merges it into another.
+    pub(crate) alone: bool,
     pub(crate) lines: Vec<RecordLine>,
 }
 
@@ -55,15 +59,22 @@ impl ImportSession {
         let read = on_all_cores(&lines, |line| {
             let parsed = ImportLine::parse(&line.text);
             parsed.map(|(line, canonical)| {
+                let alone = match &line.op {
+                    ImportOp::Create { .. } => false,
+                    ImportOp::Patch { patch } => {
+                        let merges = line.kind == Kind::Person && patch.touches("merged_into");
+                        patch.touches("ref") || merges
+                    }
+                };
                 let named = (line.kind, line.reference);
-                (named, LineId::of(&canonical, 0))
+                (named, alone, LineId::of(&canonical, 0))
             })
         });
         let mut report = ImportReport::default();
         let mut places: BTreeMap<(Kind, String), usize> = BTreeMap::new();
         let mut records: Vec<RecordLines> = Vec::new();
         for (ImportText { number, text }, read) in lines.into_iter().zip(read) {
-            let (named, plain) = match read {
+            let (named, alone, plain) = match read {
                 Ok(read) => read,
                 Err(problems) => {
                     report.count(&unreadable(number, &text, &problems));
@@ -77,9 +88,11 @@ impl ImportSession {
                 records.push(RecordLines {
                     kind: named.0,
                     reference: named.1,
+                    alone: false,
                     lines: Vec::new(),
                 });
             }
+            records[place].alone |= alone;
             let line = RecordLine { number, text, id };
             records[place].lines.push(line);
         }
@@ -98,6 +111,24 @@ impl ImportSession {
             }),
         }
     }
+}
+
+/// What one commit takes of the records that are left. What is prepared together does not hear of each
+/// other.
+pub(crate) fn portion(records: &mut Peekable<IntoIter<RecordLines>>) -> Vec<RecordLines> {
+    let mut portion = Vec::new();
+    while portion.len() < PORTION_RECORDS {
+        let first = portion.is_empty();
+        let Some(record) = records.next_if(|record| first || !record.alone) else {
+            break;
+        };
+        let alone = record.alone;
+        portion.push(record);
+        if alone {
+            break;
+        }
+    }
+    portion
 }
 
 /// Some programs begin a file with a byte order mark.

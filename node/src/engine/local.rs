@@ -94,7 +94,11 @@ pub(crate) fn patch(
     by: &str,
 ) -> Result<Done, CommandFailed> {
     let stamp = stamp(draft, by);
-    draft.open(kind, id)?;
+    let before = draft.open(kind, id)?;
+    if kind == Kind::Person && (patch.touches("state") || patch.touches("merged_into")) {
+        subject::merges_into_somebody(draft, &before, patch, base, &stamp)?;
+    }
+    drop(before);
     let home = draft
         .row(id)
         .map(|row| row.territory.clone())
@@ -108,7 +112,8 @@ pub(crate) fn patch(
     let allowed = subject::patch_may_be_shared(&document, patch)
         .map_err(CommandFailed::Rejected)
         .and_then(|()| code_is_free(draft, &document, patch))
-        .and_then(|()| casefiles::may_change(draft, &document, patch));
+        .and_then(|()| casefiles::may_change(draft, &document, patch))
+        .and_then(|()| reference_is_free(draft, &document, patch));
     if let Err(refused) = allowed {
         draft.advance(id, Arc::new(document));
         return Err(refused);
@@ -120,10 +125,17 @@ pub(crate) fn patch(
             return Err(refused);
         }
     };
+    let former = reference_of(&document, patch);
     let outcome = document.patch(patch, base, &stamp);
+    let now = reference_of(&document, patch);
     draft.advance(id, Arc::new(document));
     if let Some(change) = outcome.map_err(CommandFailed::Rejected)? {
         draft.append_own(id, &new_change(&change), None);
+        if former != now {
+            // At once, for what follows in this commit.
+            unrefer(draft, kind, &home, former.as_deref(), id);
+            refer(draft, kind, &home, now.as_deref(), id);
+        }
         draft.audit(by, "change", &id.to_string(), "");
     }
     Ok(Done::Record(id))
@@ -145,6 +157,31 @@ fn code_is_free(
         }
     }
     Ok(())
+}
+
+/// Whether no other record of the territory has the number that a patch gives to this one.
+fn reference_is_free(
+    draft: &Draft<'_>,
+    document: &Document,
+    patch: &Patch,
+) -> Result<(), CommandFailed> {
+    let Some(reference) = patch.reference() else {
+        return Ok(());
+    };
+    if document.summary().reference.as_ref() == Some(&reference) {
+        return Ok(());
+    }
+    let held = holders(draft, document.kind(), document.territory(), &reference)?;
+    if held.iter().any(|id| *id != document.id()) {
+        return Err(CommandFailed::ReferenceInUse { reference });
+    }
+    Ok(())
+}
+
+/// The number of a record, where a patch is about it.
+fn reference_of(document: &Document, patch: &Patch) -> Option<String> {
+    let is_touched = patch.touches("ref");
+    is_touched.then(|| document.summary().reference).flatten()
 }
 
 /// Whether nodes of this role write records of this kind.
@@ -211,6 +248,21 @@ pub(crate) fn refer(
             [hash.as_slice(), id.as_bytes()].concat(),
             Vec::new(),
         );
+    }
+}
+
+/// Takes the reference that a record had out of the index.
+fn unrefer(
+    draft: &mut Draft<'_>,
+    kind: Kind,
+    territory: &str,
+    reference: Option<&str>,
+    id: DocumentId,
+) {
+    if let Some(reference) = reference {
+        let hash = reference_hash(draft.core, kind, territory, reference);
+        let key = [hash.as_slice(), id.as_bytes()].concat();
+        draft.batch.delete(Table::References, key);
     }
 }
 

@@ -32,6 +32,8 @@ mod found;
 mod host;
 mod import;
 mod import_file;
+mod import_names;
+mod import_rights;
 mod inbox;
 mod ingest;
 mod ledger;
@@ -99,7 +101,6 @@ use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use self::core::Core;
 use self::import::ImportPortion;
-use self::import_file::PORTION_RECORDS;
 use self::repair::RepairCommand;
 use self::task::{Command, Done, Job, Signal};
 
@@ -271,14 +272,16 @@ impl Engine {
         self.read(move |core| read::export(core, kind)).await
     }
 
-    /// Imports a window of at most [`WINDOW_LINES_MAX`] lines, those of a record in file order; durable
-    /// when it returns.
+    /// Imports a window of at most [`WINDOW_LINES_MAX`] lines, those of a record in file order, as far as
+    /// `by` may change the records that are there; durable when it returns.
     pub async fn import(
         &self,
         lines: Vec<ImportText>,
+        by: &Principal,
         dry_run: bool,
         session: &mut ImportSession,
     ) -> Result<ImportReport, CommandFailed> {
+        let by = Arc::new(by.clone());
         let mut own = std::mem::take(session);
         let reading = tokio::task::spawn_blocking(move || {
             let read = own.read(lines);
@@ -287,23 +290,24 @@ impl Engine {
         let (mut own, (records, mut report)) =
             reading.await.map_err(|_| CommandFailed::Stopping)?;
         let keep = records.len() <= self.core.cache_capacity();
-        let mut records = records.into_iter();
+        let mut records = records.into_iter().peekable();
         loop {
             // One portion after the other, so that others have their turn between them.
-            let portion: Vec<_> = records.by_ref().take(PORTION_RECORDS).collect();
+            let portion = import_file::portion(&mut records);
             if portion.is_empty() {
                 break;
             }
             let command = Command::Import(ImportPortion {
                 records: portion,
+                by: Arc::clone(&by),
                 dry_run,
-                rehearsed: std::mem::take(&mut own.rehearsed),
+                carried: std::mem::take(&mut own.carried),
                 keep,
             });
-            let Done::Imported(more, rehearsed) = self.hand.submit(command).await? else {
+            let Done::Imported(more, carried) = self.hand.submit(command).await? else {
                 return Err(CommandFailed::Stopping);
             };
-            own.rehearsed = rehearsed;
+            own.carried = carried;
             report.add(more);
         }
         report.rejects.sort_by_key(|reject| reject.line);

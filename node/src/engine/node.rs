@@ -363,11 +363,9 @@ pub(super) fn open(
     };
     let folder = data.join(found::STORE_FOLDER);
     let store = Store::open(&folder, &options)?;
-    let (seen, known) = (found::layout(&store)?, found::LAYOUT);
-    if seen != known {
-        return Err(StartFailed::Layout { seen, known });
-    }
+    found::readable(&store)?;
     let vault = Vault::open(&data.join("keys"), lineage(&store)?, &*entropy)?;
+    found::upgrade(&store, &vault)?;
     shredding::run(&store, &vault, &*entropy)?;
     let core = assemble(config, node_key, store, vault, clock, entropy)?;
     Ok(put_back::looked_at(core, &folder)?)

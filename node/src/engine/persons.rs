@@ -74,6 +74,7 @@ fn matching(core: &Core, q: &str) -> Result<BTreeSet<DocumentId>, ReadFailed> {
         found.extend(found_by(core, &Term::Code(code))?);
         return Ok(found);
     }
+    found.extend(found_by(core, &Term::BadCode(q.trim().to_uppercase()))?);
     found.extend(with_all(core, &words(q))?);
     Ok(found)
 }
@@ -128,7 +129,7 @@ pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<A
     let mut found: BTreeMap<DocumentId, Vec<&'static str>> = BTreeMap::new();
     for term in telling(fields) {
         let why = match term {
-            Term::Code(_) => "fiscal_code",
+            Term::Code(_) | Term::BadCode(_) => "fiscal_code",
             _ => "name_and_year",
         };
         for other in found_by(core, &term)? {
@@ -199,6 +200,22 @@ pub(crate) fn standing_for(
         id = next;
     }
     Ok(None)
+}
+
+/// Whether a person's record with these fields, if it is merged, is merged into that of another
+/// person who is there.
+pub(super) fn leads_somewhere(
+    core: &Core,
+    id: DocumentId,
+    fields: &Value,
+) -> Result<bool, CommandFailed> {
+    if fields["state"] != MERGED {
+        return Ok(true);
+    }
+    let into = fields["merged_into"].as_str();
+    let into = into.map(|into| named(core, into)).transpose()?.flatten();
+    let stands = into.map(|into| standing_for(core, into)).transpose()?;
+    Ok(stands.flatten().is_some_and(|stands| stands != id))
 }
 
 /// All that one person was offered: contacts, services, projects, referrals; of every record that

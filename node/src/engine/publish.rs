@@ -147,6 +147,33 @@ pub(crate) fn by_hand(command: &Command) -> Result<(), CommandFailed> {
     Err(CommandFailed::Rejected(Rejected::Rule(problem)))
 }
 
+/// Refuses an imported publication with a count that may tell of a person: the node that made it
+/// would have withheld it.
+pub(crate) fn imported(kind: Kind, fields: &Value) -> Result<(), Rejected> {
+    let counts = fields["counts"].as_object();
+    let counts = counts.filter(|_| kind == Kind::Publication);
+    let small = |one: &Value| {
+        let count = one["count"].as_u64();
+        count.is_some_and(|count| (1..SMALLEST_SHOWN).contains(&count))
+    };
+    let found = counts.into_iter().flatten().find(|(_, one)| small(one));
+    let Some((key, _)) = found else {
+        return Ok(());
+    };
+    let detail = format!(
+        "a count below {SMALLEST_SHOWN} may tell of a person: import what a node published, which withholds it"
+    );
+    let pointer = format!(
+        "/counts/{}/count",
+        key.replace('~', "~0").replace('/', "~1")
+    );
+    Err(Rejected::Rule(Problem::new(
+        pointer,
+        "counts_by_hand",
+        detail,
+    )))
+}
+
 /// What a territory publishes, as far as it says; none where it never said.
 pub(crate) fn of_territory(core: &Core, territory: &str) -> Result<Option<Published>, ReadFailed> {
     let mut found: Option<Published> = None;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use raccordo_crdt_model::field_rules::MERGED_INTO_NOBODY;
 use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, UnixMillis, import};
 use raccordo_transport::{LogId, PeerId};
 
@@ -84,13 +85,26 @@ pub(crate) fn resolve(
     match found.as_slice() {
         [] => Err(missing()),
         [(id, _)] => Ok(*id),
-        several => Err(CommandFailed::Ambiguous {
-            reference: name.to_owned(),
-            territories: several
+        several => {
+            let territories: BTreeSet<&str> = several
                 .iter()
-                .map(|(id, territory)| format!("{territory} ({id})"))
-                .collect(),
-        }),
+                .map(|(_, territory)| territory.as_str())
+                .collect();
+            // A territory decides only where each has one.
+            let remedy = if territories.len() == several.len() {
+                "name one with --territory"
+            } else {
+                "name it by its id"
+            };
+            Err(CommandFailed::Ambiguous {
+                reference: name.to_owned(),
+                territories: several
+                    .iter()
+                    .map(|(id, territory)| format!("{territory} ({id})"))
+                    .collect(),
+                remedy,
+            })
+        }
     }
 }
 
@@ -300,14 +314,8 @@ pub(crate) fn export(core: &Core, kind: Kind) -> Result<Vec<String>, CommandFail
                     at: 0,
                 });
                 let record = document.map_err(ReadFailed::from)?.record();
-                let reference = record
-                    .fields
-                    .get("ref")
-                    .and_then(|r| r.as_str())
-                    .unwrap_or_default()
-                    .to_owned();
                 lines.push((
-                    reference,
+                    import::exported_reference(id, &record.fields),
                     import::export_line(kind, id, record.created_at, &record.fields),
                 ));
             }
@@ -344,7 +352,15 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
     }
     let (mut alike, mut resolved, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     match document.kind() {
-        Kind::Person => alike = persons::alike(core, id, &fields)?,
+        Kind::Person => {
+            alike = persons::alike(core, id, &fields)?;
+            if !persons::leads_somewhere(core, id, &fields)? {
+                flags.push(Flag {
+                    code: MERGED_INTO_NOBODY.to_owned(),
+                    path: "/merged_into".to_owned(),
+                });
+            }
+        }
         Kind::Project if row.territory == core.territory() => {
             elsewhere = notices::elsewhere(core, id)?;
             if !elsewhere.is_empty() {

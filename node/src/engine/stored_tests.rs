@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raccordo_config::{InitialSettings, Role, StoreEngine, Territory};
-use raccordo_crdt_model::{DocumentId, Kind, Patch};
+use raccordo_crdt_model::{DocumentId, ImportLine, Kind, LineId, Patch};
 use raccordo_transport::{SignedEntry, verify};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use super::entry_run::BodyPlace;
 use super::stored::Reading;
 use super::{Engine, ImportSession, ImportText, Node, NodeOptions, Principal, StartFailed, found};
 use crate::clock::{SystemClock, SystemEntropy};
+use crate::store::seal::Vault;
 use crate::store::{Batch, Options, Store, Table};
 
 struct AtRest {
@@ -84,7 +85,10 @@ async fn imported(engine: &Engine, records: u32, edits: u32) {
     let mut session = ImportSession::default();
     let lines = lines(records, edits);
     let count = u64::try_from(lines.len()).unwrap();
-    let report = engine.import(lines, false, &mut session).await.unwrap();
+    let report = engine
+        .import(lines, &Principal::office("op"), false, &mut session)
+        .await
+        .unwrap();
     assert_eq!(
         (report.created + report.changed, report.rejects),
         (count, vec![])
@@ -178,12 +182,46 @@ async fn what_was_imported_is_known_when_it_comes_again_in_other_portions() {
     let mut session = ImportSession::default();
     for portion in lines(20, 4).chunks(33) {
         let report = engine
-            .import(portion.to_vec(), false, &mut session)
+            .import(
+                portion.to_vec(),
+                &Principal::office("op"),
+                false,
+                &mut session,
+            )
             .await
             .unwrap();
         let fresh = portion.iter().filter(|line| line.number > 80).count();
         assert_eq!(report.changed, u64::try_from(fresh).unwrap());
         assert_eq!(report.already_present + report.changed, report.lines);
+    }
+    at_rest.node.stop().await;
+}
+
+#[tokio::test]
+async fn no_row_tests_a_guess_at_an_imported_line_not_even_after_an_erasure() {
+    let at_rest = AtRest::found().await;
+    let engine = at_rest.engine();
+    imported(&engine, 3, 2).await;
+    let by = Principal::office("op");
+    let id = resolved(&engine, "A-2").await;
+    engine
+        .erase(Kind::Project, id, "the period is over", &by)
+        .await
+        .unwrap();
+    let guesses: Vec<LineId> = lines(3, 2)
+        .iter()
+        .map(|line| LineId::of(&ImportLine::parse(&line.text).unwrap().1, 0))
+        .collect();
+    assert_eq!(rows(&engine.core, Table::Lines), 3);
+    for table in Table::ALL {
+        let all = engine.core.store.scan(table, &[], None, usize::MAX);
+        for (key, value) in all.unwrap() {
+            for guess in &guesses {
+                let short = &guess.as_bytes()[..16];
+                let holds = |bytes: &[u8]| bytes.windows(16).any(|window| window == short);
+                assert!(!holds(&key) && !holds(&value), "{table:?}");
+            }
+        }
     }
     at_rest.node.stop().await;
 }
@@ -247,7 +285,49 @@ async fn a_store_with_rows_of_another_layout_is_refused_with_a_sentence() {
     drop(store);
     let refused = start(&folder).await.unwrap_err();
     assert!(
-        matches!(refused, StartFailed::Layout { seen: 1, known: 2 }),
+        matches!(refused, StartFailed::Layout { seen: 1, known: 3 }),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_store_with_plain_lines_is_brought_up_to_this_layout_at_the_start() {
+    let AtRest { folder, node } = AtRest::found().await;
+    imported(&node.engine(), 2, 1).await;
+    node.stop().await;
+    let path = folder.path().join("node").join("store");
+    let options = Options {
+        engine: StoreEngine::Redb,
+        ..Options::default()
+    };
+    let store = Store::open(&path, &options).unwrap();
+    let mut batch = Batch::new();
+    for (key, _) in store.scan(Table::Lines, &[], None, usize::MAX).unwrap() {
+        batch.delete(Table::Lines, key);
+    }
+    let known = &lines(2, 1)[0];
+    let (line, canonical) = ImportLine::parse(&known.text).unwrap();
+    let plain = &LineId::of(&canonical, 0).as_bytes()[..16].to_vec();
+    let vault = Vault::open(
+        &folder.path().join("node").join("keys"),
+        super::node::lineage(&store).unwrap(),
+        &SystemEntropy,
+    )
+    .unwrap();
+    let named = ["project", "\0", "frosinone/a", "\0", &line.reference].concat();
+    let reference = vault.keyed_hash("reference", named.as_bytes());
+    let row = [&[2], plain.as_slice()].concat();
+    batch.put(Table::Lines, [&reference, plain.as_slice()].concat(), row);
+    batch.put(Table::Meta, *b"layout", [2]);
+    store.commit(batch).unwrap();
+    drop((store, vault));
+    let node = start(&folder).await.unwrap();
+    let engine = node.engine();
+    assert_eq!(found::layout(&engine.core.store).unwrap(), 3);
+    let by = Principal::office("op");
+    let mut session = ImportSession::default();
+    let again = vec![known.clone()];
+    let report = engine.import(again, &by, false, &mut session).await;
+    assert_eq!(report.unwrap().already_present, 1);
+    node.stop().await;
 }

@@ -7,9 +7,10 @@
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use raccordo_crdt_model::command::Operation;
+use raccordo_crdt_model::field_rules::MERGED_INTO_NOBODY;
 use raccordo_crdt_model::terms::telling;
 use raccordo_crdt_model::{
-    Document, DocumentId, Kind, Patch, Problem, Rejected, Term, fiscal_code,
+    Audience, Document, DocumentId, Heads, Kind, Patch, Problem, Rejected, Stamp, Term, fiscal_code,
 };
 use serde_json::{Value, json};
 
@@ -97,17 +98,37 @@ pub(crate) fn may_be_shared(document: &Document, value: &Value) -> Result<(), Re
     no_code_in(document, value, "")
 }
 
+/// Refuses a fiscal code as the author of a change of a record that goes to others.
+pub(crate) fn author_may_be_shared(document: &Document, by: Option<&str>) -> Result<(), Rejected> {
+    let named = by.is_some_and(|by| fiscal_code::found_in(by).is_some());
+    if named && leaves(document) {
+        return Err(identity("/by"));
+    }
+    Ok(())
+}
+
+/// Whether a record goes to nodes of other territories in the plain.
+fn leaves(document: &Document) -> bool {
+    match document.kind().audience() {
+        Audience::Territory => false,
+        Audience::Home => !document.is_local(),
+        Audience::Everyone | Audience::Parties => true,
+    }
+}
+
 /// Refuses a fiscal code in what stands at a pointer of a record that goes to others.
 fn no_code_in(document: &Document, value: &Value, at: &str) -> Result<(), Rejected> {
-    let sent = matches!(document.kind(), Kind::Project | Kind::Activity) && !document.is_local();
-    let found = code_within(value, &mut Vec::new()).filter(|_| sent);
+    let found = code_within(value, &mut Vec::new()).filter(|_| leaves(document));
     let Some(below) = found else {
         return Ok(());
     };
-    let pointer = format!("{at}{below}");
-    let detail = "a fiscal code stands in this text, and the record goes to the coordination: \
-                  write it without, identities belong to the casefile";
-    Err(broken(&pointer, "identity_in_shared_record", detail))
+    Err(identity(&format!("{at}{below}")))
+}
+
+fn identity(pointer: &str) -> Rejected {
+    let detail = "a fiscal code stands here, and the record goes out of the territory: write it \
+                  without, identities belong to the casefile";
+    broken(pointer, "identity_in_shared_record", detail)
 }
 
 /// As [`may_be_shared`], of a patch.
@@ -126,9 +147,52 @@ pub(crate) fn patch_may_be_shared(document: &Document, patch: &Patch) -> Result<
         if names_person && document.kind() == Kind::Project {
             return Err(person_in_project());
         }
+        let names_one = |name: &&str| fiscal_code::found_in(name).is_some();
+        if tokens.iter().any(names_one) && leaves(document) {
+            return Err(identity(&pointer.to_string()));
+        }
         no_code_in(document, value, &pointer.to_string())?;
     }
     Ok(())
+}
+
+/// Refuses to merge a person's record into none, or into one that is not there.
+pub(crate) fn merges_into_somebody(
+    draft: &mut Draft<'_>,
+    before: &Document,
+    patch: &Patch,
+    base: Option<&Heads>,
+    stamp: &Stamp,
+) -> Result<(), CommandFailed> {
+    let mut after = before.clone();
+    // What the patch itself breaks is said where it is made.
+    if after.patch(patch, base, stamp).is_err() {
+        return Ok(());
+    }
+    let (was, now) = (before.record().fields, after.record().fields);
+    let same = |name: &str| was[name] == now[name];
+    if now["state"] != MERGED || (same("state") && same("merged_into")) {
+        return Ok(());
+    }
+    let stands = match now["merged_into"].as_str() {
+        Some(into) => match person(draft, into) {
+            Ok(stands) => Some(stands).filter(|stands| *stands != before.id()),
+            Err(CommandFailed::NotFound { .. }) => None,
+            Err(failed) => return Err(failed),
+        },
+        None => None,
+    };
+    match stands {
+        Some(_) => Ok(()),
+        None => Err(CommandFailed::Rejected(merged_into_nobody())),
+    }
+}
+
+/// The refusal of [`merges_into_somebody`].
+pub(crate) fn merged_into_nobody() -> Rejected {
+    let detail = "a record is merged into that of another person of this territory, and merged_into names \
+                  none that is here";
+    broken("/merged_into", MERGED_INTO_NOBODY, detail)
 }
 
 /// Refuses a second living record with one fiscal code.
@@ -233,16 +297,16 @@ fn casefile(draft: &mut Draft<'_>, subject: &Subject) -> Result<Option<DocumentI
     Ok(found.into_iter().min().map(|(_, _, id)| id))
 }
 
-/// Where in a value a fiscal code stands.
+/// Where in a value a fiscal code stands, as a text or as a name.
 fn code_within(value: &Value, way: &mut Vec<String>) -> Option<String> {
+    let place = |way: &[String]| {
+        let keys = way
+            .iter()
+            .map(|key| key.replace('~', "~0").replace('/', "~1"));
+        keys.fold(String::new(), |out, key| out + "/" + &key)
+    };
     let inner: Vec<(String, &Value)> = match value {
-        Value::String(text) => {
-            let keys = way
-                .iter()
-                .map(|key| key.replace('~', "~0").replace('/', "~1"));
-            let place = || keys.fold(String::new(), |out, key| out + "/" + &key);
-            return fiscal_code::found_in(text).map(|_| place());
-        }
+        Value::String(text) => return fiscal_code::found_in(text).map(|_| place(way)),
         Value::Array(items) => {
             let items = items.iter().enumerate();
             items.map(|(at, item)| (at.to_string(), item)).collect()
@@ -254,8 +318,13 @@ fn code_within(value: &Value, way: &mut Vec<String>) -> Option<String> {
         _ => return None,
     };
     for (name, item) in inner {
+        let is_one = value.is_object() && fiscal_code::found_in(&name).is_some();
         way.push(name);
-        let found = code_within(item, way);
+        let found = if is_one {
+            Some(place(way))
+        } else {
+            code_within(item, way)
+        };
         way.pop();
         if found.is_some() {
             return found;

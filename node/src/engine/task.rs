@@ -23,7 +23,7 @@ use super::commit::{self, NotStored};
 use super::core::Core;
 use super::draft::Draft;
 use super::equivocation::Evidence;
-use super::import::{ImportPortion, Rehearsed};
+use super::import::{Carried, ImportPortion};
 use super::inbox::{Inbox, LOOK_AGAIN_MS, Ready, TORN_MS};
 use super::observed::{Observations, Observed};
 use super::orders::Orders;
@@ -93,7 +93,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) enum Done {
     Record(DocumentId),
-    Imported(ImportReport, Rehearsed),
+    Imported(ImportReport, Carried),
     Member(Member),
     Nothing,
 }

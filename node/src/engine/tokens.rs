@@ -102,6 +102,7 @@ fn create(
         );
         return Err(CommandFailed::Malformed { detail });
     }
+    accounts::names_nobody(name)?;
     accounts::check_grants(grants)?;
     if accounts::by_name(draft.core, name)?.is_some() {
         let detail = format!(

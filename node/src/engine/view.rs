@@ -499,13 +499,15 @@ pub enum CommandFailed {
         /// What and what to do.
         detail: String,
     },
-    /// Several territories have the reference.
-    #[error("{reference} is in use in {}: name one with --territory", territories.join(", "))]
+    /// Several records have the reference.
+    #[error("{reference} is in use in {}: {remedy}", territories.join(", "))]
     Ambiguous {
         /// The reference.
         reference: String,
         /// Where it is in use.
         territories: Vec<String>,
+        /// How to say which one is meant.
+        remedy: &'static str,
     },
     /// The record's home is elsewhere.
     #[error("this record belongs to {territory}: only its own nodes may change it")]

@@ -10,7 +10,7 @@ use raccordo_config::{Config, InitialSettings, Role, StoreEngine, Territory};
 use raccordo_node::clock::{SystemClock, SystemEntropy};
 use raccordo_node::engine::{
     CommandFailed, Engine, ImportReport, ImportSession, ImportText, Node, NodeOptions, PeerView,
-    WINDOW_LINES_MAX, init,
+    Principal, WINDOW_LINES_MAX, init,
 };
 use raccordo_node::store::{OpenFailed, Options, Store};
 use raccordo_tests::workload::Workload;
@@ -207,7 +207,8 @@ pub(crate) async fn import(engine: &Engine, lines: Vec<String>) -> anyhow::Resul
         if window.is_empty() {
             break;
         }
-        report.add(engine.import(window, false, &mut session).await?);
+        let by = Principal::office("bench");
+        report.add(engine.import(window, &by, false, &mut session).await?);
     }
     ensure!(
         report.rejected == 0,

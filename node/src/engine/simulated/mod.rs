@@ -26,14 +26,14 @@ use crate::store::seal::{MemoryKeys, Vault};
 use crate::store::{MemoryDisk, Store};
 
 use super::host::NodeHost;
-use super::import::{ImportPortion, Rehearsed};
+use super::import::{Carried, ImportPortion};
 use super::import_file::ImportSession;
 use super::inbox::{Inbox, Limits};
 use super::node::{self, StartFailed};
 use super::peers::PeerCommand;
 use super::repair::RepairCommand;
 use super::task::{Command, Done, Signal, Writer};
-use super::view::{CommandFailed, ImportReport, ImportText, MemberState};
+use super::view::{CommandFailed, ImportReport, ImportText, MemberState, Principal};
 use super::{Engine, Hand, dial, found, roster, scrub};
 
 /// Who decides about peers.
@@ -249,8 +249,9 @@ impl SimulatedNode {
         let (records, _) = ImportSession::default().read(lines);
         self.submit(Command::Import(ImportPortion {
             records,
+            by: Arc::new(Principal::office("import")),
             dry_run: false,
-            rehearsed: Rehearsed::default(),
+            carried: Carried::default(),
             keep: true,
         }))
     }

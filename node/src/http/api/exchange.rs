@@ -64,10 +64,13 @@ pub(crate) async fn import(
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = taken {
+            import.note(&shared, &import.report);
             return Err(refusal.member("report", json::import_report(&import.report, shown_max)));
         }
     }
-    match import.finish().await {
+    let finished = import.finish().await;
+    import.note(&shared, finished.as_ref().unwrap_or(&import.report));
+    match finished {
         Ok(report) => Ok(Json(json::import_report(&report, shown_max)).into_response()),
         Err(refusal) => {
             Err(refusal.member("report", json::import_report(&import.report, shown_max)))
@@ -195,6 +198,18 @@ impl Import {
         Ok(report)
     }
 
+    /// Tells the audit log of a file that changed nothing; what it changed stands there already, with
+    /// the commits that changed it.
+    fn note(&self, shared: &Shared, report: &ImportReport) {
+        if report.created + report.changed > 0 && !self.dry_run {
+            return;
+        }
+        let rehearsal = if self.dry_run { "dry run: " } else { "" };
+        let detail = format!("{rehearsal}{}", report.counts());
+        let who = &self.principal.name;
+        shared.engine.observe(who, "import", "", &detail);
+    }
+
     fn extend(&mut self, bytes: &[u8]) {
         if self.overlong || self.partial.len() + bytes.len() > BODY_BYTES_MAX {
             self.overlong = true;
@@ -254,7 +269,7 @@ impl Import {
         let window = std::mem::take(&mut self.window);
         let done = self
             .engine
-            .import(window, self.dry_run, &mut self.session)
+            .import(window, &self.principal, self.dry_run, &mut self.session)
             .await?;
         self.report.add(done);
         Ok(())

@@ -6,11 +6,12 @@
 use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
-use super::records::{frame, is_protected, kept_from};
+use super::records::frame;
 use super::{What, refusal};
+use crate::access::changes::{self, There};
 use crate::access::entries::{self, Step};
 use crate::access::sections::{section_of, touched};
-use crate::access::{Action, Decision, Part, Reason, Section, Subject, decide};
+use crate::access::{Action, Decision, Part, Section, Subject, decide};
 use crate::engine::Principal;
 use crate::http::Shared;
 use crate::http::problem::ApiError;
@@ -68,41 +69,21 @@ pub(crate) async fn patch(
         return Ok(());
     }
     let view = shared.engine.record(kind, id).await?;
-    let own = view.territory == shared.engine.home();
-    let record = id.to_string();
-    let refuse = |why, section: Section, root: &str| {
-        let what = What::Section(kind, section, root);
-        Err(refusal(shared, principal, &record, "edit", what, why)
-            .member("section", json!(section.word())))
+    let there = There {
+        kind,
+        own: view.territory == shared.engine.home(),
+        fields: &view.fields,
+        conflicts: &view.conflicts,
+        overwritten: &view.overwritten,
     };
-    let kept_from = kept_from(principal, &view);
     let steps = operations.as_array().into_iter().flatten();
     let steps: Vec<Step<'_>> = steps.filter_map(Step::of).collect();
-    for (at, step) in steps.iter().enumerate() {
-        if let Some(note) = kept_from
-            .iter()
-            .find(|note| entries::reaches(step.path, note))
-        {
-            return refuse(
-                Reason::Restricted,
-                section_of(kind.singular(), note).0,
-                note,
-            );
-        }
-        for (section, root) in touched(kind.singular(), step.path) {
-            let part = Part {
-                section,
-                body: body_at(&view.fields, &root),
-                ..frame(kind, own, is_protected(&view))
-            };
-            if let Decision::Deny(why) = decide(principal, Action::Edit, Subject::Part(part))
-                && !entries::allow(principal, part, &view.fields, &steps, at)
-            {
-                return refuse(why, section, &root);
-            }
-        }
-    }
-    Ok(())
+    let Some(kept) = changes::kept(principal, there, &steps) else {
+        return Ok(());
+    };
+    let what = What::Section(kind, kept.section, &kept.root);
+    let refused = refusal(shared, principal, &id.to_string(), "edit", what, kept.why);
+    Err(refused.member("section", json!(kept.section.word())))
 }
 
 /// Refuses to erase a record where the right ends at another territory's.

@@ -9,6 +9,7 @@ use raccordo_crdt_model::{DocumentId, Kind, import};
 use serde_json::{Value, json};
 
 use super::{What, refusal, somewhere};
+use crate::access::changes::There;
 use crate::access::entries;
 use crate::access::sections::is_personal;
 use crate::access::{Action, Decision, Part, Reading, Reason, Section, Subject, decide};
@@ -299,7 +300,7 @@ async fn readable(
             if let Ok(reading) = reading(shared, principal, &view) {
                 left_out += reading.left_out().values().sum::<u64>();
                 cut(principal, &reading, &mut view);
-                let reference = view.fields["ref"].as_str().unwrap_or_default().to_owned();
+                let reference = import::exported_reference(view.id, &view.fields);
                 let line = import::export_line(kind, view.id, view.created_at, &view.fields);
                 lines.push((reference, line));
             }
@@ -362,16 +363,14 @@ fn reading(shared: &Shared, principal: &Principal, view: &RecordView) -> Result<
     let kind = view.kind.singular();
     let reading = Reading::of(principal, kind, own, is_protected(view))?;
     let opened = entries::asked_of(principal, kind, own, &view.fields);
-    Ok(reading.with_entries(opened, kept_from(principal, view)))
-}
-
-/// Notes of a record that are kept to others.
-pub(super) fn kept_from(principal: &Principal, view: &RecordView) -> BTreeSet<String> {
-    let rivals = view.conflicts.iter().chain(&view.overwritten);
-    let rivals = rivals.filter(|one| one.rivals.iter().any(|rival| rival.value == true));
-    let notes = rivals.filter_map(|one| one.path.strip_suffix("/restricted"));
-    let notes = notes.map(str::to_owned).collect();
-    entries::restricted(principal, view.kind.singular(), &view.fields, &notes)
+    let there = There {
+        kind: view.kind,
+        own,
+        fields: &view.fields,
+        conflicts: &view.conflicts,
+        overwritten: &view.overwritten,
+    };
+    Ok(reading.with_entries(opened, there.kept_from(principal)))
 }
 
 /// Takes out of a view what may not be read, and says which sections are not whole.
@@ -412,7 +411,7 @@ pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
     }
 }
 
-pub(super) fn is_protected(view: &RecordView) -> bool {
+fn is_protected(view: &RecordView) -> bool {
     view.fields["protected"] == true
 }
 

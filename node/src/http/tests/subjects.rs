@@ -456,3 +456,94 @@ async fn who_may_not_know_a_protected_person_does_not_find_them_as_a_double() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_fiscal_code_leaves_as_a_name_or_in_what_everyone_reads() {
+    let bench = Bench::district().await;
+    let refused = (409, "identity_in_shared_record".to_owned());
+    for (kind, fields, pointer) in [
+        (
+            "organisations",
+            json!({"name": "di RSSMRA85T10A562S", "type": "third_sector"}),
+            "/name",
+        ),
+        (
+            "resources",
+            json!({"title": "Sportello", "what": "chiedere di RSSMRA85T10A562S"}),
+            "/what",
+        ),
+        (
+            "projects",
+            {
+                let mut fields = project("FR-1");
+                fields["plans"] = json!({"work": {"goals": {"RSSMRA85T10A562S": {"text": "x"}}}});
+                fields
+            },
+            "/plans/work/goals/RSSMRA85T10A562S",
+        ),
+    ] {
+        let answer = bench.post(&format!("/api/v1/{kind}"), &fields).await;
+        assert_eq!(answer.refusal(), refused, "{kind}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer);
+    }
+}
+
+#[tokio::test]
+async fn no_fiscal_code_leaves_by_a_change_or_as_the_author_of_a_line() {
+    let bench = Bench::district().await;
+    let refused = (409, "identity_in_shared_record".to_owned());
+    bench.made("projects", &project("FR-2")).await;
+    bench
+        .made("casefiles", &json!({"ref": "C-1", "subject": "P-1"}))
+        .await;
+    for (path, value) in [
+        (
+            "/plans/social/goals/RSSMRA85T10A562S",
+            json!({"text": "casa"}),
+        ),
+        ("/x_RSSMRA85T10A562S", json!(1)),
+        (
+            "/plans/social/goals/g2",
+            json!({"text": "casa", "rssmra85t10a562s": null}),
+        ),
+    ] {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        let answer = bench.patch("/api/v1/projects/FR-2", None, &patch).await;
+        assert_eq!(answer.refusal(), refused, "{path}");
+    }
+    let by = |kind: &str, op: &str, reference: &str, what: Value| {
+        let mut line = json!({"op": op, "kind": kind, "ref": reference, "at": "2026-03-04T10:00:00Z",
+            "by": "rssmra85t10a562s"});
+        line[if op == "patch" { "patch" } else { "doc" }] = what;
+        line.to_string()
+    };
+    let edit = json!([{"op": "add", "path": "/ours", "value": 1}]);
+    let file = [
+        by("project", "create", "FR-3", project("FR-3")),
+        by("project", "patch", "FR-2", edit.clone()),
+        by("casefile", "patch", "C-1", edit),
+    ];
+    let report = bench
+        .call(
+            "POST",
+            "/api/v1/import",
+            "application/jsonl",
+            &file.join("\n"),
+        )
+        .await
+        .json();
+    assert_eq!(
+        (&report["changed"], &report["rejected"]),
+        (&json!(1), &json!(2)),
+        "{report}"
+    );
+    for reject in report["rejects"].as_array().unwrap() {
+        assert_eq!(
+            (&reject["code"], &reject["pointer"]),
+            (&json!("identity_in_shared_record"), &json!("/by"))
+        );
+    }
+    let engine = bench.node.engine();
+    let named = engine.create_token("RSSMRA85T10A562S", "root").await;
+    assert!(named.is_err());
+}

@@ -16,11 +16,12 @@ fn patch(station: &Station, id: DocumentId, edit: &Value) -> String {
     format!("{done:?}")
 }
 
-fn import(station: &Station, line: &str) -> super::super::super::view::ImportReport {
+pub(super) fn import(station: &Station, line: &str) -> super::super::super::view::ImportReport {
     let (parsed, canonical) = ImportLine::parse(line).unwrap();
     let record = RecordLines {
         kind: parsed.kind,
         reference: parsed.reference,
+        alone: false,
         lines: vec![RecordLine {
             number: 1,
             id: raccordo_crdt_model::LineId::of(&canonical, 1),
@@ -29,8 +30,9 @@ fn import(station: &Station, line: &str) -> super::super::super::view::ImportRep
     };
     let portion = ImportPortion {
         records: vec![record],
+        by: std::sync::Arc::new(super::super::super::view::Principal::office("op")),
         dry_run: false,
-        rehearsed: std::collections::BTreeMap::new(),
+        carried: import::Carried::default(),
         keep: true,
     };
     let mut draft = Draft::new(&station.core);

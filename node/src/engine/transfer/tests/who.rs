@@ -4,6 +4,7 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
 use super::super::super::local;
+use super::marks::import;
 use super::world::{A, B, Station, World};
 
 fn project(station: &Station, reference: &str) -> DocumentId {
@@ -120,11 +121,14 @@ fn what_was_merged_goes_along_and_the_one_record_that_stands_for_it() {
 fn a_number_that_two_persons_have_is_no_subject_to_hand_over() {
     let world = World::new();
     let sender = &world.stations[A];
-    // Two nodes of one office gave the same number without knowing of each other.
+    // An old archive gave the same number twice.
     for name in ["Uccellini", "Estranei"] {
-        let id = person(sender, &format!("P-{name}"), name);
-        let fields = json!([{"op": "add", "path": "/ref", "value": "P-1"}]);
-        set(sender, Kind::Person, id, &fields);
+        let reference = format!("P-{name}");
+        person(sender, &reference, name);
+        let renumber = json!({"op": "patch", "kind": "person", "ref": reference, "at": "2026-03-04T10:00:00Z",
+            "patch": [{"op": "add", "path": "/ref", "value": "P-1"}]});
+        let report = import(sender, &renumber.to_string());
+        assert_eq!(report.changed, 1, "{:?}", report.rejects);
     }
     let given = project(sender, "FR-1");
     casefile(sender, "C-1", "P-1", &["FR-1"]);

@@ -1,0 +1,154 @@
+//! Whether a patch may be made of a record that is there: section by section, and entry by entry
+//! where an entry has a rule of its own.
+//!
+//! One answer for a change over HTTP and for a line of an import. Pure: takes the record as it is shown.
+
+use std::collections::BTreeSet;
+
+use raccordo_crdt_model::command::Operation;
+use raccordo_crdt_model::{Conflict, Kind, Patch};
+use serde_json::Value;
+
+use super::entries::{self, Step};
+use super::sections::{section_of, touched};
+use super::{Action, Decision, Part, Principal, Reading, Reason, Section, Subject, decide};
+
+/// What keeps an erasure away: below the office no import changes it.
+const HOLDS: &str = "/legal_hold";
+
+/// A record of this node's store, as it is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct There<'a> {
+    pub(crate) kind: Kind,
+    /// Whether it belongs to this node's territory.
+    pub(crate) own: bool,
+    pub(crate) fields: &'a Value,
+    pub(crate) conflicts: &'a [Conflict],
+    pub(crate) overwritten: &'a [Conflict],
+}
+
+/// What of a record may not be changed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) why: Reason,
+    pub(crate) section: Section,
+    /// Where the section or the entry starts.
+    pub(crate) root: String,
+}
+
+impl<'a> There<'a> {
+    /// Notes of it that are kept to others.
+    pub(crate) fn kept_from(&self, principal: &Principal) -> BTreeSet<String> {
+        let rivals = self.conflicts.iter().chain(self.overwritten);
+        let rivals = rivals.filter(|one| one.rivals.iter().any(|rival| rival.value == true));
+        let notes = rivals.filter_map(|one| one.path.strip_suffix("/restricted"));
+        let notes = notes.map(str::to_owned).collect();
+        entries::restricted(principal, self.kind.singular(), self.fields, &notes)
+    }
+
+    fn is_protected(&self) -> bool {
+        self.fields["protected"] == true
+    }
+
+    /// The part of it that starts at a pointer.
+    fn part(&self, section: Section, root: &str) -> Part<'a> {
+        Part {
+            kind: self.kind.singular(),
+            section,
+            body: self
+                .fields
+                .pointer(&format!("{root}/body"))
+                .and_then(Value::as_str),
+            own: self.own,
+            protected: self.is_protected(),
+        }
+    }
+
+    fn reading(&self, principal: &Principal) -> Result<Reading, Reason> {
+        let kind = self.kind.singular();
+        let reading = Reading::of(principal, kind, self.own, self.is_protected())?;
+        let opened = entries::asked_of(principal, kind, self.own, self.fields);
+        Ok(reading.with_entries(opened, self.kept_from(principal)))
+    }
+}
+
+/// What keeps a patch from being made; none if it may be.
+pub(crate) fn kept(principal: &Principal, there: There<'_>, steps: &[Step<'_>]) -> Option<Kept> {
+    let kind = there.kind.singular();
+    let kept_from = there.kept_from(principal);
+    for (at, step) in steps.iter().enumerate() {
+        if let Some(note) = kept_from
+            .iter()
+            .find(|note| entries::reaches(step.path, note))
+        {
+            return Some(Kept {
+                why: Reason::Restricted,
+                section: section_of(kind, note).0,
+                root: note.clone(),
+            });
+        }
+        for (section, root) in touched(kind, step.path) {
+            let part = there.part(section, &root);
+            if let Decision::Deny(why) = decide(principal, Action::Edit, Subject::Part(part))
+                && !entries::allow(principal, part, there.fields, steps, at)
+            {
+                return Some(Kept { why, section, root });
+            }
+        }
+    }
+    None
+}
+
+/// What keeps a line of an import from changing a record that others may have written: as [`kept`], by
+/// the roles alone, since the scope was asked for at the door; and no value that is not read is tested.
+pub(crate) fn line_kept(principal: &Principal, there: There<'_>, patch: &Patch) -> Option<Kept> {
+    let paths: Vec<String> = patch.steps().iter().map(|(at, _)| at.to_string()).collect();
+    let steps = patch.steps().iter().zip(&paths);
+    let steps: Vec<Step<'_>> = steps.map(|((_, does), path)| step(does, path)).collect();
+    let by_roles = Principal {
+        scopes: Vec::new(),
+        ..principal.clone()
+    };
+    kept(&by_roles, there, &steps).or_else(|| {
+        let reading = there.reading(principal);
+        let mut tests = steps.iter().filter(|step| step.op == "test");
+        tests.find_map(|step| {
+            let (section, root) = section_of(there.kind.singular(), step.path);
+            let why = match &reading {
+                Ok(reading) if reading.reads_all(step.path) => return None,
+                Ok(_) => Reason::Role,
+                Err(why) => *why,
+            };
+            let root = root.to_owned();
+            Some(Kept { why, section, root })
+        })
+    })
+}
+
+/// Whether somebody reads a record whole.
+pub(crate) fn reads_all(principal: &Principal, there: There<'_>) -> bool {
+    there
+        .reading(principal)
+        .is_ok_and(|reading| reading.is_whole())
+}
+
+/// Whether a patch reaches what keeps an erasure away.
+pub(crate) fn reaches_hold(kind: Kind, patch: &Patch) -> Option<Kept> {
+    let mut paths = patch.steps().iter().map(|(at, _)| at.to_string());
+    let reaches = kind == Kind::Casefile && paths.any(|path| entries::reaches(&path, HOLDS));
+    reaches.then(|| Kept {
+        why: Reason::Role,
+        section: section_of(kind.singular(), HOLDS).0,
+        root: HOLDS.to_owned(),
+    })
+}
+
+fn step<'a>(operation: &'a Operation, path: &'a str) -> Step<'a> {
+    let (op, value) = match operation {
+        Operation::Add(value) => ("add", Some(value)),
+        Operation::Replace(value) => ("replace", Some(value)),
+        Operation::Remove { .. } => ("remove", None),
+        Operation::Test(value) => ("test", Some(value)),
+    };
+    Step { op, path, value }
+}
