@@ -238,8 +238,14 @@ impl Action {
     /// The scope that a token needs.
     const fn scope(self) -> Scope {
         match self {
-            Self::Read | Self::List | Self::Invoke => Scope::Read,
-            Self::Create | Self::Edit | Self::Answer | Self::Assess | Self::Erase => Scope::Write,
+            Self::Read | Self::List => Scope::Read,
+            // An emergency is not a look: it makes a right that was not there.
+            Self::Create
+            | Self::Edit
+            | Self::Answer
+            | Self::Assess
+            | Self::Erase
+            | Self::Invoke => Scope::Write,
             Self::Export => Scope::Export,
             Self::Import => Scope::Import,
             Self::Administer => Scope::Admin,
