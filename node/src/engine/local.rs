@@ -63,6 +63,9 @@ pub(crate) fn create(
     if kind == Kind::Person {
         subject::code_is_free(draft, id, fields.get("fiscal_code"))?;
     }
+    if kind == Kind::Casefile {
+        subject::links_stay_home(draft, &fields["subject"], &subject::links_in(fields))?;
+    }
     let reference = fields.get("ref").and_then(serde_json::Value::as_str);
     if let Some(reference) =
         reference.filter(|r| !holders(draft, kind, &territory, r).is_ok_and(|h| h.is_empty()))
@@ -105,7 +108,8 @@ pub(crate) fn patch(
     let mut document = draft.take_document(id)?.ok_or_else(|| missing(kind, id))?;
     let allowed = subject::patch_may_be_shared(&document, patch)
         .map_err(CommandFailed::Rejected)
-        .and_then(|()| code_is_free(draft, &document, patch));
+        .and_then(|()| code_is_free(draft, &document, patch))
+        .and_then(|()| links_stay_home(draft, &document, patch));
     if let Err(refused) = allowed {
         draft.advance(id, Arc::new(document));
         return Err(refused);
@@ -142,6 +146,22 @@ fn code_is_free(
         }
     }
     Ok(())
+}
+
+/// Whether none of the projects that a patch notes in a casefile takes somebody protected along.
+fn links_stay_home(
+    draft: &Draft<'_>,
+    document: &Document,
+    patch: &Patch,
+) -> Result<(), CommandFailed> {
+    if document.kind() != Kind::Casefile {
+        return Ok(());
+    }
+    let links = subject::links_of(patch);
+    if links.is_empty() {
+        return Ok(());
+    }
+    subject::links_stay_home(draft, &document.record().fields["subject"], &links)
 }
 
 /// Whether nodes of this role write records of this kind.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::store::Table;
 
 use super::core::{Core, ReadFailed};
+use super::protection;
 use super::read;
 use super::rows;
 use super::terms::{finds, found_by, found_by_most};
@@ -121,7 +122,11 @@ fn with_all(core: &Core, words: &[String]) -> Result<BTreeSet<DocumentId>, ReadF
 }
 
 /// Other living records that may be of the same person.
-pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<Alike>, ReadFailed> {
+pub(super) fn alike(
+    core: &Core,
+    id: DocumentId,
+    fields: &Value,
+) -> Result<Vec<Alike>, CommandFailed> {
     if fields["state"] == MERGED {
         return Ok(Vec::new());
     }
@@ -143,7 +148,7 @@ pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<A
             continue;
         };
         let reference = document.summary().reference;
-        let protected = document.record().fields["protected"] == json!(true);
+        let protected = protection::person(core, id)?;
         if state != MERGED {
             out.push(Alike {
                 id,

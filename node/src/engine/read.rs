@@ -17,6 +17,7 @@ use super::ledger::Ledger;
 use super::lists::Wanted;
 use super::notices;
 use super::persons;
+use super::protection;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
@@ -358,8 +359,12 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         }
         _ => {}
     }
+    let (of_protected, shared_projects) = protection::flags(core, document, &fields)?;
+    flags.extend(of_protected);
     Ok(RecordView {
         id,
+        protected: protection::tells(core, document)?,
+        shared_projects,
         alike,
         resolved,
         elsewhere,

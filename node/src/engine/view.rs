@@ -50,6 +50,10 @@ pub struct RecordView {
     pub resolved: Vec<Resolved>,
     /// Of a project of this territory: where else its subject is followed.
     pub elsewhere: Vec<Elsewhere>,
+    /// Whether it tells of somebody specially protected: a person, or a household with such a member.
+    pub protected: bool,
+    /// Of a protected person: projects about them that go to others all the same.
+    pub shared_projects: Vec<DocumentId>,
 }
 
 /// How far a record has travelled, from acknowledgements alone.

@@ -56,15 +56,9 @@ pub(crate) async fn offered(
     Path(id): Path<String>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    permit::read(
-        &shared,
-        &principal,
-        Kind::Person,
-        id,
-        "with all that was offered",
-    )
-    .await?;
+    let place = body::query(query)?;
+    let id = named(&shared, &principal, Kind::Person, &id, &place).await?;
+    permit::known(&shared, &principal, id, "with all that was offered").await?;
     let mut all = shared.engine.offered(id).await?;
     permit::offered(&principal, &mut all);
     Ok(Json(all))

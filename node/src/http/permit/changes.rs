@@ -6,11 +6,11 @@
 use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
-use super::records::{frame, is_protected, kept_from};
+use super::records::{frame, kept_from};
 use super::{What, refusal};
 use crate::access::entries::{self, Step};
 use crate::access::sections::{section_of, touched};
-use crate::access::{Action, Decision, Part, Reason, Section, Subject, decide};
+use crate::access::{Action, Decision, Part, Reason, Section, Subject, decide, knows_protected};
 use crate::engine::Principal;
 use crate::http::Shared;
 use crate::http::problem::ApiError;
@@ -78,6 +78,14 @@ pub(crate) async fn patch(
     let kept_from = kept_from(principal, &view);
     let steps = operations.as_array().into_iter().flatten();
     let steps: Vec<Step<'_>> = steps.filter_map(Step::of).collect();
+    // Merged into a protected person's record, or taken out of it, a record would tell of them.
+    if kind == Kind::Person && !knows_protected(principal) {
+        for name in steps.iter().filter_map(merged_into) {
+            if shared.engine.is_protected(name).await? {
+                return refuse(Reason::Protected, Section::Frame, "/merged_into");
+            }
+        }
+    }
     for (at, step) in steps.iter().enumerate() {
         if let Some(note) = kept_from
             .iter()
@@ -93,7 +101,7 @@ pub(crate) async fn patch(
             let part = Part {
                 section,
                 body: body_at(&view.fields, &root),
-                ..frame(kind, own, is_protected(&view))
+                ..frame(kind, own, view.protected)
             };
             if let Decision::Deny(why) = decide(principal, Action::Edit, Subject::Part(part))
                 && !entries::allow(principal, part, &view.fields, &steps, at)
@@ -120,7 +128,7 @@ pub(crate) async fn erase(
     match decide(
         principal,
         Action::Erase,
-        Subject::Part(frame(kind, own, false)),
+        Subject::Part(frame(kind, own, view.protected)),
     ) {
         Decision::Deny(why) => {
             let (id, what) = (id.to_string(), What::This(kind));
@@ -216,6 +224,16 @@ fn filled(kind: &str, pointer: &str, value: &Value, reached: &mut Vec<(Section, 
             let (section, root) = section_of(kind, pointer);
             reached.push((section, root.to_owned()));
         }
+    }
+}
+
+/// The record that a step merges a person's record into, by id or reference.
+fn merged_into<'a>(step: &Step<'a>) -> Option<&'a str> {
+    let value = step.value?;
+    match step.path {
+        "/merged_into" => value.as_str(),
+        "" => value["merged_into"].as_str(),
+        _ => None,
     }
 }
 

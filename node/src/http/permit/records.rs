@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use super::{What, refusal, somewhere};
 use crate::access::entries;
 use crate::access::sections::is_personal;
-use crate::access::{Action, Decision, Part, Reading, Reason, Section, Subject, decide};
+use crate::access::{
+    Action, Decision, Part, Reading, Reason, Section, Subject, decide, knows_protected,
+};
 use crate::engine::{HistoryView, ListQuery, Page, Principal, RecordCard, RecordView};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, json as shapes};
@@ -89,6 +91,22 @@ pub(crate) async fn read(
 ) -> Result<Shown, ApiError> {
     let view = shared.engine.record(kind, id).await?;
     shown(shared, principal, view, how)
+}
+
+/// A person about whom something is asked that tells of them: refused to who may not know who it is.
+pub(crate) async fn known(
+    shared: &Shared,
+    principal: &Principal,
+    id: DocumentId,
+    how: &str,
+) -> Result<Shown, ApiError> {
+    let shown = read(shared, principal, Kind::Person, id, how).await?;
+    if shown.view.protected && !shown.reading.shows("/family_name") {
+        let (record, what) = (id.to_string(), What::This(Kind::Person));
+        let why = Reason::Protected;
+        return Err(refusal(shared, principal, &record, "read", what, why));
+    }
+    Ok(shown)
 }
 
 /// One record; where a `person` reads it, the peers that wrote parts of it will be told.
@@ -292,7 +310,7 @@ async fn readable(
         let page = shared.engine.list(kind, query).await?;
         for mut view in page.items {
             let own = view.territory == shared.engine.home();
-            let part = frame(kind, own, is_protected(&view));
+            let part = frame(kind, own, view.protected);
             if decide(principal, Action::Export, Subject::Part(part)) != Decision::Allow {
                 continue;
             }
@@ -360,7 +378,7 @@ pub(crate) fn may_hear(principal: &Principal, kind: Kind, own: bool) -> bool {
 fn reading(shared: &Shared, principal: &Principal, view: &RecordView) -> Result<Reading, Reason> {
     let own = view.territory == shared.engine.home();
     let kind = view.kind.singular();
-    let reading = Reading::of(principal, kind, own, is_protected(view))?;
+    let reading = Reading::of(principal, kind, own, view.protected)?;
     let opened = entries::asked_of(principal, kind, own, &view.fields);
     Ok(reading.with_entries(opened, kept_from(principal, view)))
 }
@@ -377,10 +395,14 @@ pub(super) fn kept_from(principal: &Principal, view: &RecordView) -> BTreeSet<St
 /// Takes out of a view what may not be read, and says which sections are not whole.
 fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<String> {
     // Who else may be the same person tells who that one is.
-    let knows_protected = Reading::of(principal, Kind::Person.singular(), true, true)
-        .is_ok_and(|reading| reading.shows("/family_name"));
+    let knows_protected = knows_protected(principal);
     view.alike
         .retain(|alike| !alike.protected || knows_protected);
+    if !knows_protected {
+        view.flags.retain(|flag| flag.code != "subject_protected");
+        view.shared_projects.clear();
+    }
+    already_here(view, knows_protected);
     // As the notice that says so.
     if !view.elsewhere.is_empty() && !may_read(principal, Kind::Notice) {
         view.elsewhere.clear();
@@ -392,6 +414,7 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
     reading.conflicts(&mut view.conflicts);
     reading.conflicts(&mut view.overwritten);
     view.flags.retain(|flag| reading.shows(&flag.path));
+    view.resolved.retain(|one| reading.shows(&one.path));
     if !reading.shows("/subject") {
         view.elsewhere.clear();
     }
@@ -400,6 +423,20 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
         view.alike.clear();
     }
     reading.fields(&mut view.fields)
+}
+
+/// Of who may arrive with a transfer: those here who are protected are left out for who may not know
+/// them, and for nobody it is told which are.
+fn already_here(view: &mut RecordView, knows_protected: bool) {
+    let here = view.fields.get_mut("already_here");
+    let here = here.filter(|_| view.kind == Kind::Transfer);
+    let Some(Value::Array(here)) = here else {
+        return;
+    };
+    here.retain(|one| knows_protected || one["protected"] != true);
+    for one in here.iter_mut().filter_map(Value::as_object_mut) {
+        one.remove("protected");
+    }
 }
 
 pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
