@@ -106,6 +106,14 @@ impl Reading {
                 .all(|section| self.levels[section] == Decision::Allow)
     }
 
+    /// The sections that are read whole; none if that is all of them.
+    pub(crate) fn sections(&self) -> Option<BTreeSet<Section>> {
+        let read = |section: &&Section| self.levels[section] == Decision::Allow;
+        let all = sections::of_kind(self.kind);
+        let found: BTreeSet<Section> = all.iter().filter(read).copied().collect();
+        (found.len() < all.len()).then_some(found)
+    }
+
     /// Takes out of a record's fields what may not be read, and says which sections are not whole.
     pub(crate) fn fields(&self, fields: &mut Value) -> Vec<String> {
         let mut withheld = BTreeSet::new();

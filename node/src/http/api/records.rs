@@ -163,6 +163,7 @@ impl Filters {
             updated_since,
             limit,
             cursor: filled(self.cursor),
+            sight: None,
         })
     }
 }

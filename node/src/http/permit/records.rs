@@ -14,7 +14,9 @@ use crate::access::sections::is_personal;
 use crate::access::{
     Action, Decision, Part, Reading, Reason, Section, Subject, decide, knows_protected,
 };
-use crate::engine::{HistoryView, ListQuery, Page, Principal, RecordCard, RecordView};
+use crate::engine::{
+    HistoryView, ListQuery, Page, Principal, RecordCard, RecordView, Sections, Sight,
+};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, json as shapes};
 
@@ -181,14 +183,14 @@ pub(crate) fn written(shared: &Shared, principal: &Principal, view: RecordView) 
     shown(shared, principal, view, "as written").map_or(Value::Null, |shown| shown.json())
 }
 
-/// A page of records; those that may not be read are left out.
+/// A page of records; those that may not be read are passed over while it is made.
 pub(crate) async fn list(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-    query: ListQuery,
+    mut query: ListQuery,
 ) -> Result<Page<Shown>, ApiError> {
-    let wanted = query.q.as_deref().map(str::trim).map(str::to_lowercase);
+    query.sight = sight(principal, kind);
     let page = shared.engine.list(kind, query).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for mut view in page.items {
@@ -196,10 +198,6 @@ pub(crate) async fn list(
             continue;
         };
         let withheld = cut(principal, &reading, &mut view);
-        // A search must not tell what stands in a section that is not shown.
-        if !withheld.is_empty() && wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
-            continue;
-        }
         listed(shared, principal, kind, view.id);
         items.push(Shown {
             view,
@@ -214,40 +212,39 @@ pub(crate) async fn list(
     })
 }
 
-/// A page of list lines; those of records that may not be read are left out.
+/// A page of list lines; those of records that may not be read are passed over while it is made.
 pub(crate) async fn cards(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-    query: ListQuery,
+    mut query: ListQuery,
 ) -> Result<Page<RecordCard>, ApiError> {
-    let wanted = query.q.as_deref().map(str::trim).map(str::to_lowercase);
-    let searches = wanted.as_deref().is_some_and(|q| !q.is_empty());
-    let mut page = shared.engine.cards(kind, query).await?;
-    if principal.is_office() {
-        for card in &page.items {
-            listed(shared, principal, kind, card.id);
-        }
-        return Ok(page);
-    }
-    let mut items = Vec::with_capacity(page.items.len());
-    for card in page.items {
-        let own = card.territory == shared.engine.home();
-        let Ok(reading) = Reading::of(principal, kind.singular(), own, true) else {
-            continue;
-        };
-        if searches && !reading.is_whole() {
-            let mut view = shared.engine.record(kind, card.id).await?;
-            cut(principal, &reading, &mut view);
-            if wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
-                continue;
-            }
-        }
+    query.sight = sight(principal, kind);
+    let page = shared.engine.cards(kind, query).await?;
+    for card in &page.items {
         listed(shared, principal, kind, card.id);
-        items.push(card);
     }
-    page.items = items;
     Ok(page)
+}
+
+/// What somebody sees of the records of a kind; none for who sees all. What is read of single
+/// entries alone is not searched.
+fn sight(principal: &Principal, kind: Kind) -> Option<Sight> {
+    if principal.is_office() {
+        return None;
+    }
+    let sections = |own| {
+        let reading = Reading::of(principal, kind.singular(), own, false).ok()?;
+        Some(match reading.sections() {
+            None => Sections::All,
+            Some(sections) => Sections::Only(sections),
+        })
+    };
+    Some(Sight {
+        own: sections(true),
+        others: sections(false),
+        protected: knows_protected(principal),
+    })
 }
 
 /// Notes that a record was shown in a list, where that tells who somebody is.
@@ -446,20 +443,6 @@ pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
         body: None,
         own,
         protected,
-    }
-}
-
-pub(super) fn is_protected(view: &RecordView) -> bool {
-    view.fields["protected"] == true
-}
-
-/// Whether any text in a value contains what is looked for, in lower case.
-fn says(value: &Value, wanted: &str) -> bool {
-    match value {
-        Value::String(text) => text.to_lowercase().contains(wanted),
-        Value::Array(items) => items.iter().any(|item| says(item, wanted)),
-        Value::Object(members) => members.values().any(|value| says(value, wanted)),
-        _ => false,
     }
 }
 
