@@ -691,6 +691,7 @@ part-work = work
 part-instruments = instruments
 part-diary = diary
 part-team = team
+part-circumstances = the subject’s circumstances
 place-overview = overview
 place-status = status
 place-events = events

@@ -691,6 +691,7 @@ part-work = lavoro e formazione
 part-instruments = strumenti
 part-diary = diario e allegati
 part-team = équipe
+part-circumstances = circostanze del soggetto
 place-overview = vista d’insieme
 place-status = stato del nodo
 place-events = eventi

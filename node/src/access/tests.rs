@@ -357,7 +357,15 @@ fn what_may_not_be_read_is_left_out_and_told() {
     let withheld = centre.fields(&mut seen);
     assert_eq!(
         withheld,
-        ["/plans/health", "/plans/social", "/reviews", "/unheard_of"]
+        [
+            "/plans/health",
+            "/plans/social",
+            "/reviews",
+            "/sub_areas",
+            "/subject/token",
+            "/team",
+            "/unheard_of",
+        ]
     );
     assert!(!seen.to_string().contains("segreto"), "{seen}");
     assert_eq!(

@@ -62,7 +62,11 @@ impl Shown {
         } else {
             let changes = items.iter().flat_map(|item| &item.changes);
             let gone = entries::restricted_once(principal, kind, fields, changes);
-            self.reading.clone().with_entries(BTreeSet::new(), gone)
+            let changes = items.iter().flat_map(|item| &item.changes);
+            let said = changes.filter_map(|one| Some((one.path.as_str(), one.value.as_ref()?)));
+            let team = entries::health_team(said);
+            let reading = self.reading.clone().with_entries(BTreeSet::new(), gone);
+            reading.hush(team)
         };
         if !reading.is_whole() {
             for item in &mut items {
@@ -377,7 +381,14 @@ fn reading(shared: &Shared, principal: &Principal, view: &RecordView) -> Result<
     let kind = view.kind.singular();
     let reading = Reading::of(principal, kind, own, view.protected)?;
     let opened = entries::asked_of(principal, kind, own, &view.fields);
-    Ok(reading.with_entries(opened, kept_from(principal, view)))
+    let reading = reading.with_entries(opened, kept_from(principal, view));
+    let competing = view.conflicts.iter().chain(&view.overwritten);
+    let competing = competing.flat_map(|one| {
+        let rivals = one.rivals.iter().map(|rival| &rival.value);
+        rivals.map(|value| (one.path.as_str(), value))
+    });
+    let said = competing.chain(std::iter::once(("", &view.fields)));
+    Ok(reading.hush(entries::health_team(said)))
 }
 
 /// Notes of a record that are kept to others.

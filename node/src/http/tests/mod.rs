@@ -4,6 +4,7 @@ mod access;
 mod emergency;
 mod entries;
 mod forgetting;
+mod hidden;
 mod pages;
 mod people;
 mod permitted;
