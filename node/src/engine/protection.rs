@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, Term};
+use raccordo_crdt_model::{Document, DocumentId, Flag, Kind, Record, Term};
 use serde_json::{Value, json};
 
 use super::core::{Core, ReadFailed};
@@ -103,10 +103,11 @@ pub(crate) fn person(records: &impl Records, id: DocumentId) -> Result<bool, Com
         let Some(document) = of_kind(records, Kind::Person, id)? else {
             continue;
         };
-        if says_so(&document) {
+        let record = document.record();
+        if says_so(&record) {
             return Ok(true);
         }
-        next.extend(merged_with(records, &document)?);
+        next.extend(merged_with(records, id, &record.fields)?);
     }
     Ok(false)
 }
@@ -159,7 +160,7 @@ pub(crate) fn stays_home(
     if let Some(name) = fields["household"].as_str() {
         households.extend(all_named(records, Kind::Household, name)?);
     }
-    for name in names_of(&document) {
+    for name in names(id, &fields) {
         households.extend(records.found_by(&Term::About(name))?);
     }
     for id in households {
@@ -186,11 +187,12 @@ pub(crate) fn shared(
 }
 
 /// What a person should look at in a record that is about somebody protected and goes to others, or
-/// leads to what does; of a person also which projects do.
+/// leads to what does; of a person also which projects do. `tells`: as of [`tells`].
 pub(crate) fn flags(
     core: &Core,
     document: &Document,
     fields: &Value,
+    tells: bool,
 ) -> Result<(Vec<Flag>, Vec<DocumentId>), CommandFailed> {
     let (mut flags, mut projects) = (Vec::new(), BTreeSet::new());
     if put_back::people_may_be_told(&core.ledger()).is_err() {
@@ -198,7 +200,7 @@ pub(crate) fn flags(
     }
     match document.kind() {
         Kind::Project if !document.is_local() && document.territory() == core.territory() => {
-            for subject in subjects(core, document)? {
+            for subject in subjects(core, document.id(), fields)? {
                 if named(core, &subject)? {
                     flags.push(flag("/subject"));
                     break;
@@ -213,9 +215,7 @@ pub(crate) fn flags(
                 }
             }
         }
-        Kind::Person if person(core, document.id())? => {
-            projects = shared_of(core, document)?;
-        }
+        Kind::Person if tells => projects = shared_of(core, document.id())?,
         _ => {}
     }
     Ok((flags, projects.into_iter().collect()))
@@ -258,8 +258,7 @@ fn household(
 
 /// Whether a person's own record says that they are protected, or one of several simultaneous
 /// edits of it does.
-fn says_so(document: &Document) -> bool {
-    let record = document.record();
+fn says_so(record: &Record) -> bool {
     let mut rivals = record.conflicts.iter().chain(&record.overwritten);
     record.fields["protected"] == json!(true)
         || rivals.any(|one| {
@@ -270,14 +269,14 @@ fn says_so(document: &Document) -> bool {
 /// The records that a person's was merged into or that were merged into it.
 fn merged_with(
     records: &impl Records,
-    document: &Document,
+    id: DocumentId,
+    fields: &Value,
 ) -> Result<Vec<DocumentId>, CommandFailed> {
     let mut found = Vec::new();
-    let fields = document.record().fields;
     if let (true, Some(into)) = (fields["state"] == MERGED, fields["merged_into"].as_str()) {
         found.extend(all_named(records, Kind::Person, into)?);
     }
-    for name in names_of(document) {
+    for name in names(id, fields) {
         for id in records.found_by(&Term::Into(name))? {
             let merged = of_kind(records, Kind::Person, id)?;
             if merged.is_some_and(|merged| merged.summary().state == MERGED) {
@@ -289,9 +288,13 @@ fn merged_with(
 }
 
 /// Whom the casefiles that name a project are about.
-fn subjects(core: &Core, project: &Document) -> Result<BTreeSet<String>, CommandFailed> {
+fn subjects(
+    core: &Core,
+    project: DocumentId,
+    fields: &Value,
+) -> Result<BTreeSet<String>, CommandFailed> {
     let mut found = BTreeSet::new();
-    for name in names_of(project) {
+    for name in names(project, fields) {
         for id in terms::found_by(core, &Term::Project(name))? {
             if let Some(casefile) = of_kind(core, Kind::Casefile, id)? {
                 let subject = casefile.record().fields["subject"].take();
@@ -303,19 +306,14 @@ fn subjects(core: &Core, project: &Document) -> Result<BTreeSet<String>, Command
 }
 
 /// The projects that go to others and are about a person, or about a household of theirs.
-fn shared_of(core: &Core, document: &Document) -> Result<BTreeSet<DocumentId>, CommandFailed> {
+fn shared_of(core: &Core, person: DocumentId) -> Result<BTreeSet<DocumentId>, CommandFailed> {
     let mut found = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    for id in persons::group(core, document.id())? {
-        if let Some(one) = of_kind(core, Kind::Person, id)? {
-            names.extend(names_of(&one));
-        }
-    }
-    let mut about: Vec<String> = names.iter().cloned().collect();
-    for name in &names {
+    let own = persons::names(core, &persons::group(core, person)?)?;
+    let mut about = own.clone();
+    for name in &own {
         for id in terms::found_by(core, &Term::About(name.clone()))? {
             if let Some(household) = of_kind(core, Kind::Household, id)? {
-                about.extend(names_of(&household));
+                about.extend(names(id, &household.record().fields));
             }
         }
     }
@@ -363,11 +361,9 @@ fn of_kind(
 }
 
 /// The names by which others name a record.
-fn names_of(document: &Document) -> Vec<String> {
-    let reference = document.summary().reference;
-    std::iter::once(document.id().to_string())
-        .chain(reference)
-        .collect()
+fn names(id: DocumentId, fields: &Value) -> Vec<String> {
+    let reference = fields["ref"].as_str().map(str::to_owned);
+    std::iter::once(id.to_string()).chain(reference).collect()
 }
 
 fn flag(path: &str) -> Flag {

@@ -361,11 +361,12 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         }
         _ => {}
     }
-    let (of_protected, shared_projects) = protection::flags(core, document, &fields)?;
+    let protected = protection::tells(core, document)?;
+    let (of_protected, shared_projects) = protection::flags(core, document, &fields, protected)?;
     flags.extend(of_protected);
     Ok(RecordView {
         id,
-        protected: protection::tells(core, document)?,
+        protected,
         shared_projects,
         alike,
         resolved,

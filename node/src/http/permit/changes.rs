@@ -80,7 +80,9 @@ pub(crate) async fn patch(
     let steps: Vec<Step<'_>> = steps.filter_map(Step::of).collect();
     // Merged into a protected person's record, or taken out of it, a record would tell of them.
     if kind == Kind::Person && !knows_protected(principal) {
-        for name in steps.iter().filter_map(merged_into) {
+        let moves = steps.iter().any(|step| matches!(step.path, "/state" | ""));
+        let former = view.fields["merged_into"].as_str().filter(|_| moves);
+        for name in steps.iter().filter_map(merged_into).chain(former) {
             if shared.engine.is_protected(name).await? {
                 return refuse(Reason::Protected, Section::Frame, "/merged_into");
             }

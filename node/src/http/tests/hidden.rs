@@ -98,6 +98,11 @@ async fn nobody_who_may_not_know_a_protected_person_ends_the_protection_or_merge
         {"op": "add", "path": "/state", "value": "merged"}]);
     let refused = desk.asks("PATCH", "persons/P-2", &patch).await;
     assert_eq!(refused.refusal().0, 403, "by hand");
+    let mut prepared = open("P-4");
+    prepared["merged_into"] = json!(id);
+    bench.has("persons", &prepared).await;
+    let refused = desk.patch("persons/P-4", "/state", json!("merged")).await;
+    assert_eq!(refused.refusal().0, 403, "in two steps");
     let seen = desk.patch("persons/P-2", "/protected", json!(true)).await;
     assert_eq!(seen.status, StatusCode::OK, "to protect is open to all");
     assert!(!seen.text().contains("Bruno"));
