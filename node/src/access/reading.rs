@@ -119,9 +119,16 @@ impl Reading {
                 .all(|section| self.levels[section] == Decision::Allow)
     }
 
-    /// The sections that are read whole; none if that is all of them.
-    pub(crate) fn sections(&self) -> Option<BTreeSet<Section>> {
-        let read = |section: &&Section| self.levels[section] == Decision::Allow;
+    /// The sections of which every text that a search matches is shown; none if that is all of them.
+    pub(crate) fn searched(&self) -> Option<BTreeSet<Section>> {
+        let kind = Kind::from_singular(self.kind);
+        // An outline has the number, and where nothing else is searched that will do.
+        let outlined = kind.is_some_and(|kind| kind.search().iter().all(|name| is_outline(name)));
+        let read = |section: &&Section| match self.levels[section] {
+            Decision::Allow => true,
+            Decision::Outline => outlined,
+            Decision::Deny(_) => false,
+        };
         let all = sections::of_kind(self.kind);
         let found: BTreeSet<Section> = all.iter().filter(read).copied().collect();
         (found.len() < all.len()).then_some(found)

@@ -239,7 +239,7 @@ fn sight(principal: &Principal, kind: Kind) -> Option<Sight> {
     }
     let sections = |own| {
         let reading = Reading::of(principal, kind.singular(), own, false).ok()?;
-        Some(match reading.sections() {
+        Some(match reading.searched() {
             None => Sections::All,
             Some(sections) => Sections::Only(sections),
         })
@@ -410,7 +410,9 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
         view.flags.retain(|flag| flag.code != "subject_protected");
         view.shared_projects.clear();
     }
-    already_here(view, knows_protected);
+    if view.kind == Kind::Transfer {
+        already_here(&mut view.fields, knows_protected);
+    }
     // As the notice that says so.
     if !view.elsewhere.is_empty() && !may_read(principal, Kind::Notice) {
         view.elsewhere.clear();
@@ -435,10 +437,8 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
 
 /// Of who may arrive with a transfer: those here who are protected are left out for who may not know
 /// them, and for nobody it is told which are.
-fn already_here(view: &mut RecordView, knows_protected: bool) {
-    let here = view.fields.get_mut("already_here");
-    let here = here.filter(|_| view.kind == Kind::Transfer);
-    let Some(Value::Array(here)) = here else {
+fn already_here(fields: &mut Value, knows_protected: bool) {
+    let Some(Value::Array(here)) = fields.get_mut("already_here") else {
         return;
     };
     here.retain(|one| knows_protected || one["protected"] != true);
@@ -461,6 +461,24 @@ pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
 mod tests {
     use super::*;
     use crate::access::{Grant, Role};
+
+    #[test]
+    fn whoever_may_not_know_a_protected_person_is_not_told_that_they_may_arrive() {
+        let here = json!({"state": "offered", "already_here": [
+            {"person": "p", "why": ["fiscal_code"], "protected": true},
+            {"person": "q", "why": ["name_and_year"], "protected": false}]});
+        let people = |knows_protected| {
+            let mut shown = here.clone();
+            already_here(&mut shown, knows_protected);
+            assert!(!shown.to_string().contains("protected"), "{shown}");
+            let people = shown["already_here"].as_array().unwrap().iter();
+            people
+                .map(|one| one["person"].clone())
+                .collect::<Vec<Value>>()
+        };
+        assert_eq!(people(false), ["q"]);
+        assert_eq!(people(true), ["p", "q"]);
+    }
 
     #[test]
     fn of_what_one_person_was_offered_each_role_sees_its_own_sections() {

@@ -181,6 +181,11 @@ async fn a_search_finds_no_project_by_what_is_not_shown_and_its_end_tells_nothin
     let page = centre.get("projects?q=bottega&limit=3").await.json();
     assert_eq!(page["items"].as_array().unwrap().len(), 3, "{page}");
     assert!(page["next"].is_string());
+    bench
+        .has("casefiles", &json!({"ref": "C-12", "subject": "P-1"}))
+        .await;
+    let page = centre.get("casefiles?q=c-12").await.json();
+    assert_eq!(page["items"][0]["ref"], "C-12", "an outline has the number");
     let office = bench.get("/api/v1/projects?q=clinica&limit=3").await.json();
     assert_eq!(office["items"].as_array().unwrap().len(), 3, "{office}");
 }
