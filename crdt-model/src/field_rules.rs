@@ -30,6 +30,11 @@ const WITHOUT_QUORUM: &str = "decision_without_quorum";
 /// A state of a referral that does not follow the one before.
 pub(crate) const REFERRAL_STATE: &str = "referral_state";
 
+/// A project about violence that goes to others.
+const VIOLENCE_SHARED: &str = "violence_shared";
+/// The part of an area of need that is about violence.
+const VIOLENCE: &str = "violenza";
+
 /// The codes of all rules that bind people here, so that words for them are complete.
 pub const CODES: &[&str] = &[
     crate::passage::CLOSING_WITHOUT_OUTCOME,
@@ -56,6 +61,7 @@ pub const CODES: &[&str] = &[
     "sharing_is_fixed",
     signatures::ACTIVATED_WITHOUT,
     signatures::TO_RENEW,
+    VIOLENCE_SHARED,
     VOTE_WITHOUT_BODY,
     VOUCHER_OVERSPENT,
     VOUCHER_OUTSIDE,
@@ -73,7 +79,7 @@ pub(crate) fn concerns(kind: Kind, way: &[String]) -> bool {
     let bound = |root: &String| {
         matches!(
             root.as_str(),
-            "state" | "decisions" | "vouchers" | "referrals" | "instruments"
+            "state" | "decisions" | "vouchers" | "referrals" | "instruments" | "sub_areas"
         )
     };
     kind == Kind::Project && way.first().is_none_or(bound)
@@ -169,7 +175,19 @@ fn binding(record: &Value) -> Vec<Problem> {
         within(path, id, |path| votes(decision, path, &mut out));
     }
     instruments::too_long(record, &mut out);
+    violence(record, &mut out);
     out
+}
+
+/// Who is followed for violence is not to be found by anybody: not even a pseudonym leaves.
+fn violence(record: &Value, out: &mut Vec<Problem>) {
+    let areas = record.get("sub_areas").and_then(Value::as_array);
+    let named = areas.is_some_and(|areas| areas.iter().any(|area| area == VIOLENCE));
+    if named && record.get("sharing").and_then(Value::as_str) != Some("local") {
+        let detail = "a project about violence is specially protected, and a shared one goes to the \
+                      coordination: create it with sharing local";
+        out.push(Problem::new("/sub_areas", VIOLENCE_SHARED, detail));
+    }
 }
 
 fn spending(voucher: &Value, path: &mut String, out: &mut Vec<Problem>) {

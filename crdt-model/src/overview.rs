@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::document::Record;
-use crate::schema::{Kind, find};
+use crate::schema::{Kind, Section, find};
 use crate::terms::{self, Term};
 use crate::value::UnixMillis;
 
@@ -52,8 +52,9 @@ pub struct Summary {
     pub conflicts: u32,
     /// Flags raised.
     pub flags: u32,
-    /// Texts that a search matches, sorted, each once: `ref`, titles, providers, hosts.
-    pub search: Vec<String>,
+    /// Texts that a search matches, sorted, each once with the section that it stands in: `ref`,
+    /// titles, providers, hosts.
+    pub search: Vec<(Section, String)>,
     /// By what else it is found, for keyed hashes alone.
     pub terms: Vec<Term>,
 }
@@ -100,29 +101,46 @@ impl Summary {
 const SEARCH_MAX: usize = 64;
 const SEARCH_TEXT_MAX: usize = 128;
 
-fn search(kind: Kind, fields: &Value) -> Vec<String> {
-    let mut texts: Vec<&str> = Vec::new();
+fn search(kind: Kind, fields: &Value) -> Vec<(Section, String)> {
+    let mut texts: Vec<(Section, &str)> = Vec::new();
     for path in kind.search() {
-        let mut values = vec![fields];
+        let mut found = vec![(Vec::new(), fields)];
         for key in path.split('/') {
-            values = values
-                .into_iter()
-                .flat_map(|value| each(value, key))
-                .collect();
+            let below = found.into_iter().flat_map(|(way, value)| {
+                each(value, key).into_iter().map(move |(key, value)| {
+                    let mut way: Vec<&str> = way.clone();
+                    way.push(key);
+                    (way, value)
+                })
+            });
+            found = below.collect();
         }
-        let found = values.into_iter().filter_map(Value::as_str);
-        texts.extend(found.filter(|text| !text.is_empty()));
+        for (way, value) in found {
+            if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
+                texts.push((kind.section_at(way), text));
+            }
+        }
     }
-    texts.sort_unstable();
+    texts.sort_unstable_by_key(|(section, text)| (*text, *section));
     texts.dedup();
     let short = |text: &str| text.chars().take(SEARCH_TEXT_MAX).collect();
-    texts.into_iter().take(SEARCH_MAX).map(short).collect()
+    let texts = texts.into_iter().take(SEARCH_MAX);
+    texts
+        .map(|(section, text)| (section, short(text)))
+        .collect()
 }
 
 /// The member `key` of a value; all members for `*`.
-fn each<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
+fn each<'a>(value: &'a Value, key: &'a str) -> Vec<(&'a str, &'a Value)> {
     match value {
-        Value::Object(members) if key == "*" => members.values().collect(),
-        value => value.get(key).into_iter().collect(),
+        Value::Object(members) if key == "*" => {
+            let members = members.iter();
+            members.map(|(key, value)| (key.as_str(), value)).collect()
+        }
+        value => value
+            .get(key)
+            .map(|value| (key, value))
+            .into_iter()
+            .collect(),
     }
 }

@@ -278,7 +278,7 @@ fn lists_and_containers_change_only_where_they_differ() {
     set(
         &mut document,
         "/sub_areas/-",
-        json!("violenza"),
+        json!("senza_dimora"),
         &stamp(1, 2),
     );
     edit(
@@ -289,7 +289,7 @@ fn lists_and_containers_change_only_where_they_differ() {
     .expect("valid");
     assert_eq!(
         document.record().fields["sub_areas"],
-        json!(["giustizia", "violenza"])
+        json!(["giustizia", "senza_dimora"])
     );
     edit(
         &mut document,

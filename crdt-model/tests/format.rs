@@ -285,9 +285,18 @@ fn a_summary_says_what_rows_and_searches_need() {
             conflicts: 0,
             flags: 0,
             search: [
-                "FR-A-2026-000123",
-                "ente-012",
-                "ente-031",
+                (
+                    Frame,
+                    "FR-A-2026-000123",
+                ),
+                (
+                    Social,
+                    "ente-012",
+                ),
+                (
+                    Instruments,
+                    "ente-031",
+                ),
             ],
             terms: [],
         }

@@ -45,7 +45,7 @@ fn lived_in() -> (Document, Vec<(u8, Change)>) {
             &mut document,
             &page,
             "/sub_areas",
-            json!(["violenza", "giustizia"]),
+            json!(["senza_dimora", "giustizia"]),
             &stamp(1, 3),
         ),
     ));

@@ -119,55 +119,55 @@ fn a_record_in_short_holds_what_its_kind_has() {
         (Project, None, None, None)
           (None, None, "active")
           ("POV", "person", Some("2026-03-04"))
-          ["FR-A-2026-000123", "ente-012", "ente-031"]
+          [(Frame, "FR-A-2026-000123"), (Social, "ente-012"), (Instruments, "ente-031")]
         (Guideline, Some("Presa in carico integrata"), Some("procedure"), Some("2"))
           (Some("2026-01-01"), Some("2027-12-31"), "published")
           ("", "", None)
-          ["FR-LG-7", "Presa in carico integrata"]
+          [(Frame, "FR-LG-7"), (Frame, "Presa in carico integrata")]
         (Organisation, Some("Cooperativa Il Melograno"), Some("ETS"), None)
           (Some("2026-01-01"), Some("2026-12-31"), "member")
           ("", "", None)
-          ["Cooperativa Il Melograno", "Laboratorio", "ente-012"]
+          [(Frame, "Cooperativa Il Melograno"), (Frame, "Laboratorio"), (Frame, "ente-012")]
         (Person, None, None, None)
           (None, None, "registered")
           ("", "", None)
-          ["P-0001"]
+          [(Frame, "P-0001")]
         (Household, None, None, None)
           (None, None, "active")
           ("", "", None)
-          ["N-0001"]
+          [(Frame, "N-0001")]
         (Casefile, None, None, None)
           (None, None, "open")
           ("", "", None)
-          ["C-0001"]
+          [(Frame, "C-0001")]
         (Contact, None, None, None)
           (None, None, "closed")
           ("POV", "", None)
-          ["K-0001"]
+          [(Frame, "K-0001")]
         (Resource, Some("Sportello casa"), None, None)
           (Some("2026-01-01"), Some("2026-12-31"), "offered")
           ("", "", None)
-          ["R-1", "Sportello casa", "ente-012"]
+          [(Frame, "R-1"), (Frame, "Sportello casa"), (Frame, "ente-012")]
         (Activity, None, None, None)
           (None, None, "recorded")
           ("", "", None)
-          ["A-1", "UTI-A"]
+          [(Frame, "A-1"), (Frame, "UTI-A")]
         (Transfer, None, None, None)
           (None, None, "offered")
           ("", "", None)
-          ["00", "T-1"]
+          [(Frame, "00"), (Frame, "T-1")]
         (ErasureOrder, None, None, None)
           (None, None, "ordered")
           ("", "", None)
-          ["E-1"]
+          [(Frame, "E-1")]
         (Publication, None, None, None)
           (None, None, "aggregates")
           ("", "", None)
-          ["Q-1"]
+          [(Frame, "Q-1")]
         (Notice, None, None, None)
           (None, None, "open")
           ("", "", None)
-          ["V-1"]
+          [(Frame, "V-1")]
     "#]]
     .assert_eq(&out);
 }

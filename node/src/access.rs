@@ -239,8 +239,14 @@ impl Action {
     /// The scope that a token needs.
     const fn scope(self) -> Scope {
         match self {
-            Self::Read | Self::List | Self::Invoke => Scope::Read,
-            Self::Create | Self::Edit | Self::Answer | Self::Assess | Self::Erase => Scope::Write,
+            Self::Read | Self::List => Scope::Read,
+            // An emergency is not a look: it makes a right that was not there.
+            Self::Create
+            | Self::Edit
+            | Self::Answer
+            | Self::Assess
+            | Self::Erase
+            | Self::Invoke => Scope::Write,
             Self::Export => Scope::Export,
             Self::Import => Scope::Import,
             Self::Administer => Scope::Admin,
@@ -267,7 +273,7 @@ pub(crate) struct Part<'a> {
     pub(crate) body: Option<&'a str>,
     /// Whether the record belongs to this node's territory.
     pub(crate) own: bool,
-    /// Whether the person is specially protected.
+    /// Whether the record is of a specially protected person, or of a household with one.
     pub(crate) protected: bool,
 }
 
@@ -348,6 +354,12 @@ pub(crate) fn bodies<'a>(principal: &'a Principal, action: Action, part: Part<'_
     grants.filter_map(|grant| grant.body.as_deref()).collect()
 }
 
+/// Whether somebody may know who a specially protected person is.
+pub(crate) fn knows_protected(principal: &Principal) -> bool {
+    let mut grants = principal.grants.iter();
+    grants.any(|grant| Seat::of(grant).serves_protected())
+}
+
 /// Whether somebody may read the frame of records of a kind in the own territory, for whoever
 /// measures what the decision costs.
 #[cfg(feature = "testing")]
@@ -405,7 +417,9 @@ fn on_part(grant: &Grant, action: Action, part: Part<'_>) -> Decision {
     let granted = |letter: char| {
         rights.contains(letter.to_ascii_uppercase()) || (part.own && rights.contains(letter))
     };
-    if part.protected && part.section == Section::Identity && !seat.serves_protected() {
+    // Who does not know whom it is about changes nothing of it: a merge or its undoing would open it.
+    let looks = matches!(action, Action::Read | Action::List | Action::Export);
+    if part.protected && (part.section == Section::Identity || !looks) && !seat.serves_protected() {
         return Decision::Deny(Reason::Protected);
     }
     if granted(letter) {

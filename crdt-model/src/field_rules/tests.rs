@@ -140,6 +140,29 @@ fn a_new_signature_of_the_same_body_renews_the_old_one() {
 }
 
 #[test]
+fn a_project_about_violence_is_shared_by_nobody_and_one_that_is_may_still_be_edited() {
+    let with = |areas: Value, sharing: Value| json!({"sub_areas": areas, "sharing": sharing});
+    let violent = || with(json!(["giustizia", "violenza"]), Value::Null);
+    let made = |record: &Value| broken_by(Kind::Project, &[], &Value::Null, record);
+    let refused = made(&violent()).expect_err("it would go to the coordination");
+    assert_eq!(
+        (refused.code, refused.pointer.as_str()),
+        (VIOLENCE_SHARED, "/sub_areas")
+    );
+    assert!(made(&with(json!(["violenza"]), json!("shared"))).is_err());
+    assert_eq!(made(&with(json!(["violenza"]), json!("local"))), Ok(()));
+    assert_eq!(made(&with(json!(["giustizia"]), Value::Null)), Ok(()));
+    let edit = broken_by(
+        Kind::Project,
+        &[],
+        &violent(),
+        &with(json!(["violenza"]), Value::Null),
+    );
+    assert_eq!(edit, Ok(()));
+    assert_eq!(codes(&violent()), ["violence_shared /sub_areas"]);
+}
+
+#[test]
 fn a_referral_goes_its_way_and_not_back() {
     let with = |state: &str| json!({"referrals":{"f1":{"state":state}}});
     let passage = |from, to| broken_by(Kind::Project, &[], &with(from), &with(to));

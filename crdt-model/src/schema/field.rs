@@ -75,11 +75,13 @@ pub enum Section {
     Diary,
     /// What the team does together: reviews, decisions, referrals.
     Team,
+    /// What somebody is in need for, and the token that tells the same subject elsewhere.
+    Circumstances,
 }
 
 impl Section {
-    /// Every section.
-    pub const ALL: [Self; 8] = [
+    /// Every section; their places are kept on disk, so a new one comes last.
+    pub const ALL: [Self; 9] = [
         Self::Frame,
         Self::Identity,
         Self::Social,
@@ -88,6 +90,7 @@ impl Section {
         Self::Instruments,
         Self::Diary,
         Self::Team,
+        Self::Circumstances,
     ];
 
     /// The word in the data dictionary and in access rules.
@@ -101,6 +104,7 @@ impl Section {
             Self::Instruments => "instruments",
             Self::Diary => "diary",
             Self::Team => "team",
+            Self::Circumstances => "circumstances",
         }
     }
 }

@@ -50,7 +50,10 @@ const FIELDS: &[Field] = &[
         .identity()
         .section(Section::Identity),
     leaf("minors", Rule::Whole(0, 50)).identity(),
-    leaf("municipality", Rule::Municipality).identity(),
+    // Of a family with a protected member it tells where to look for them.
+    leaf("municipality", Rule::Municipality)
+        .identity()
+        .section(Section::Identity),
     leaf("name", Rule::Text(128))
         .identity()
         .section(Section::Identity),

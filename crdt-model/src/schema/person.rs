@@ -84,7 +84,10 @@ const FIELDS: &[Field] = &[
         .required()
         .identity()
         .section(Section::Identity),
-    leaf("household", Rule::Text(64)).identity(),
+    // Of a protected person it would lead to the family's name.
+    leaf("household", Rule::Text(64))
+        .identity()
+        .section(Section::Identity),
     leaf("language", Rule::Open(&[]))
         .identity()
         .section(Section::Identity),
@@ -92,7 +95,10 @@ const FIELDS: &[Field] = &[
     group("other_code", OTHER_CODE)
         .identity()
         .section(Section::Identity),
-    leaf("protected", Rule::Flag).identity(),
+    // Whoever may not know that somebody is protected may not end it either.
+    leaf("protected", Rule::Flag)
+        .identity()
+        .section(Section::Identity),
     leaf("ref", Rule::Text(64)),
     group("residence", RESIDENCE)
         .identity()

@@ -161,7 +161,7 @@ const SUBJECT: &[Field] = &[
     leaf("minors", Rule::Whole(0, 50)),
     leaf("municipality", Rule::Municipality),
     leaf("sex", Rule::Closed(SEXES)),
-    leaf("token", Rule::Text(128)),
+    leaf("token", Rule::Text(128)).section(Section::Circumstances),
 ];
 
 const MEMBER: Entity = Entity {
@@ -287,7 +287,8 @@ const FIELDS: &[Field] = &[
     keyed("reviews", &REVIEW).section(Section::Team),
     leaf("sharing", Rule::Closed(&["shared", "local"])).fixed(),
     leaf("state", Rule::Closed(STATES)).required().deciding(),
-    leaf("sub_areas", Rule::Codes(SUB_AREAS)),
+    // Of health, addiction and justice: not for those who bring into work.
+    leaf("sub_areas", Rule::Codes(SUB_AREAS)).section(Section::Circumstances),
     group("subject", SUBJECT),
     keyed("team", &MEMBER),
     keyed("vouchers", &VOUCHER).lazy().section(Section::Social),

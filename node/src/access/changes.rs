@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use super::entries::{self, Step};
 use super::sections::{section_of, touched};
-use super::{Action, Decision, Part, Principal, Reading, Reason, Section, Subject, decide};
+use super::{
+    Action, Decision, Part, Principal, Reading, Reason, Section, Subject, decide, knows_protected,
+};
 
 /// What keeps an erasure away: below the office no import changes it.
 const HOLDS: &str = "/legal_hold";
@@ -22,6 +24,8 @@ pub(crate) struct There<'a> {
     pub(crate) kind: Kind,
     /// Whether it belongs to this node's territory.
     pub(crate) own: bool,
+    /// Whether it tells of a specially protected person.
+    pub(crate) protected: bool,
     pub(crate) fields: &'a Value,
     pub(crate) conflicts: &'a [Conflict],
     pub(crate) overwritten: &'a [Conflict],
@@ -46,10 +50,6 @@ impl<'a> There<'a> {
         entries::restricted(principal, self.kind.singular(), self.fields, &notes)
     }
 
-    fn is_protected(&self) -> bool {
-        self.fields["protected"] == true
-    }
-
     /// The part of it that starts at a pointer.
     fn part(&self, section: Section, root: &str) -> Part<'a> {
         Part {
@@ -60,16 +60,48 @@ impl<'a> There<'a> {
                 .pointer(&format!("{root}/body"))
                 .and_then(Value::as_str),
             own: self.own,
-            protected: self.is_protected(),
+            protected: self.protected,
         }
     }
 
-    fn reading(&self, principal: &Principal) -> Result<Reading, Reason> {
+    pub(crate) fn reading(&self, principal: &Principal) -> Result<Reading, Reason> {
         let kind = self.kind.singular();
-        let reading = Reading::of(principal, kind, self.own, self.is_protected())?;
+        let reading = Reading::of(principal, kind, self.own, self.protected)?;
         let opened = entries::asked_of(principal, kind, self.own, self.fields);
-        Ok(reading.with_entries(opened, self.kept_from(principal)))
+        let reading = reading.with_entries(opened, self.kept_from(principal));
+        let competing = self.conflicts.iter().chain(self.overwritten);
+        let competing = competing.flat_map(|one| {
+            let rivals = one.rivals.iter().map(|rival| &rival.value);
+            rivals.map(|value| (one.path.as_str(), value))
+        });
+        let said = competing.chain(std::iter::once(("", self.fields)));
+        Ok(reading.hush(entries::health_team(said)))
     }
+}
+
+impl Kept {
+    /// Merged into a protected person's record, or taken out of it, a record would tell of them.
+    pub(crate) fn merge() -> Self {
+        Self {
+            why: Reason::Protected,
+            section: Section::Frame,
+            root: "/merged_into".to_owned(),
+        }
+    }
+}
+
+/// The records, by id or reference, that a patch merges a person's record into or takes it out of.
+pub(crate) fn merges<'a>(fields: &'a Value, steps: &'a [Step<'_>]) -> Vec<&'a str> {
+    let moves = steps.iter().any(|step| matches!(step.path, "/state" | ""));
+    let former = fields["merged_into"].as_str().filter(|_| moves);
+    let into = steps
+        .iter()
+        .filter_map(|step| match (step.path, step.value) {
+            ("/merged_into", Some(value)) => value.as_str(),
+            ("", Some(value)) => value["merged_into"].as_str(),
+            _ => None,
+        });
+    into.chain(former).collect()
 }
 
 /// What keeps a patch from being made; none if it may be.
@@ -101,7 +133,13 @@ pub(crate) fn kept(principal: &Principal, there: There<'_>, steps: &[Step<'_>]) 
 
 /// What keeps a line of an import from changing a record that others may have written: as [`kept`], by
 /// the roles alone, since the scope was asked for at the door; and no value that is not read is tested.
-pub(crate) fn line_kept(principal: &Principal, there: There<'_>, patch: &Patch) -> Option<Kept> {
+/// `names_protected`: whether a record, by id or reference, is of a specially protected person.
+pub(crate) fn line_kept(
+    principal: &Principal,
+    there: There<'_>,
+    patch: &Patch,
+    names_protected: impl Fn(&str) -> bool,
+) -> Option<Kept> {
     let paths: Vec<String> = patch.steps().iter().map(|(at, _)| at.to_string()).collect();
     let steps = patch.steps().iter().zip(&paths);
     let steps: Vec<Step<'_>> = steps.map(|((_, does), path)| step(does, path)).collect();
@@ -109,6 +147,14 @@ pub(crate) fn line_kept(principal: &Principal, there: There<'_>, patch: &Patch) 
         scopes: Vec::new(),
         ..principal.clone()
     };
+    if there.kind == Kind::Person
+        && !knows_protected(principal)
+        && merges(there.fields, &steps)
+            .into_iter()
+            .any(names_protected)
+    {
+        return Some(Kept::merge());
+    }
     kept(&by_roles, there, &steps).or_else(|| {
         let reading = there.reading(principal);
         let mut tests = steps.iter().filter(|step| step.op == "test");

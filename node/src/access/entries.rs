@@ -10,6 +10,7 @@ use raccordo_crdt_model::{HistoryChange, Kind};
 use serde_json::Value;
 
 use super::sections::{Section, section_of};
+use super::table::tells_no_health;
 use super::{Action, Decision, Part, Principal, Role, Subject, bodies, decide};
 
 /// Assessments that the social service writes too, beside the bodies of the health section.
@@ -119,6 +120,40 @@ pub(crate) fn restricted_once<'a>(
         .filter(|id| !own.contains(id) && shown["diary"].get(id).is_none())
         .map(|id| pointer(&["diary", &id]))
         .collect()
+}
+
+/// Members of a project's team who tell of somebody's health: those of a health service, and those of
+/// whom it is not said or not known what they are of. `said`: values with their pointers.
+pub(crate) fn health_team<'a>(
+    said: impl Iterator<Item = (&'a str, &'a Value)>,
+) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut look = |id: &str, body: &Value| {
+        if !body.as_str().is_some_and(tells_no_health) {
+            found.insert(pointer(&["team", id]));
+        }
+    };
+    for (at, value) in said {
+        let keys = keys(at);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let team = match keys.as_slice() {
+            [] => &value["team"],
+            ["team"] => value,
+            ["team", id] => {
+                look(id, &value["body"]);
+                continue;
+            }
+            ["team", id, "body"] => {
+                look(id, value);
+                continue;
+            }
+            _ => continue,
+        };
+        for (id, member) in team.as_object().into_iter().flatten() {
+            look(id, &member["body"]);
+        }
+    }
+    found
 }
 
 /// What somebody reads whole though its section is not shown: of a project what is asked of the body

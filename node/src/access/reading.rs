@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raccordo_crdt_model::{Conflict, HistoryChange};
+use raccordo_crdt_model::{Conflict, HistoryChange, Kind};
 use serde_json::Value;
 
 use super::entries::{is_at_or_below, reaches};
@@ -27,6 +27,8 @@ pub(crate) struct Reading {
     opened: BTreeSet<String>,
     /// Entries that are not read, whatever their section says.
     closed: BTreeSet<String>,
+    /// As `closed`, where already their number would tell too much.
+    hushed: BTreeSet<String>,
 }
 
 impl Reading {
@@ -59,6 +61,7 @@ impl Reading {
                 levels,
                 opened: BTreeSet::new(),
                 closed: BTreeSet::new(),
+                hushed: BTreeSet::new(),
             }),
         }
     }
@@ -71,6 +74,7 @@ impl Reading {
             levels: levels.collect(),
             opened: BTreeSet::new(),
             closed: BTreeSet::new(),
+            hushed: BTreeSet::new(),
         }
     }
 
@@ -85,6 +89,15 @@ impl Reading {
         // Whom the whole section is kept from need not be told of its notes.
         let reads = |at: &String| self.levels[&section_of(self.kind, at).0] == Decision::Allow;
         self.closed.extend(closed.into_iter().filter(reads));
+        self
+    }
+
+    /// Without these members of the team, for whom a subject's circumstances are kept from: that a
+    /// health service follows somebody is one.
+    pub(crate) fn hush(mut self, team: BTreeSet<String>) -> Self {
+        if self.knows_no_circumstances() {
+            self.hushed.extend(team);
+        }
         self
     }
 
@@ -106,11 +119,30 @@ impl Reading {
                 .all(|section| self.levels[section] == Decision::Allow)
     }
 
+    /// The sections of which every text that a search matches is shown; none if that is all of them.
+    pub(crate) fn searched(&self) -> Option<BTreeSet<Section>> {
+        let kind = Kind::from_singular(self.kind);
+        // An outline has the number, and where nothing else is searched that will do.
+        let outlined = kind.is_some_and(|kind| kind.search().iter().all(|name| is_outline(name)));
+        let read = |section: &&Section| match self.levels[section] {
+            Decision::Allow => true,
+            Decision::Outline => outlined,
+            Decision::Deny(_) => false,
+        };
+        let all = sections::of_kind(self.kind);
+        let found: BTreeSet<Section> = all.iter().filter(read).copied().collect();
+        (found.len() < all.len()).then_some(found)
+    }
+
     /// Takes out of a record's fields what may not be read, and says which sections are not whole.
     pub(crate) fn fields(&self, fields: &mut Value) -> Vec<String> {
         let mut withheld = BTreeSet::new();
         if !self.is_whole() {
             self.prune("", fields, &mut withheld);
+        }
+        // The same for every project, so that what is said to be missing tells nothing either.
+        if self.knows_no_circumstances() {
+            withheld.extend(["/sub_areas", "/subject/token", "/team"].map(str::to_owned));
         }
         withheld.into_iter().collect()
     }
@@ -156,10 +188,17 @@ impl Reading {
         !is_closed && (is_opened || touched.all(|(section, _)| is_read(section)))
     }
 
+    fn knows_no_circumstances(&self) -> bool {
+        let level = self.levels[&Section::Circumstances];
+        self.kind == Kind::Project.singular() && level != Decision::Allow
+    }
+
     fn level(&self, pointer: &str) -> Decision {
         let among =
             |entries: &BTreeSet<String>| entries.iter().any(|root| is_at_or_below(pointer, root));
-        if among(&self.closed) {
+        if among(&self.hushed) {
+            Decision::Deny(Reason::Role)
+        } else if among(&self.closed) {
             Decision::Deny(Reason::Restricted)
         } else if among(&self.opened) {
             Decision::Allow

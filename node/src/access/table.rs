@@ -7,7 +7,7 @@
 
 use super::sections::Section;
 use super::{Grant, Role};
-use Section::{Diary, Frame, Health, Identity, Instruments, Social, Team, Work};
+use Section::{Circumstances, Diary, Frame, Health, Identity, Instruments, Social, Team, Work};
 
 /// A column of the table: a role, for referents with the class of their body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,16 @@ const HEALTH_BODIES: [&str; 4] = ["DSM", "D3D", "DISS", "DPREV"];
 const WORK_BODIES: [&str; 2] = ["CPI", "SIL"];
 /// Bodies of the social service.
 const SOCIAL_BODIES: [&str; 1] = ["SSD"];
+
+/// Bodies of neither health, work nor the social service.
+const OTHER_BODIES: [&str; 7] = ["COR", "FP", "SCU", "ETS", "IMP", "PROV", "COM"];
+
+/// Whether it tells nothing of somebody's health that a body follows them; of one that is not
+/// known here it might.
+pub(crate) fn tells_no_health(body: &str) -> bool {
+    let known = [&WORK_BODIES[..], &SOCIAL_BODIES, &OTHER_BODIES];
+    known.iter().any(|bodies| bodies.contains(&body))
+}
 
 impl Seat {
     /// Every seat, in the order of the table's columns.
@@ -218,6 +228,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("project",      Work,     ["RCEXOI", "",   "r",    "re" ,  "r",  "re", "r",  "",  "r",    "ri" ,    "", "R" , "",  "",  "",  "",      "", "", ""]),
     ("project",      Instruments, ["RCEXOI", "", "re",  "re",   "re", "re", "re", "",  "r",    "ri",    "", "R",  "",  "",  "",  "",      "", "", ""]),
     ("project",      Team,     ["RCEXOI", "",   "re" ,  "re" ,  "rev","tv", "rev","rv","re",   "ri" ,    "", "R" , "",  "",  "",  "",      "", "", ""]),
+    ("project",      Circumstances, ["RCEXOI", "r", "re", "re",  "r",  "",   "re", "",  "re",   "ri",    "", "R",  "",  "",  "",  "",      "", "", ""]),
     ("person",       Frame,    ["RCEXOI", "rce","rce",  "rce",  "r",  "",   "r",  "",  "r",    "rcexoi", "", "",   "",  "",  "",  "",      "", "", ""]),
     ("person",       Identity, ["RCEXOI", "re", "re",   "re",   "r",  "",   "r",  "",  "r",    "rei",   "", "",   "",  "",  "",  "",      "", "", ""]),
     ("household",    Frame,    ["RCEXOI", "rce","rce",  "rce",  "r",  "",   "r",  "",  "r",    "rcexoi", "", "",   "",  "",  "",  "",      "", "", ""]),

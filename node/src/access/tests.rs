@@ -241,6 +241,19 @@ fn who_a_protected_person_is_stays_with_the_few_who_serve_them() {
     );
     let worker = holder(Role::SocialWorker, None);
     assert_eq!(on(&worker, Action::Read, identity(true)), Decision::Allow);
+    // Of what is not the identity nothing is changed either: a merge would open it.
+    for kind in ["person", "household"] {
+        let frame = Part {
+            protected: true,
+            ..part(kind, Section::Frame)
+        };
+        assert_eq!(
+            on(&desk, Action::Edit, frame),
+            Decision::Deny(Reason::Protected)
+        );
+        assert_eq!(on(&desk, Action::Read, frame), Decision::Allow);
+        assert_eq!(on(&worker, Action::Edit, frame), Decision::Allow);
+    }
 }
 
 #[test]
@@ -344,7 +357,15 @@ fn what_may_not_be_read_is_left_out_and_told() {
     let withheld = centre.fields(&mut seen);
     assert_eq!(
         withheld,
-        ["/plans/health", "/plans/social", "/reviews", "/unheard_of"]
+        [
+            "/plans/health",
+            "/plans/social",
+            "/reviews",
+            "/sub_areas",
+            "/subject/token",
+            "/team",
+            "/unheard_of",
+        ]
     );
     assert!(!seen.to_string().contains("segreto"), "{seen}");
     assert_eq!(

@@ -30,6 +30,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) batch: Batch,
     pub(crate) ledger: Ledger,
     pub(crate) now_ms: i64,
+    /// Whether who asks for the command under way may know who is specially protected.
+    pub(crate) knows_protected: bool,
     working: BTreeMap<DocumentId, Working>,
     /// Entries that wait for their neighbours, to share a row.
     entries: BTreeMap<LogId, OpenEntryRun>,
@@ -79,6 +81,7 @@ impl<'a> Draft<'a> {
             batch: Batch::new(),
             ledger,
             now_ms,
+            knows_protected: true,
             working: BTreeMap::new(),
             entries: BTreeMap::new(),
             events: Vec::new(),

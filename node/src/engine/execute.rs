@@ -70,14 +70,21 @@ fn touches_people(ledger: &Ledger, command: &Command) -> Result<(), CommandFaile
 
 /// Does what a command asks for; everything enters one draft.
 pub(super) fn execute(draft: &mut Draft<'_>, command: Command) -> Result<Done, CommandFailed> {
+    draft.knows_protected = !matches!(
+        command,
+        Command::Create { blind: true, .. } | Command::Patch { blind: true, .. }
+    );
     match command {
-        Command::Create { kind, fields, by } => local::create(draft, kind, &fields, &by),
+        Command::Create {
+            kind, fields, by, ..
+        } => local::create(draft, kind, &fields, &by),
         Command::Patch {
             kind,
             id,
             patch,
             base,
             by,
+            ..
         } => local::patch(draft, kind, id, &patch, base.as_ref(), &by),
         Command::Publish(command) => publish::execute(draft, command),
         Command::Import(portion) => import::run(draft, portion),

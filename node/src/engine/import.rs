@@ -266,7 +266,7 @@ impl Target<'_> {
     ) -> Result<Outcome, Vec<Problem>> {
         let core = self.core;
         if let (ImportOp::Patch { patch }, Some(document)) = (&line.op, &self.document) {
-            rights.refuse(document, patch).map_err(one)?;
+            rights.refuse(core, document, patch).map_err(one)?;
         }
         if admission::may_write(line.kind, core.config().node.role).is_err() {
             let (writer, kinds) = (local::writer(line.kind), line.kind.plural());
@@ -294,8 +294,9 @@ impl Target<'_> {
         doc: &Value,
         stamp: &Stamp,
     ) -> Result<bool, ReadFailed> {
-        let is_it =
-            |document: &Document| names::holds(document, doc, stamp) && rights.reads_all(document);
+        let is_it = |document: &Document| {
+            names::holds(document, doc, stamp) && rights.reads_all(self.core, document)
+        };
         if self.document.as_ref().is_some_and(is_it) {
             return Ok(true);
         }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raccordo_crdt_model::{Document, Kind, LineId, Patch, Problem, Record};
 
+use super::core::Core;
+use super::protection;
 use super::view::Principal;
 use crate::access::changes::{self, There};
 
@@ -38,16 +40,21 @@ impl<'a> Rights<'a> {
     }
 
     /// Whether the importer may be told that a record holds just what a line says.
-    pub(super) fn reads_all(&self, document: &Document) -> bool {
+    pub(super) fn reads_all(&self, core: &Core, document: &Document) -> bool {
         let Some(by) = self.by else {
             return true;
         };
         let record = document.record();
-        changes::reads_all(by, there(document.kind(), &record))
+        changes::reads_all(by, there(core, document, &record))
     }
 
     /// Refuses a patch line that the importer may not bring in.
-    pub(super) fn refuse(&self, document: &Document, patch: &Patch) -> Result<(), Problem> {
+    pub(super) fn refuse(
+        &self,
+        core: &Core,
+        document: &Document,
+        patch: &Patch,
+    ) -> Result<(), Problem> {
         let Some(by) = self.by else {
             return Ok(());
         };
@@ -59,7 +66,8 @@ impl<'a> Rights<'a> {
                 return None;
             }
             let record = document.record();
-            changes::line_kept(by, there(kind, &record), patch)
+            let names_protected = |name: &str| protection::named(core, name).unwrap_or(true);
+            changes::line_kept(by, there(core, document, &record), patch, names_protected)
         });
         let Some(kept) = kept else {
             return Ok(());
@@ -76,11 +84,13 @@ impl<'a> Rights<'a> {
     }
 }
 
-/// A record that is imported into: of this node's territory.
-fn there(kind: Kind, record: &Record) -> There<'_> {
+/// A record that is imported into: of this node's territory. Where it cannot be told whether it is
+/// about somebody protected, it is.
+fn there<'a>(core: &Core, document: &Document, record: &'a Record) -> There<'a> {
     There {
-        kind,
+        kind: document.kind(),
         own: true,
+        protected: protection::tells(core, document).unwrap_or(true),
         fields: &record.fields,
         conflicts: &record.conflicts,
         overwritten: &record.overwritten,

@@ -31,6 +31,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) query: &'a ListQuery,
     /// The query's words, in lower case.
     pub(crate) words: Option<&'a str>,
+    /// The own territory.
+    pub(crate) home: &'a str,
 }
 
 /// What a batch does to lines; taken whether or not they are here, since they may come meanwhile.
@@ -68,7 +70,7 @@ struct Line {
     /// Places among the words.
     state: usize,
     territory: usize,
-    /// Texts that a search matches, in lower case, one below the other.
+    /// Texts that a search matches, as a card has them.
     texts: Box<str>,
 }
 
@@ -187,7 +189,7 @@ impl Held {
         let line = Line {
             state: self.word(&row.state),
             territory: self.word(&row.territory),
-            texts: card.search.join("\n").into_boxed_str(),
+            texts: card.search.into_boxed_str(),
         };
         self.lines.insert(key, line);
         Ok(())
@@ -218,6 +220,7 @@ impl Held {
             let word = filter.as_deref();
             word.map(|word| self.place(word))
         });
+        let home = self.place(wanted.home);
         let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
         for (looked, (key, line)) in self.lines.range((lower, Bound::Unbounded)).enumerate() {
             let early = |since: i64| rows::list_key_time(key).is_none_or(|at| at < since);
@@ -225,9 +228,13 @@ impl Held {
                 return None;
             }
             let [state, territory] = filters;
+            let sections = query.looks_in(home == Some(line.territory));
             let is_wanted = state.is_none_or(|state| state == Some(line.state))
                 && territory.is_none_or(|territory| territory == Some(line.territory))
-                && wanted.words.is_none_or(|words| line.texts.contains(words));
+                && sections.is_some_and(|sections| {
+                    let says = |words| rows::says(&line.texts, words, sections);
+                    wanted.words.is_none_or(says)
+                });
             if is_wanted {
                 found.push(key.to_vec());
             }

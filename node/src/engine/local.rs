@@ -65,6 +65,9 @@ pub(crate) fn create(
         subject::code_is_free(draft, id, fields.get("fiscal_code"))?;
     }
     casefiles::may_begin(draft, &document)?;
+    if kind == Kind::Casefile {
+        subject::links_stay_home(draft, &fields["subject"], &subject::links_in(fields))?;
+    }
     let reference = fields.get("ref").and_then(serde_json::Value::as_str);
     if let Some(reference) =
         reference.filter(|r| !holders(draft, kind, &territory, r).is_ok_and(|h| h.is_empty()))
@@ -113,7 +116,8 @@ pub(crate) fn patch(
         .map_err(CommandFailed::Rejected)
         .and_then(|()| code_is_free(draft, &document, patch))
         .and_then(|()| casefiles::may_change(draft, &document, patch))
-        .and_then(|()| reference_is_free(draft, &document, patch));
+        .and_then(|()| reference_is_free(draft, &document, patch))
+        .and_then(|()| links_stay_home(draft, &document, patch));
     if let Err(refused) = allowed {
         draft.advance(id, Arc::new(document));
         return Err(refused);
@@ -182,6 +186,22 @@ fn reference_is_free(
 fn reference_of(document: &Document, patch: &Patch) -> Option<String> {
     let is_touched = patch.touches("ref");
     is_touched.then(|| document.summary().reference).flatten()
+}
+
+/// Whether none of the projects that a patch notes in a casefile takes somebody protected along.
+fn links_stay_home(
+    draft: &Draft<'_>,
+    document: &Document,
+    patch: &Patch,
+) -> Result<(), CommandFailed> {
+    if document.kind() != Kind::Casefile {
+        return Ok(());
+    }
+    let links = subject::links_of(patch);
+    if links.is_empty() {
+        return Ok(());
+    }
+    subject::links_stay_home(draft, &document.record().fields["subject"], &links)
 }
 
 /// Whether nodes of this role write records of this kind.

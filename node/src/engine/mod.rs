@@ -53,6 +53,7 @@ mod peers;
 mod people;
 mod persons;
 mod project;
+mod protection;
 mod publish;
 mod put_back;
 mod quarantine;
@@ -98,6 +99,8 @@ use std::sync::{Arc, PoisonError};
 use raccordo_config::{Config, Role};
 use raccordo_crdt_model::{DocumentId, Heads, Kind, Patch};
 use tokio::sync::{Semaphore, broadcast, oneshot};
+
+use crate::access::knows_protected;
 
 use self::core::Core;
 use self::import::ImportPortion;
@@ -172,6 +175,7 @@ impl Engine {
             kind,
             fields,
             by: by.name.clone(),
+            blind: !knows_protected(by),
         };
         self.written(kind, command).await
     }
@@ -191,6 +195,7 @@ impl Engine {
             patch,
             base,
             by: by.name.clone(),
+            blind: !knows_protected(by),
         };
         self.written(kind, command).await
     }

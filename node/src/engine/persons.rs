@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::store::Table;
 
 use super::core::{Core, ReadFailed};
+use super::protection;
 use super::read;
 use super::rows;
 use super::terms::{finds, found_by, found_by_most};
@@ -30,18 +31,30 @@ pub(super) fn cards(
     limit: usize,
 ) -> Result<Page<RecordCard>, CommandFailed> {
     let mut keys = Vec::new();
-    for id in matching(core, query.q.as_deref().unwrap_or(wanted))? {
+    let knows_protected = query.sight.as_ref().is_none_or(|sight| sight.protected);
+    let q = query.q.as_deref().unwrap_or(wanted);
+    let referred = referred(core, q)?;
+    for id in matching(core, q)?
+        .into_iter()
+        .chain(referred.iter().copied())
+    {
         let row = core.document_row(id)?;
         let indexed = row.and_then(|row| row.indexed);
         keys.extend(indexed.map(|now| rows::list_key(Kind::Person.code(), now.updated_ms, id)));
     }
     keys.sort_unstable();
+    keys.dedup();
     let mut items = Vec::new();
     let mut last: Option<Vec<u8>> = None;
     for key in keys
         .into_iter()
         .filter(|key| after.is_none_or(|after| key.as_slice() > after))
     {
+        // Whoever may not know who it is finds nobody by name or code; the number is nobody's name.
+        let id = id_of(&key).filter(|id| !knows_protected && !referred.contains(id));
+        if id.map(|id| protection::person(core, id)).transpose()? == Some(true) {
+            continue;
+        }
         let late = |since: i64| rows::list_key_time(&key).is_none_or(|at| at < since);
         if query.updated_since.is_some_and(|since| late(since.0)) {
             break;
@@ -65,18 +78,27 @@ pub(super) fn cards(
     Ok(Page { items, next: None })
 }
 
-/// The persons with this fiscal code or reference, or with all these words in their names, spelt so
-/// or sounding so.
-fn matching(core: &Core, q: &str) -> Result<BTreeSet<DocumentId>, ReadFailed> {
+/// The persons with this reference.
+fn referred(core: &Core, q: &str) -> Result<BTreeSet<DocumentId>, ReadFailed> {
     let referred = read::by_reference(core, Kind::Person, q.trim(), None)?;
-    let mut found: BTreeSet<_> = referred.into_iter().map(|(id, _)| id).collect();
+    Ok(referred.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The persons with this fiscal code, or with all these words in their names, spelt so or sounding so.
+fn matching(core: &Core, q: &str) -> Result<BTreeSet<DocumentId>, ReadFailed> {
     if let Ok(code) = fiscal_code::normal(&q.trim().to_uppercase()) {
-        found.extend(found_by(core, &Term::Code(code))?);
-        return Ok(found);
+        return Ok(found_by(core, &Term::Code(code))?.into_iter().collect());
     }
-    found.extend(found_by(core, &Term::BadCode(q.trim().to_uppercase()))?);
+    let mut found: BTreeSet<_> = found_by(core, &Term::BadCode(q.trim().to_uppercase()))?
+        .into_iter()
+        .collect();
     found.extend(with_all(core, &words(q))?);
     Ok(found)
+}
+
+fn id_of(key: &[u8]) -> Option<DocumentId> {
+    let id = key.get(9..)?.try_into().ok()?;
+    Some(DocumentId::from_bytes(id))
 }
 
 /// The persons who have all these words in their names, spelt so or sounding so.
@@ -122,7 +144,11 @@ fn with_all(core: &Core, words: &[String]) -> Result<BTreeSet<DocumentId>, ReadF
 }
 
 /// Other living records that may be of the same person.
-pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<Alike>, ReadFailed> {
+pub(super) fn alike(
+    core: &Core,
+    id: DocumentId,
+    fields: &Value,
+) -> Result<Vec<Alike>, CommandFailed> {
     if fields["state"] == MERGED {
         return Ok(Vec::new());
     }
@@ -144,7 +170,7 @@ pub(super) fn alike(core: &Core, id: DocumentId, fields: &Value) -> Result<Vec<A
             continue;
         };
         let reference = document.summary().reference;
-        let protected = document.record().fields["protected"] == json!(true);
+        let protected = protection::person(core, id)?;
         if state != MERGED {
             out.push(Alike {
                 id,

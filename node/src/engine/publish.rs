@@ -388,7 +388,12 @@ mod tests {
     fn counts_by_hand_are_refused_in_publications_alone() {
         let created = |kind, fields| {
             let by = String::new();
-            by_hand(&Command::Create { kind, fields, by })
+            by_hand(&Command::Create {
+                kind,
+                fields,
+                by,
+                blind: false,
+            })
         };
         assert!(created(Kind::Publication, json!({"counts": {}})).is_err());
         assert!(created(Kind::Publication, json!({"state": "records"})).is_ok());

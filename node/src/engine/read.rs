@@ -19,6 +19,7 @@ use super::ledger::Ledger;
 use super::lists::Wanted;
 use super::notices;
 use super::persons;
+use super::protection;
 use super::repair;
 use super::rows::{self, Card, DocumentRow, ListRow};
 use super::scope;
@@ -167,6 +168,7 @@ pub(crate) fn cards(
     }
     let own = core.territory();
     let filters = wanted.is_some()
+        || query.passes_over()
         || query.state.is_some()
         || query.territory.as_deref().is_some_and(|of| of != own);
     let mut looked = 0;
@@ -179,6 +181,7 @@ pub(crate) fn cards(
                 kind: kind.code(),
                 query,
                 words: wanted.as_deref(),
+                home: &own,
             };
             return search(core, wanted, items, (position, last), limit);
         }
@@ -381,8 +384,13 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         }
         _ => {}
     }
+    let protected = protection::tells(core, document)?;
+    let (of_protected, shared_projects) = protection::flags(core, document, &fields, protected)?;
+    flags.extend(of_protected);
     Ok(RecordView {
         id,
+        protected,
+        shared_projects,
         alike,
         resolved,
         elsewhere,
@@ -497,12 +505,15 @@ pub(super) fn card(
     let Some(id) = key.get(9..).and_then(id_of) else {
         return Ok(None);
     };
+    let Some(sections) = query.looks_in(row.territory == core.territory()) else {
+        return Ok(None);
+    };
     if other(&query.territory, &row.territory) || other(&query.state, &row.state) {
         return Ok(None);
     }
     let seal = core.document_key(id)?;
     let card = Card::decode(&seal.open(Table::Rows, *id.as_bytes(), &[0; 32], &row.sealed)?)?;
-    if wanted.is_some_and(|wanted| !card.search.iter().any(|word| word.contains(wanted))) {
+    if wanted.is_some_and(|wanted| !rows::says(&card.search, wanted, sections)) {
         return Ok(None);
     }
     let Some(document) = core.document_row(id)? else {

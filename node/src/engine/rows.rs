@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use raccordo_crdt_model::{ChangeHash, DocumentId, Heads, Summary};
+use raccordo_crdt_model::{ChangeHash, DocumentId, Heads, Section, Summary};
 use raccordo_transport::LogId;
 
 pub(crate) use super::entry_run::log_key;
 use super::fields::{BadRow, FieldReader, FieldWriter};
+use super::view::Sections;
 
 const VERSION: u8 = 1;
 
@@ -209,36 +210,59 @@ impl ListRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Card {
     pub(crate) reference: Option<String>,
-    /// Lower-case words that `q` matches.
-    pub(crate) search: Vec<String>,
+    /// Lower-case texts that `q` matches, one below the other, each behind the mark of its section;
+    /// those that an earlier version wrote have none.
+    pub(crate) search: String,
 }
+
+/// The mark of the first section of all; no text has such a character.
+const FIRST_MARK: u8 = 0x0e;
 
 impl Card {
     pub(crate) fn new(summary: &Summary) -> Self {
-        let search = summary
-            .search
-            .iter()
-            .map(|word| word.to_lowercase())
-            .collect();
+        let lines = summary.search.iter().map(|(section, text)| {
+            let place = Section::ALL.iter().position(|one| one == section);
+            let place = place.and_then(|place| u8::try_from(place).ok());
+            let mark = place.map_or(' ', |place| char::from(FIRST_MARK + place));
+            let text = text.to_lowercase().replace(char::is_control, " ");
+            format!("{mark}{text}")
+        });
         Self {
             reference: summary.reference.clone(),
-            search,
+            search: lines.collect::<Vec<_>>().join("\n"),
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = FieldWriter::new(VERSION);
         out.maybe_text(self.reference.as_deref())
-            .text(&self.search.join("\n"))
+            .text(&self.search)
             .finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
         let mut row = FieldReader::open("card", VERSION, bytes)?;
-        let reference = row.maybe_text()?;
-        let search = row.text()?.lines().map(str::to_owned).collect();
-        Ok(Self { reference, search })
+        Ok(Self {
+            reference: row.maybe_text()?,
+            search: row.text()?,
+        })
     }
+}
+
+/// Whether one of a card's texts contains these lower-case words, in a section that is searched.
+pub(crate) fn says(search: &str, words: &str, sections: &Sections) -> bool {
+    let searched = match sections {
+        Sections::All => return search.contains(words),
+        Sections::Only(searched) => searched,
+    };
+    search.lines().any(|line| {
+        let mut text = line.chars();
+        let place = text.next().and_then(|mark| {
+            let mark = u8::try_from(u32::from(mark)).ok()?;
+            Section::ALL.get(usize::from(mark.checked_sub(FIRST_MARK)?))
+        });
+        place.is_some_and(|section| searched.contains(section)) && text.as_str().contains(words)
+    })
 }
 
 /// Counts of one territory, as the overview shows them.
@@ -354,6 +378,29 @@ mod tests {
         for length in 0..row.len() {
             assert!(DocumentRow::decode(&row[..length]).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn a_text_is_found_in_the_sections_that_are_searched_and_nowhere_else() {
+        let marked = |section: Section, text: &str| {
+            let place = Section::ALL.iter().position(|one| *one == section);
+            let mark = FIRST_MARK + u8::try_from(place.unwrap()).unwrap();
+            format!("{}{text}", char::from(mark))
+        };
+        let search = [
+            marked(Section::Frame, "fr-a-1"),
+            marked(Section::Health, "clinica verde"),
+            "di prima".to_owned(),
+        ];
+        let search = search.join("\n");
+        let only = |sections: &[Section]| Sections::Only(sections.iter().copied().collect());
+        let frame = only(&[Section::Frame]);
+        assert!(says(&search, "a-1", &frame));
+        for hidden in ["clinica", "prima", "fr-a-1\n"] {
+            assert!(!says(&search, hidden, &frame), "{hidden}");
+        }
+        assert!(says(&search, "verde", &only(&[Section::Health])));
+        assert!(says(&search, "prima", &Sections::All));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::core::ReadFailed;
 use super::draft::Draft;
 use super::local;
 use super::persons::{MERGED, MERGES_MAX};
+use super::protection;
 use super::token_key;
 use super::view::CommandFailed;
 
@@ -49,16 +50,10 @@ pub(crate) fn taken_out(
     let document = draft.document(person)?.ok_or_else(|| missing(name))?;
     let record = document.record().fields;
     let local = fields.get("sharing").and_then(Value::as_str) == Some("local");
-    if record["protected"] == json!(true) && !local {
-        let detail = "this person is protected, and a shared project goes to the coordination: \
-                      create it with sharing local";
-        return Err(CommandFailed::Rejected(broken(
-            "/sharing",
-            "protected_subject",
-            detail,
-        )));
-    }
     let household = fields["subject"]["kind"] == json!("household");
+    if !local && protection::stays_home(draft, person, household)? {
+        return Err(protected("/sharing"));
+    }
     if let Some(token) = token(draft, &record, household)? {
         fields["subject"]["token"] = json!(token);
     }
@@ -87,6 +82,64 @@ pub(crate) fn link(
     let fields = json!({"subject": subject.person.to_string(), "projects": {key: entry}});
     local::create(draft, Kind::Casefile, &fields, by)?;
     Ok(())
+}
+
+/// Refuses to note in the casefile of somebody protected a project that goes to others.
+pub(crate) fn links_stay_home(
+    draft: &Draft<'_>,
+    subject: &Value,
+    links: &[(String, &str)],
+) -> Result<(), CommandFailed> {
+    let subject = subject.as_str().unwrap_or_default();
+    if links.is_empty() || !protection::named(draft, subject)? {
+        return Ok(());
+    }
+    for (pointer, project) in links {
+        if protection::shared(draft, project)?.is_some() {
+            return Err(protected(pointer));
+        }
+    }
+    Ok(())
+}
+
+/// The projects that the fields of a casefile name, and where.
+pub(crate) fn links_in(fields: &Value) -> Vec<(String, &str)> {
+    links_at("/projects", &fields["projects"])
+}
+
+/// The projects that a patch of a casefile names, and where.
+pub(crate) fn links_of(patch: &Patch) -> Vec<(String, &str)> {
+    let mut links = Vec::new();
+    for (pointer, operation) in patch.steps() {
+        let (Operation::Add(value) | Operation::Replace(value)) = operation else {
+            continue;
+        };
+        let tokens: Vec<&str> = pointer.tokens().iter().map(String::as_str).collect();
+        let name = match tokens.as_slice() {
+            [] => {
+                links.extend(links_in(value));
+                continue;
+            }
+            ["projects"] => {
+                links.extend(links_at("/projects", value));
+                continue;
+            }
+            ["projects", _] => &value["project"],
+            ["projects", _, "project"] => value,
+            _ => continue,
+        };
+        links.extend(name.as_str().map(|name| (pointer.to_string(), name)));
+    }
+    links
+}
+
+fn links_at<'a>(root: &str, links: &'a Value) -> Vec<(String, &'a str)> {
+    let links = links.as_object().into_iter().flatten();
+    let named = links.filter_map(|(key, link)| {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        Some((format!("{root}/{key}/project"), link["project"].as_str()?))
+    });
+    named.collect()
 }
 
 /// Refuses what would tell who somebody is in a record that goes to others.
@@ -208,8 +261,11 @@ pub(crate) fn code_is_free(
     for id in draft.found_by(&Term::Code(code))? {
         let state = draft.state_of(id)?;
         if id != own && state.is_some_and(|state| state != MERGED) {
-            // Not whose: who may know finds the record by its code, and others are not to learn
-            // that it is there.
+            // A refusal would tell that somebody protected is here, to who may not know it.
+            if !draft.knows_protected && protection::person(draft, id)? {
+                continue;
+            }
+            // Not whose: who may know finds the record by its code.
             let detail = "another person has this fiscal code: use that record, which a search for \
                           the code finds, or merge the two if both are there";
             let refused = broken("/fiscal_code", "fiscal_code_in_use", detail);
@@ -346,6 +402,12 @@ fn invalid(pointer: &str, code: &'static str, detail: &str) -> CommandFailed {
 
 fn broken(pointer: &str, code: &'static str, detail: &str) -> Rejected {
     Rejected::Rule(Problem::new(pointer, code, detail))
+}
+
+fn protected(pointer: &str) -> CommandFailed {
+    let detail = "somebody whom this project is about is protected, and a shared project goes to the \
+                  coordination: create it with sharing local";
+    CommandFailed::Rejected(broken(pointer, "protected_subject", detail))
 }
 
 fn person_in_project() -> Rejected {

@@ -4,7 +4,7 @@ use raccordo_crdt_model::{DocumentId, Kind, Patch};
 use serde_json::{Value, json};
 
 use super::view::{CommandFailed, OverlapView, Principal, RecordView};
-use super::{Engine, overlaps, persons};
+use super::{Engine, overlaps, persons, protection};
 
 impl Engine {
     /// Lets another record stand for this one; patching `state` back undoes it.
@@ -30,6 +30,12 @@ impl Engine {
         ]);
         let patch = Patch::parse(&patch).expect("two fields of a person");
         self.patch(Kind::Person, id, patch, None, by).await
+    }
+
+    /// Whether the person or household that an id or reference names is specially protected.
+    pub(crate) async fn is_protected(&self, name: &str) -> Result<bool, CommandFailed> {
+        let name = name.to_owned();
+        self.read(move |core| protection::named(core, &name)).await
     }
 
     /// The same subject in several territories, as far as this node holds the projects of both.

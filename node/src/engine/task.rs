@@ -52,6 +52,8 @@ pub(crate) enum Command {
         kind: Kind,
         fields: serde_json::Value,
         by: String,
+        /// Whether who asks may not know who is specially protected.
+        blind: bool,
     },
     Patch {
         kind: Kind,
@@ -59,6 +61,8 @@ pub(crate) enum Command {
         patch: Patch,
         base: Option<Heads>,
         by: String,
+        /// As of a creation.
+        blind: bool,
     },
     Import(ImportPortion),
     /// What is done about a peer, and who asked for it: a person, or the peer itself.

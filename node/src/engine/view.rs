@@ -3,6 +3,7 @@
 //! `http` and `cli` turn these into JSON and pages; nothing here derives `Serialize`.
 
 mod events;
+mod lists;
 mod people;
 mod subject;
 mod trust;
@@ -11,6 +12,7 @@ use raccordo_config::{Role, Territory};
 use raccordo_crdt_model::{Conflict, DocumentId, Flag, Heads, HistoryChange, Kind, UnixMillis};
 
 pub use self::events::*;
+pub use self::lists::*;
 pub use self::people::*;
 pub use self::subject::*;
 pub use self::trust::*;
@@ -50,6 +52,10 @@ pub struct RecordView {
     pub resolved: Vec<Resolved>,
     /// Of a project of this territory: where else its subject is followed.
     pub elsewhere: Vec<Elsewhere>,
+    /// Whether it tells of somebody specially protected: a person, or a household with such a member.
+    pub protected: bool,
+    /// Of a protected person: projects about them that go to others all the same.
+    pub shared_projects: Vec<DocumentId>,
 }
 
 /// How far a record has travelled, from acknowledgements alone.
@@ -122,32 +128,6 @@ pub struct RecordCard {
     pub conflicts: u32,
     /// How far it has travelled.
     pub delivery: Delivery,
-}
-
-/// A page of anything.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// The items, in the list's order.
-    pub items: Vec<T>,
-    /// Where the next page starts; none at the end.
-    pub next: Option<String>,
-}
-
-/// What to list: newest change first.
-#[derive(Debug, Clone, Default)]
-pub struct ListQuery {
-    /// Only this territory.
-    pub territory: Option<String>,
-    /// Only this state.
-    pub state: Option<String>,
-    /// Matches reference, provider and host, ignoring case.
-    pub q: Option<String>,
-    /// Only records changed at or after this time.
-    pub updated_since: Option<UnixMillis>,
-    /// Items a page: 50 by default, at most 500.
-    pub limit: Option<usize>,
-    /// `next` of the page before.
-    pub cursor: Option<String>,
 }
 
 /// Who changed what, when.

@@ -69,6 +69,13 @@ fn flags(view: &RecordView) -> Vec<Value> {
             flags.push(json!({"code": code, "path": path, "records": records}));
         }
     }
+    if !view.shared_projects.is_empty() {
+        let projects = view.shared_projects.iter();
+        let records: Vec<String> = projects.map(ToString::to_string).collect();
+        flags.push(
+            json!({"code": "protected_and_shared", "path": "/protected", "records": records}),
+        );
+    }
     flags
 }
 

@@ -20,6 +20,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tries;
 mod web;
 mod words;
 

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::clock::{Entropy, draw};
 use crate::engine::Credential;
 use crate::http::json::hex;
+use crate::http::tries::Accounts;
 
 /// A session ends after this long without a person's request.
 pub(crate) const IDLE_MS_MAX: u64 = 15 * 60_000;
@@ -20,7 +21,7 @@ pub(crate) const AGE_MS_MAX: u64 = 10 * 3_600_000;
 const SESSIONS_MAX: usize = 4096;
 /// Wrong tokens evaluated for one address within [`WINDOW_MS`].
 pub(crate) const FAILURES_MAX: u32 = 20;
-const WINDOW_MS: u64 = 60_000;
+pub(crate) const WINDOW_MS: u64 = 60_000;
 /// Addresses remembered; the oldest window gives way.
 const ADDRESSES_MAX: usize = 1024;
 
@@ -133,10 +134,11 @@ impl Session {
     }
 }
 
-/// Wrong tokens lately, by address.
+/// Wrong tokens and passwords lately, by address; wrong passwords also by account.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     windows: Mutex<BTreeMap<Option<IpAddr>, Window>>,
+    accounts: Mutex<Accounts>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -155,9 +157,15 @@ impl Failures {
             .then(|| (WINDOW_MS - elapsed).div_ceil(1000))
     }
 
-    /// Takes one of the attempts that this address has, before it is evaluated: those that come at
-    /// the same time count too. The seconds to wait where none is left.
-    pub(crate) fn attempt(&self, address: Option<IpAddr>, now_ms: u64) -> Result<(), u64> {
+    /// Takes one of the attempts that this address has, and that an account has where one is named,
+    /// before it is evaluated: those that come at the same time count too. The seconds to wait where
+    /// none is left. A name that nobody has counts like any.
+    pub(crate) fn attempt(
+        &self,
+        address: Option<IpAddr>,
+        account: Option<&str>,
+        now_ms: u64,
+    ) -> Result<(), u64> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = windows.get(&address) {
             let elapsed = now_ms.saturating_sub(window.started_ms);
@@ -165,15 +173,22 @@ impl Failures {
                 return Err((WINDOW_MS - elapsed).div_ceil(1000));
             }
         }
+        if let Some(name) = account {
+            self.accounts()
+                .attempt(account_key(name), address, now_ms)?;
+        }
         counted(&mut windows, address, now_ms);
         Ok(())
     }
 
     /// Gives an attempt back that turned out right.
-    pub(crate) fn forgive(&self, address: Option<IpAddr>) {
+    pub(crate) fn forgive(&self, address: Option<IpAddr>, account: Option<&str>, now_ms: u64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = windows.get_mut(&address) {
             window.count = window.count.saturating_sub(1);
+        }
+        if let Some(name) = account {
+            self.accounts().forgive(account_key(name), address, now_ms);
         }
     }
 
@@ -181,6 +196,10 @@ impl Failures {
     pub(crate) fn count(&self, address: Option<IpAddr>, now_ms: u64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         counted(&mut windows, address, now_ms);
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,6 +221,11 @@ fn counted(windows: &mut BTreeMap<Option<IpAddr>, Window>, address: Option<IpAdd
             count: 0,
         })
         .count += 1;
+}
+
+/// What an account is remembered by: people type passwords where names belong.
+fn account_key(name: &str) -> SessionKey {
+    key_of(&name.trim().to_lowercase())
 }
 
 fn key_of(secret: &str) -> SessionKey {
@@ -280,12 +304,12 @@ mod tests {
         let failures = Failures::default();
         let address = Some(IpAddr::from([10, 0, 0, 1]));
         for _ in 0..FAILURES_MAX {
-            assert_eq!(failures.attempt(address, 1_000), Ok(()));
+            assert_eq!(failures.attempt(address, None, 1_000), Ok(()));
         }
-        assert_eq!(failures.attempt(address, 1_500), Err(60));
-        failures.forgive(address);
+        assert_eq!(failures.attempt(address, None, 1_500), Err(60));
+        failures.forgive(address, None, 1_500);
         assert_eq!(
-            failures.attempt(address, 1_500),
+            failures.attempt(address, None, 1_500),
             Ok(()),
             "a right one takes nothing"
         );

@@ -213,7 +213,12 @@ impl SimulatedNode {
     /// Creates a record.
     pub fn create(&self, kind: Kind, fields: serde_json::Value, by: &str) -> Ticket {
         let by = by.to_owned();
-        self.submit(Command::Create { kind, fields, by })
+        self.submit(Command::Create {
+            kind,
+            fields,
+            by,
+            blind: false,
+        })
     }
 
     /// Changes a record, at the version `base` if one is given.
@@ -231,6 +236,7 @@ impl SimulatedNode {
             patch,
             base,
             by: by.to_owned(),
+            blind: false,
         })
     }
 

@@ -112,6 +112,7 @@ fn a_search_in_memory_finds_what_a_look_at_every_record_finds_after_every_change
         kind,
         query: &query,
         words: None,
+        home: "frosinone",
     };
     let keys = bench.core.lists.next(&bench.core, wanted, None, usize::MAX);
     assert_eq!(keys.unwrap().len(), RECORDS);
@@ -143,6 +144,7 @@ fn lines_that_commits_move_while_a_list_is_being_read_are_as_the_last_commit_lef
         kind: Kind::Guideline.code(),
         query: &query,
         words: Some("mosso"),
+        home: "frosinone",
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {

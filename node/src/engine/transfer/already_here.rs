@@ -43,7 +43,7 @@ pub(super) type Ties = BTreeMap<DocumentId, DocumentId>;
 pub(super) fn found(
     core: &Core,
     parcel: &Parcel,
-) -> Result<Vec<(DocumentId, Vec<Alike>)>, ReadFailed> {
+) -> Result<Vec<(DocumentId, Vec<Alike>)>, CommandFailed> {
     let mut all = Vec::new();
     if put_back::people_may_be_told(&core.ledger()).is_err() {
         return Ok(all);
@@ -55,9 +55,13 @@ pub(super) fn found(
 }
 
 /// The same as people see it: ids and references of records that are here, and nothing of who arrives.
+/// Who is `protected` is said to the edge, which shows them to few.
 pub(super) fn shown(found: &[(DocumentId, Vec<Alike>)]) -> Value {
     let alike = found.iter().flat_map(|(_, alike)| alike);
-    let one = |alike: &Alike| json!({"person": alike.id.to_string(), "ref": alike.reference, "why": alike.why});
+    let one = |alike: &Alike| {
+        json!({"person": alike.id.to_string(), "ref": alike.reference, "why": alike.why,
+            "protected": alike.protected})
+    };
     let mut shown: Vec<Value> = Vec::new();
     for one in alike.map(one) {
         if !shown.contains(&one) {

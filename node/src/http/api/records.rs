@@ -85,7 +85,7 @@ pub(crate) async fn show(
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let kind = kind(&plural)?;
-    let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
+    let id = named(&shared, &principal, kind, &id, &body::query(query)?).await?;
     let record = permit::open(&shared, &principal, kind, id, person).await?;
     let etag = record.view.heads.etag();
     Ok(answered(StatusCode::OK, &etag, record.json()))
@@ -121,7 +121,7 @@ pub(crate) async fn history(
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let kind = kind(&plural)?;
-    let id = resolve(&shared, kind, &id, &body::query(query)?).await?;
+    let id = named(&shared, &principal, kind, &id, &body::query(query)?).await?;
     let record = permit::with_history(&shared, &principal, kind, id).await?;
     let items = shared.engine.history(kind, id).await?;
     let mut history = json::history(&record.history(&principal, items));
@@ -163,8 +163,20 @@ impl Filters {
             updated_since,
             limit,
             cursor: filled(self.cursor),
+            sight: None,
         })
     }
+}
+
+/// The record that somebody names in order to read it.
+pub(super) async fn named(
+    shared: &Shared,
+    principal: &Principal,
+    kind: Kind,
+    given: &str,
+    place: &Where,
+) -> Result<DocumentId, ApiError> {
+    permit::named(shared, principal, kind, given, place.territory.as_deref()).await
 }
 
 pub(super) async fn resolve(

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use raccordo_crdt_model::Kind;
 use serde_json::Value;
 
-use super::records::{Where, resolve};
+use super::records::{Where, named, resolve};
 use crate::engine::Principal;
 use crate::http::problem::ApiError;
 use crate::http::{Shared, body, json, permit};
@@ -22,7 +22,8 @@ pub(crate) async fn duplicates(
     Path(id): Path<String>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
+    let place = body::query(query)?;
+    let id = named(&shared, &principal, Kind::Person, &id, &place).await?;
     let shown = permit::read(&shared, &principal, Kind::Person, id, "with doubles").await?;
     let items: Vec<Value> = shown.view.alike.iter().map(json::alike).collect();
     Ok(Json(json::page(&items, None)))
@@ -55,15 +56,9 @@ pub(crate) async fn offered(
     Path(id): Path<String>,
     query: Result<Query<Where>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = resolve(&shared, Kind::Person, &id, &body::query(query)?).await?;
-    permit::read(
-        &shared,
-        &principal,
-        Kind::Person,
-        id,
-        "with all that was offered",
-    )
-    .await?;
+    let place = body::query(query)?;
+    let id = named(&shared, &principal, Kind::Person, &id, &place).await?;
+    permit::known(&shared, &principal, id, "with all that was offered").await?;
     let mut all = shared.engine.offered(id).await?;
     permit::offered(&principal, &mut all);
     Ok(Json(all))

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::records::frame;
 use super::{What, refusal};
-use crate::access::changes::{self, There};
+use crate::access::changes::{self, Kept, There};
 use crate::access::entries::{self, Step};
 use crate::access::sections::{section_of, touched};
-use crate::access::{Action, Decision, Part, Section, Subject, decide};
+use crate::access::{Action, Decision, Part, Section, Subject, decide, knows_protected};
 use crate::engine::Principal;
 use crate::http::Shared;
 use crate::http::problem::ApiError;
@@ -72,13 +72,23 @@ pub(crate) async fn patch(
     let there = There {
         kind,
         own: view.territory == shared.engine.home(),
+        protected: view.protected,
         fields: &view.fields,
         conflicts: &view.conflicts,
         overwritten: &view.overwritten,
     };
     let steps = operations.as_array().into_iter().flatten();
     let steps: Vec<Step<'_>> = steps.filter_map(Step::of).collect();
-    let Some(kept) = changes::kept(principal, there, &steps) else {
+    let mut kept = changes::kept(principal, there, &steps);
+    // Merged into a protected person's record, or taken out of it, a record would tell of them.
+    if kept.is_none() && kind == Kind::Person && !knows_protected(principal) {
+        for name in changes::merges(&view.fields, &steps) {
+            if shared.engine.is_protected(name).await? {
+                kept = Some(Kept::merge());
+            }
+        }
+    }
+    let Some(kept) = kept else {
         return Ok(());
     };
     let what = What::Section(kind, kept.section, &kept.root);
@@ -101,7 +111,7 @@ pub(crate) async fn erase(
     match decide(
         principal,
         Action::Erase,
-        Subject::Part(frame(kind, own, false)),
+        Subject::Part(frame(kind, own, view.protected)),
     ) {
         Decision::Deny(why) => {
             let (id, what) = (id.to_string(), What::This(kind));

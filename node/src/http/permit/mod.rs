@@ -10,7 +10,7 @@ mod records;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use raccordo_config::Role as NodeRole;
-use raccordo_crdt_model::{Filled, Kind};
+use raccordo_crdt_model::{DocumentId, Filled, Kind};
 use serde_json::json;
 
 pub(crate) use self::changes::*;
@@ -201,6 +201,29 @@ pub(crate) fn somewhere(
     }
     let what = What::Kind(kind);
     Err(refusal(shared, principal, "", action.word(), what, why))
+}
+
+/// The record that somebody names in order to read it. Who may read none of the kind and was let
+/// through for the sake of an emergency hears of every record that it does not open what they would
+/// hear without one, whether it is there or not.
+pub(crate) async fn named(
+    shared: &Shared,
+    principal: &Principal,
+    kind: Kind,
+    given: &str,
+    territory: Option<&str>,
+) -> Result<DocumentId, ApiError> {
+    let found = shared.engine.resolve(kind, given, territory).await;
+    let Err(why) = anywhere(principal, kind, Action::Read) else {
+        return Ok(found?);
+    };
+    match found {
+        Ok(id) if shared.engine.emergency_lets_in(principal, id) => Ok(id),
+        _ => {
+            let (verb, what) = (Action::Read.word(), What::Kind(kind));
+            Err(refusal(shared, principal, "", verb, what, why))
+        }
+    }
 }
 
 /// Whether something may be done with any record of a kind.

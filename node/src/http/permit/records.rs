@@ -12,8 +12,12 @@ use super::{What, refusal, somewhere};
 use crate::access::changes::There;
 use crate::access::entries;
 use crate::access::sections::is_personal;
-use crate::access::{Action, Decision, Part, Reading, Reason, Section, Subject, decide};
-use crate::engine::{HistoryView, ListQuery, Page, Principal, RecordCard, RecordView};
+use crate::access::{
+    Action, Decision, Part, Reading, Reason, Section, Subject, decide, knows_protected,
+};
+use crate::engine::{
+    HistoryView, ListQuery, Page, Principal, RecordCard, RecordView, Sections, Sight,
+};
 use crate::http::problem::ApiError;
 use crate::http::{Shared, json as shapes};
 
@@ -59,7 +63,11 @@ impl Shown {
         } else {
             let changes = items.iter().flat_map(|item| &item.changes);
             let gone = entries::restricted_once(principal, kind, fields, changes);
-            self.reading.clone().with_entries(BTreeSet::new(), gone)
+            let changes = items.iter().flat_map(|item| &item.changes);
+            let said = changes.filter_map(|one| Some((one.path.as_str(), one.value.as_ref()?)));
+            let team = entries::health_team(said);
+            let reading = self.reading.clone().with_entries(BTreeSet::new(), gone);
+            reading.hush(team)
         };
         if !reading.is_whole() {
             for item in &mut items {
@@ -90,6 +98,22 @@ pub(crate) async fn read(
 ) -> Result<Shown, ApiError> {
     let view = shared.engine.record(kind, id).await?;
     shown(shared, principal, view, how)
+}
+
+/// A person about whom something is asked that tells of them: refused to who may not know who it is.
+pub(crate) async fn known(
+    shared: &Shared,
+    principal: &Principal,
+    id: DocumentId,
+    how: &str,
+) -> Result<Shown, ApiError> {
+    let shown = read(shared, principal, Kind::Person, id, how).await?;
+    if shown.view.protected && !shown.reading.shows("/family_name") {
+        let (record, what) = (id.to_string(), What::This(Kind::Person));
+        let why = Reason::Protected;
+        return Err(refusal(shared, principal, &record, "read", what, why));
+    }
+    Ok(shown)
 }
 
 /// One record; where a `person` reads it, the peers that wrote parts of it will be told.
@@ -164,14 +188,14 @@ pub(crate) fn written(shared: &Shared, principal: &Principal, view: RecordView) 
     shown(shared, principal, view, "as written").map_or(Value::Null, |shown| shown.json())
 }
 
-/// A page of records; those that may not be read are left out.
+/// A page of records; those that may not be read are passed over while it is made.
 pub(crate) async fn list(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-    query: ListQuery,
+    mut query: ListQuery,
 ) -> Result<Page<Shown>, ApiError> {
-    let wanted = query.q.as_deref().map(str::trim).map(str::to_lowercase);
+    query.sight = sight(principal, kind);
     let page = shared.engine.list(kind, query).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for mut view in page.items {
@@ -179,10 +203,6 @@ pub(crate) async fn list(
             continue;
         };
         let withheld = cut(principal, &reading, &mut view);
-        // A search must not tell what stands in a section that is not shown.
-        if !withheld.is_empty() && wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
-            continue;
-        }
         listed(shared, principal, kind, view.id);
         items.push(Shown {
             view,
@@ -197,40 +217,39 @@ pub(crate) async fn list(
     })
 }
 
-/// A page of list lines; those of records that may not be read are left out.
+/// A page of list lines; those of records that may not be read are passed over while it is made.
 pub(crate) async fn cards(
     shared: &Shared,
     principal: &Principal,
     kind: Kind,
-    query: ListQuery,
+    mut query: ListQuery,
 ) -> Result<Page<RecordCard>, ApiError> {
-    let wanted = query.q.as_deref().map(str::trim).map(str::to_lowercase);
-    let searches = wanted.as_deref().is_some_and(|q| !q.is_empty());
-    let mut page = shared.engine.cards(kind, query).await?;
-    if principal.is_office() {
-        for card in &page.items {
-            listed(shared, principal, kind, card.id);
-        }
-        return Ok(page);
-    }
-    let mut items = Vec::with_capacity(page.items.len());
-    for card in page.items {
-        let own = card.territory == shared.engine.home();
-        let Ok(reading) = Reading::of(principal, kind.singular(), own, true) else {
-            continue;
-        };
-        if searches && !reading.is_whole() {
-            let mut view = shared.engine.record(kind, card.id).await?;
-            cut(principal, &reading, &mut view);
-            if wanted.as_deref().is_some_and(|q| !says(&view.fields, q)) {
-                continue;
-            }
-        }
+    query.sight = sight(principal, kind);
+    let page = shared.engine.cards(kind, query).await?;
+    for card in &page.items {
         listed(shared, principal, kind, card.id);
-        items.push(card);
     }
-    page.items = items;
     Ok(page)
+}
+
+/// What somebody sees of the records of a kind; none for who sees all. What is read of single
+/// entries alone is not searched.
+fn sight(principal: &Principal, kind: Kind) -> Option<Sight> {
+    if principal.is_office() {
+        return None;
+    }
+    let sections = |own| {
+        let reading = Reading::of(principal, kind.singular(), own, false).ok()?;
+        Some(match reading.searched() {
+            None => Sections::All,
+            Some(sections) => Sections::Only(sections),
+        })
+    };
+    Some(Sight {
+        own: sections(true),
+        others: sections(false),
+        protected: knows_protected(principal),
+    })
 }
 
 /// Notes that a record was shown in a list, where that tells who somebody is.
@@ -293,7 +312,7 @@ async fn readable(
         let page = shared.engine.list(kind, query).await?;
         for mut view in page.items {
             let own = view.territory == shared.engine.home();
-            let part = frame(kind, own, is_protected(&view));
+            let part = frame(kind, own, view.protected);
             if decide(principal, Action::Export, Subject::Part(part)) != Decision::Allow {
                 continue;
             }
@@ -359,27 +378,30 @@ pub(crate) fn may_hear(principal: &Principal, kind: Kind, own: bool) -> bool {
 }
 
 fn reading(shared: &Shared, principal: &Principal, view: &RecordView) -> Result<Reading, Reason> {
-    let own = view.territory == shared.engine.home();
-    let kind = view.kind.singular();
-    let reading = Reading::of(principal, kind, own, is_protected(view))?;
-    let opened = entries::asked_of(principal, kind, own, &view.fields);
     let there = There {
         kind: view.kind,
-        own,
+        own: view.territory == shared.engine.home(),
+        protected: view.protected,
         fields: &view.fields,
         conflicts: &view.conflicts,
         overwritten: &view.overwritten,
     };
-    Ok(reading.with_entries(opened, there.kept_from(principal)))
+    there.reading(principal)
 }
 
 /// Takes out of a view what may not be read, and says which sections are not whole.
 fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<String> {
     // Who else may be the same person tells who that one is.
-    let knows_protected = Reading::of(principal, Kind::Person.singular(), true, true)
-        .is_ok_and(|reading| reading.shows("/family_name"));
+    let knows_protected = knows_protected(principal);
     view.alike
         .retain(|alike| !alike.protected || knows_protected);
+    if !knows_protected {
+        view.flags.retain(|flag| flag.code != "subject_protected");
+        view.shared_projects.clear();
+    }
+    if view.kind == Kind::Transfer {
+        already_here(&mut view.fields, knows_protected);
+    }
     // As the notice that says so.
     if !view.elsewhere.is_empty() && !may_read(principal, Kind::Notice) {
         view.elsewhere.clear();
@@ -391,6 +413,7 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
     reading.conflicts(&mut view.conflicts);
     reading.conflicts(&mut view.overwritten);
     view.flags.retain(|flag| reading.shows(&flag.path));
+    view.resolved.retain(|one| reading.shows(&one.path));
     if !reading.shows("/subject") {
         view.elsewhere.clear();
     }
@@ -399,6 +422,18 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
         view.alike.clear();
     }
     reading.fields(&mut view.fields)
+}
+
+/// Of who may arrive with a transfer: those here who are protected are left out for who may not know
+/// them, and for nobody it is told which are.
+fn already_here(fields: &mut Value, knows_protected: bool) {
+    let Some(Value::Array(here)) = fields.get_mut("already_here") else {
+        return;
+    };
+    here.retain(|one| knows_protected || one["protected"] != true);
+    for one in here.iter_mut().filter_map(Value::as_object_mut) {
+        one.remove("protected");
+    }
 }
 
 pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
@@ -411,24 +446,28 @@ pub(super) fn frame(kind: Kind, own: bool, protected: bool) -> Part<'static> {
     }
 }
 
-fn is_protected(view: &RecordView) -> bool {
-    view.fields["protected"] == true
-}
-
-/// Whether any text in a value contains what is looked for, in lower case.
-fn says(value: &Value, wanted: &str) -> bool {
-    match value {
-        Value::String(text) => text.to_lowercase().contains(wanted),
-        Value::Array(items) => items.iter().any(|item| says(item, wanted)),
-        Value::Object(members) => members.values().any(|value| says(value, wanted)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::{Grant, Role};
+
+    #[test]
+    fn whoever_may_not_know_a_protected_person_is_not_told_that_they_may_arrive() {
+        let here = json!({"state": "offered", "already_here": [
+            {"person": "p", "why": ["fiscal_code"], "protected": true},
+            {"person": "q", "why": ["name_and_year"], "protected": false}]});
+        let people = |knows_protected| {
+            let mut shown = here.clone();
+            already_here(&mut shown, knows_protected);
+            assert!(!shown.to_string().contains("protected"), "{shown}");
+            let people = shown["already_here"].as_array().unwrap().iter();
+            people
+                .map(|one| one["person"].clone())
+                .collect::<Vec<Value>>()
+        };
+        assert_eq!(people(false), ["q"]);
+        assert_eq!(people(true), ["p", "q"]);
+    }
 
     #[test]
     fn of_what_one_person_was_offered_each_role_sees_its_own_sections() {

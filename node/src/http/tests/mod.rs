@@ -4,6 +4,7 @@ mod access;
 mod emergency;
 mod entries;
 mod forgetting;
+mod hidden;
 mod importing;
 mod pages;
 mod people;

@@ -263,7 +263,13 @@ async fn what_is_hidden_is_in_no_answer_of_the_api() {
         .json();
     assert_eq!(
         record["_meta"]["withheld"],
-        json!(["/plans/health", "/plans/social"])
+        json!([
+            "/plans/health",
+            "/plans/social",
+            "/sub_areas",
+            "/subject/token",
+            "/team"
+        ])
     );
     assert_eq!(
         record["plans"]["social"],

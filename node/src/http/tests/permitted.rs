@@ -265,6 +265,7 @@ fn field(kind: Kind, section: Section) -> (&'static str, Option<&'static str>) {
         (Kind::Project, Section::Work) => ("/plans/work/body", Some("CPI")),
         (_, Section::Instruments) => ("/instruments/k1/host", None),
         (_, Section::Team) => ("/reviews/r1/summary", None),
+        (_, Section::Circumstances) => ("/subject/token", None),
         (Kind::Household, Section::Identity) => ("/members/m1/person", None),
         (_, Section::Identity) => ("/given_name", None),
         (_, Section::Social) => ("/reports/x1/source", None),

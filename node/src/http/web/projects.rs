@@ -177,6 +177,7 @@ impl Search {
             updated_since: None,
             limit: Some(ROWS_MAX),
             cursor: filled(&self.cursor),
+            sight: None,
         }
     }
 

@@ -194,7 +194,7 @@ async fn read(
     id: &str,
     person: bool,
 ) -> Result<(Shown, Vec<HistoryView>), ApiError> {
-    let id = shared.engine.resolve(Kind::Project, id, None).await?;
+    let id = permit::named(shared, principal, Kind::Project, id, None).await?;
     let record = permit::open(shared, principal, Kind::Project, id, person).await?;
     let history = shared.engine.history(Kind::Project, id).await?;
     let history = record.history(principal, history);

@@ -37,6 +37,13 @@ struct SignIn {
     token: String,
 }
 
+impl SignIn {
+    /// Whether a token is brought, and no name and password.
+    fn is_by_token(&self) -> bool {
+        !self.token.trim().is_empty()
+    }
+}
+
 pub(crate) async fn show(shell: Shell) -> Response {
     rendered(
         &shell,
@@ -59,7 +66,10 @@ pub(crate) async fn enter(
     let brought = guard::cookie(request.headers(), &shared.cookie).map(str::to_owned);
     let form = Form::<SignIn>::from_request(request, &()).await;
     let now_ms = shared.clock.monotonic_millis();
-    if let Err(after_s) = shared.failures.attempt(address, now_ms) {
+    let by_name = form.as_ref().ok().filter(|Form(form)| !form.is_by_token());
+    let account = by_name.map(|Form(form)| Zeroizing::new(form.name.clone()));
+    let account = account.as_deref().map(String::as_str);
+    if let Err(after_s) = shared.failures.attempt(address, account, now_ms) {
         let problem = shell.count("sign-in-wait", &after_s);
         let mut response = with_problem(&shell, StatusCode::TOO_MANY_REQUESTS, problem);
         response
@@ -78,7 +88,7 @@ pub(crate) async fn enter(
             shell.say("sign-in-failed"),
         );
     };
-    shared.failures.forgive(address);
+    shared.failures.forgive(address, account, now_ms);
     if let Some(old) = brought {
         shared.sessions.close(&old);
     }
@@ -91,8 +101,9 @@ pub(crate) async fn enter(
 
 /// What the form proves, if anything.
 async fn proven(shared: &Shared, form: SignIn) -> Option<(Credential, Principal)> {
+    let by_token = form.is_by_token();
     let (password, token) = (Zeroizing::new(form.password), Zeroizing::new(form.token));
-    if token.trim().is_empty() {
+    if !by_token {
         return shared.engine.check_password(&form.name, password).await;
     }
     shared.engine.check_token(token.trim()).await

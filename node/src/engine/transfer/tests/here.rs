@@ -42,6 +42,16 @@ fn known(name: &str) -> Arrival {
 }
 
 #[test]
+fn who_is_protected_here_is_marked_among_those_who_may_arrive() {
+    for protected in [true, false] {
+        let here = json!({"fiscal_code": "RSSMRA85T10A562S", "protected": protected});
+        let (world, id) = offered(&here);
+        let shown = seen(&world.stations[B], id);
+        assert_eq!(shown[0]["protected"], json!(protected), "{shown}");
+    }
+}
+
+#[test]
 fn whoever_has_the_fiscal_code_of_an_arriving_person_is_named_and_a_choice_is_asked() {
     let (mut world, id) = offered(&json!({"fiscal_code": "RSSMRA85T10A562S"}));
     let shown = seen(&world.stations[B], id);
