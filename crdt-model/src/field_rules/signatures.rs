@@ -69,7 +69,10 @@ pub(super) fn activation(from: &[&str], before: &Value, after: &Value) -> Result
     let was = from
         .iter()
         .any(|state| matches!(*state, ACTIVE | "transferring"));
-    if !becomes || was {
+    // A passage that may not be is refused as that.
+    let life = Kind::Project.lifecycle();
+    let follows = from.is_empty() || from.iter().any(|from| life.may_follow(from, ACTIVE));
+    if !becomes || was || !follows {
         return Ok(());
     }
     let interrupted = |state: &&str| matches!(*state, "review" | "suspended");

@@ -475,6 +475,8 @@ fn an_interrupted_project_goes_on_if_it_was_signed_at_all() {
     for from in ["transferring", "active"] {
         assert_eq!(activated(from, &unsigned), "", "{from}");
     }
+    let skips = activated("assessment", &unsigned);
+    assert_eq!(skips, "", "the passage is refused, not the signature");
 }
 
 #[test]

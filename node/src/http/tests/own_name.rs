@@ -103,9 +103,7 @@ async fn who_edits_the_section_votes_in_nobodys_name() {
         .sets(&social, &place, &format!("{votes}/v2/option"), json!("o1"))
         .await;
     assert_eq!(changed.status, OK, "its own: {}", changed.text());
-    let coordinator = bench
-        .works_as("Leo Viola", Role::UnitCoordinator)
-        .await;
+    let coordinator = bench.works_as("Leo Viola", Role::UnitCoordinator).await;
     let result = bench
         .sets(&coordinator, &place, "/decisions/d1/result", json!("o1"))
         .await;
@@ -261,43 +259,32 @@ async fn nobody_makes_a_record_with_the_voice_of_another() {
     assert_eq!(made.json()["diary"]["d1"]["author"], "Carla Bo");
 }
 
-#[tokio::test]
-async fn a_note_and_a_review_are_changed_by_who_wrote_them() {
-    let bench = Bench::district().await;
-    let project = bench.planned("FR-A-1").await;
-    bench
-        .put("casefiles", &json!({"ref": "C-1", "subject": "P-1"}))
-        .await;
-    let file = "/api/v1/casefiles/C-1";
-    let anna = bench.works_as("Anna Rossi", Role::SocialWorker).await;
-    let bruno = bench.works_as("Bruno Neri", Role::SocialWorker).await;
-    let manager = bench.works_as("Carla Bo", Role::CaseManager).await;
-    for (place, path, value) in [
-        (
-            file,
-            "/diary/d1",
-            json!({"text": "x", "author": "Bruno Neri"}),
-        ),
-        (
-            &project,
-            "/reviews/r1",
-            json!({"on": "2026-06-10", "summary": "x"}),
-        ),
-        (
-            &project,
-            "/decisions/d1",
-            json!({"question": "x", "options": {"o1": {}}}),
-        ),
-    ] {
-        let done = bench.sets(&anna, place, path, value).await;
-        assert_eq!(done.status, OK, "{path} {}", done.text());
+impl Bench {
+    /// A casefile with a note, and a project with a review and a question, all by one person.
+    async fn written_by(&self, author: &str) -> (&'static str, String) {
+        let project = self.planned("FR-A-1").await;
+        self.put("casefiles", &json!({"ref": "C-1", "subject": "P-1"}))
+            .await;
+        let file = "/api/v1/casefiles/C-1";
+        let note = json!({"text": "x", "author": "Bruno Neri"});
+        let review = json!({"on": "2026-06-10", "summary": "x"});
+        let decision = json!({"question": "x", "options": {"o1": {}}});
+        for (place, path, value) in [
+            (file, "/diary/d1", note),
+            (&project, "/reviews/r1", review),
+            (&project, "/decisions/d1", decision),
+        ] {
+            let done = self.sets(author, place, path, value).await;
+            assert_eq!(done.status, OK, "{path} {}", done.text());
+        }
+        (file, project)
     }
-    assert_eq!(
-        bench.get(file).await.json()["diary"]["d1"]["author"],
-        "Anna Rossi"
-    );
+}
+
+/// Ways to rewrite a note or take it away.
+fn of_file() -> [Value; 7] {
     let add = |path: &str, value: Value| json!([{"op": "add", "path": path, "value": value}]);
-    let of_file = [
+    [
         add("/diary/d1/text", json!("altro")),
         add("/diary/d1/author", json!("Bruno Neri")),
         add("/diary/d1", json!({"text": "altro"})),
@@ -305,8 +292,13 @@ async fn a_note_and_a_review_are_changed_by_who_wrote_them() {
         json!([{"op": "remove", "path": "/diary/d1"}]),
         json!([{"op": "remove", "path": "/diary"}]),
         json!([{"op": "remove", "path": "/diary/d1"}, {"op": "add", "path": "/diary/d1", "value": {"text": "altro"}}]),
-    ];
-    let of_project = [
+    ]
+}
+
+/// Ways to rewrite a review or a question, or take it away.
+fn of_project() -> [Value; 7] {
+    let add = |path: &str, value: Value| json!([{"op": "add", "path": path, "value": value}]);
+    [
         add("/reviews/r1/summary", json!("altro")),
         add("/reviews/r1", json!({"on": "2026-06-11"})),
         json!([{"op": "remove", "path": "/reviews/r1"}]),
@@ -314,14 +306,39 @@ async fn a_note_and_a_review_are_changed_by_who_wrote_them() {
         add("/decisions/d1/question", json!("altro")),
         add("/decisions/d1/options/o2", json!({"text": "altro"})),
         json!([{"op": "remove", "path": "/decisions/d1"}]),
-    ];
-    for other in [&bruno, &manager] {
-        bench.are_refused(other, file, &of_file, AUTHOR).await;
+    ]
+}
+
+#[tokio::test]
+async fn a_note_a_review_and_a_question_are_not_rewritten_by_others() {
+    let bench = Bench::district().await;
+    let anna = bench.works_as("Anna Rossi", Role::SocialWorker).await;
+    let (file, project) = bench.written_by(&anna).await;
+    let note = bench.get(file).await.json()["diary"]["d1"].clone();
+    assert_eq!(note["author"], "Anna Rossi", "whatever was sent");
+    for (name, role) in [
+        ("Bruno Neri", Role::SocialWorker),
+        ("Carla Bo", Role::CaseManager),
+    ] {
+        let other = bench.works_as(name, role).await;
+        bench.are_refused(&other, file, &of_file(), AUTHOR).await;
         bench
-            .are_refused(other, &project, &of_project, AUTHOR)
+            .are_refused(&other, &project, &of_project(), AUTHOR)
             .await;
     }
-    bench.are_refused(&anna, file, &of_file[1..2], AUTHOR).await;
+    bench
+        .are_refused(&anna, file, &of_file()[1..2], AUTHOR)
+        .await;
+    let office = bench.patch(file, None, &of_file()[0]).await;
+    assert_eq!(office.status, OK, "the office may: {}", office.text());
+}
+
+#[tokio::test]
+async fn who_wrote_a_note_a_review_or_a_question_changes_it_and_takes_it_away() {
+    let bench = Bench::district().await;
+    let anna = bench.works_as("Anna Rossi", Role::SocialWorker).await;
+    let bruno = bench.works_as("Bruno Neri", Role::SocialWorker).await;
+    let (file, project) = bench.written_by(&anna).await;
     for (place, path, value) in [
         (file, "/diary/d1/text", json!("corretto")),
         (&project, "/reviews/r1/summary", json!("corretto")),
@@ -330,29 +347,18 @@ async fn a_note_and_a_review_are_changed_by_who_wrote_them() {
         let done = bench.sets(&anna, place, path, value).await;
         assert_eq!(done.status, OK, "{path} {}", done.text());
     }
-    let removed = json!([{"op": "remove", "path": "/reviews/r1"}]);
-    assert_eq!(
-        bench
-            .as_bearer(&anna, "PATCH", &project, &removed)
-            .await
-            .status,
-        OK
-    );
+    let removed = &of_project()[2];
+    let removed = bench.as_bearer(&anna, "PATCH", &project, removed).await;
+    assert_eq!(removed.status, OK, "{}", removed.text());
     // What was taken away is begun anew by whoever comes next.
     let begun = bench
         .sets(&bruno, &project, "/reviews/r1", json!({"on": "2026-06-12"}))
         .await;
     assert_eq!(begun.status, OK, "{}", begun.text());
     bench
-        .are_refused(&anna, &project, &of_project[..1], AUTHOR)
+        .are_refused(&anna, &project, &of_project()[..1], AUTHOR)
         .await;
-    assert_eq!(
-        bench.patch(file, None, &of_file[0]).await.status,
-        OK,
-        "the office may"
-    );
-    let fills = bench
-        .sets(&bruno, file, "/diary/d2", json!({"text": "y"}))
-        .await;
-    assert_eq!(fills.json()["diary"]["d2"]["author"], "Bruno Neri");
+    let note = json!({"text": "y"});
+    let added = bench.sets(&bruno, file, "/diary/d2", note).await;
+    assert_eq!(added.json()["diary"]["d2"]["author"], "Bruno Neri");
 }

@@ -168,6 +168,43 @@ async fn a_broken_rule_is_told_with_field_rule_and_remedy_in_both_languages() {
         ),
         (
             set(
+                "/instruments/k1",
+                &json!({"kind": "TIS", "from": "2026-01-01", "until": "2029-01-01"}),
+            ),
+            "instrument_too_long",
+            "dura al più 24 mesi",
+            "lasts at most 24 months",
+        ),
+        (
+            set(
+                "/instruments/k1",
+                &json!({"from": "2026-02-01", "until": "2026-01-01"}),
+            ),
+            "dates_out_of_order",
+            "2026-01-01 viene prima di",
+            "2026-01-01 comes before",
+        ),
+        (
+            set("/reviews/r1", &json!({"on": "2001-01-01"})),
+            "dates_out_of_order",
+            "viene prima dell’apertura",
+            "comes before the opening",
+        ),
+        (
+            set("/sharing", &json!("local")),
+            "sharing_is_fixed",
+            "non cambia.",
+            "cannot be changed.",
+        ),
+    ];
+    Bench::district().await.refuses(&cases).await;
+}
+
+#[tokio::test]
+async fn who_may_not_vote_sign_or_answer_for_a_plan_is_told_in_both_languages() {
+    let cases = [
+        (
+            set(
                 "/decisions/d1",
                 &json!({"options": {"o1": {}}, "votes": {"w1": {"body": "SSD", "option": "o2"}}}),
             ),
@@ -202,6 +239,13 @@ async fn a_broken_rule_is_told_with_field_rule_and_remedy_in_both_languages() {
             "prima farlo firmare",
             "have it signed first",
         ),
+    ];
+    Bench::district().await.refuses(&cases).await;
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_reached_or_told_is_told_in_both_languages() {
+    let cases = [
         (
             set(
                 "/vouchers/v1/spent/p1",
@@ -228,36 +272,6 @@ async fn a_broken_rule_is_told_with_field_rule_and_remedy_in_both_languages() {
             "rejected_without_reason",
             "scrivere in `reason_of_refusal` il motivo",
             "write the reason in `reason_of_refusal`",
-        ),
-        (
-            set(
-                "/instruments/k1",
-                &json!({"kind": "TIS", "from": "2026-01-01", "until": "2029-01-01"}),
-            ),
-            "instrument_too_long",
-            "dura al più 24 mesi",
-            "lasts at most 24 months",
-        ),
-        (
-            set(
-                "/instruments/k1",
-                &json!({"from": "2026-02-01", "until": "2026-01-01"}),
-            ),
-            "dates_out_of_order",
-            "2026-01-01 viene prima di",
-            "2026-01-01 comes before",
-        ),
-        (
-            set("/reviews/r1", &json!({"on": "2001-01-01"})),
-            "dates_out_of_order",
-            "viene prima dell’apertura",
-            "comes before the opening",
-        ),
-        (
-            set("/sharing", &json!("local")),
-            "sharing_is_fixed",
-            "non cambia.",
-            "cannot be changed.",
         ),
     ];
     Bench::district().await.refuses(&cases).await;
