@@ -42,7 +42,8 @@ fn plan(body: &str) -> Value {
     let goal = json!({"text":text,"horizon":"medium","due":"2026-12-31","reached":null});
     let intervention = json!({"type":"assistenza_domiciliare","provider":"ente-012","start":"2026-04-01",
                               "end":"2026-09-30","state":"planned","hours":40});
-    json!({"body":body,"goals":{"g0":goal,"g1":goal},"interventions":{"i0":intervention,"i1":intervention}})
+    json!({"body":body,"goals":{"g0":goal,"g1":goal},"interventions":{"i0":intervention,"i1":intervention},
+        "signatures":{"s0":{"body":body,"by":"op-014","on":"2026-03-18"}}})
 }
 
 fn fields() -> Value {

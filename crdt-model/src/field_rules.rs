@@ -1,34 +1,25 @@
 //! Rules of the field over the parts of a project: signatures, votes, vouchers, referrals,
-//! instruments, and the lock of a transfer.
+//! instruments, the states of each, and the lock of a transfer.
 //!
 //! What people do here must keep them; imported history and peers' changes are flagged with the
 //! same codes. Knows JSON and codes. Does not know documents.
 
+mod decisions;
 mod instruments;
+mod lives;
 mod signatures;
 pub mod transfer;
-
-use std::collections::BTreeSet;
+mod vouchers;
 
 use serde_json::{Map, Value};
 
-use crate::problem::{Filled, Problem};
-use crate::rules::within;
-use crate::schema::{Kind, REFERRAL_PASSAGES};
+use crate::problem::Problem;
+use crate::schema::Kind;
 
+pub(crate) use lives::{may_begin, may_follow};
 pub(crate) use signatures::fill;
 pub(crate) use transfer::locked;
-
-/// More was spent than the voucher is worth.
-const VOUCHER_OVERSPENT: &str = "voucher_overspent";
-/// Spent before the voucher was valid, or after.
-const VOUCHER_OUTSIDE: &str = "voucher_spent_outside_validity";
-/// A vote that no body gave.
-const VOTE_WITHOUT_BODY: &str = "vote_without_body";
-/// A result before the bodies of the quorum voted.
-const WITHOUT_QUORUM: &str = "decision_without_quorum";
-/// A state of a referral that does not follow the one before.
-pub(crate) const REFERRAL_STATE: &str = "referral_state";
+pub(crate) use vouchers::{ENDED as VOUCHER_ENDED, ENDS as VOUCHER_ENDS};
 
 /// A project about violence that goes to others.
 const VIOLENCE_SHARED: &str = "violence_shared";
@@ -40,10 +31,19 @@ pub const CODES: &[&str] = &[
     crate::passage::CLOSING_WITHOUT_OUTCOME,
     crate::passage::DATES_OUT_OF_ORDER,
     crate::passage::STATE_CANNOT_FOLLOW,
-    WITHOUT_QUORUM,
     FIELD_IS_FIXED,
     MERGED_INTO_NOBODY,
+    decisions::TWO_VOTES,
+    decisions::UNKNOWN_OPTION,
+    decisions::WITHOUT_BODY,
+    decisions::WITHOUT_QUORUM,
     instruments::TOO_LONG,
+    lives::INSTRUMENT_STATE,
+    lives::PLAN_STATE,
+    lives::REFERRAL_STATE,
+    lives::VOUCHER_STATE,
+    lives::WITHOUT_OUTCOME,
+    lives::WITHOUT_REASON,
     transfer::ACCEPTED_TWICE,
     transfer::BY_COMMAND,
     transfer::LOCKED,
@@ -57,14 +57,18 @@ pub const CODES: &[&str] = &[
     transfer::PERSON_HERE,
     transfer::OTHER_PERSON,
     transfer::UNDECIDED,
-    REFERRAL_STATE,
     "sharing_is_fixed",
     signatures::ACTIVATED_WITHOUT,
+    signatures::OF_ANOTHER,
+    signatures::PLAN_OF_ANOTHER,
+    signatures::PLAN_UNSIGNED,
     signatures::TO_RENEW,
     VIOLENCE_SHARED,
-    VOTE_WITHOUT_BODY,
-    VOUCHER_OVERSPENT,
-    VOUCHER_OUTSIDE,
+    vouchers::ENDED,
+    vouchers::OTHER_MEASURE,
+    vouchers::OUTSIDE,
+    vouchers::OVERSPENT,
+    vouchers::UNSPENT,
 ];
 
 /// A field that is set when the record is made and for ever.
@@ -76,13 +80,17 @@ pub const MERGED_INTO_NOBODY: &str = "merged_into_nobody";
 
 /// Whether an edit below these keys may break a rule over several parts.
 pub(crate) fn concerns(kind: Kind, way: &[String]) -> bool {
-    let bound = |root: &String| {
-        matches!(
-            root.as_str(),
-            "state" | "decisions" | "vouchers" | "referrals" | "instruments" | "sub_areas"
+    let names: Vec<_> = way.iter().map(String::as_str).collect();
+    kind == Kind::Project
+        && matches!(
+            names.as_slice(),
+            [] | [
+                "state" | "decisions" | "vouchers" | "referrals" | "instruments" | "sub_areas",
+                ..
+            ] | ["plans"]
+                | ["plans", _]
+                | ["plans", _, "body" | "state" | "signatures", ..]
         )
-    };
-    kind == Kind::Project && way.first().is_none_or(bound)
 }
 
 /// Whether an edit that leaves this below these keys may hold a signature.
@@ -108,13 +116,10 @@ pub(crate) fn broken_by(
     if kind != Kind::Project {
         return Ok(());
     }
-    if signatures::activates(from, state(before), state(after)) {
-        signatures::all_signed(after)?;
-    }
-    for (id, referral) in entries(after, "referrals") {
-        let was = before.pointer("/referrals").and_then(|all| all.get(id));
-        referral_follows(id, was.unwrap_or(&Value::Null), referral)?;
-    }
+    signatures::activation(from, before, after)?;
+    signatures::given(before, after)?;
+    lives::passages(before, after)?;
+    vouchers::spent_of_ended(before, after)?;
     let known = binding(before);
     let new = binding(after)
         .into_iter()
@@ -123,7 +128,7 @@ pub(crate) fn broken_by(
 }
 
 /// What is out of order in a record as it is shown, whoever made it so.
-pub(crate) fn flags(kind: Kind, record: &Value, from: &[&str]) -> Vec<Problem> {
+pub(crate) fn flags(kind: Kind, record: &Value) -> Vec<Problem> {
     if kind != Kind::Project {
         return Vec::new();
     }
@@ -131,51 +136,23 @@ pub(crate) fn flags(kind: Kind, record: &Value, from: &[&str]) -> Vec<Problem> {
     instruments::short_or_long_labs(record, &mut out);
     signatures::to_renew(record, &mut out);
     transfer::accepted_twice(record, &mut out);
-    if signatures::activates(from, None, state(record)) {
+    signatures::of_another(record, &mut out);
+    if state(record) == Some("active") {
         out.extend(signatures::unsigned(record));
     }
     out
 }
 
-/// Whether one state of a referral may follow another.
-pub(crate) fn referral_may_follow(from: &str, to: &str) -> bool {
-    let line = REFERRAL_PASSAGES.iter().find(|(state, _)| *state == from);
-    from == to || line.is_none_or(|(_, states)| states.contains(&to))
-}
-
-fn referral_follows(id: &str, before: &Value, after: &Value) -> Result<(), Problem> {
-    let (Some(from), Some(to)) = (state(before), state(after)) else {
-        return Ok(());
-    };
-    if referral_may_follow(from, to) {
-        return Ok(());
-    }
-    let line = REFERRAL_PASSAGES.iter().find(|(state, _)| *state == from);
-    let states = line.map_or(&[][..], |(_, states)| states);
-    let allowed = if states.is_empty() {
-        "nothing may: send another referral".to_owned()
-    } else {
-        format!("only {} may", states.join(", "))
-    };
-    let detail = format!("{to} cannot follow {from}, {allowed}");
-    let path = format!("/referrals/{}/state", crate::command::escape(id));
-    let problem = Problem::new(path, REFERRAL_STATE, detail);
-    Err(crate::passage::follows(problem, from, to, states))
-}
-
 /// Rules of the record as it is that bind people.
 fn binding(record: &Value) -> Vec<Problem> {
     let mut out = Vec::new();
-    let path = &mut String::from("/vouchers");
-    for (id, voucher) in entries(record, "vouchers") {
-        within(path, id, |path| spending(voucher, path, &mut out));
-    }
-    let path = &mut String::from("/decisions");
-    for (id, decision) in entries(record, "decisions") {
-        within(path, id, |path| votes(decision, path, &mut out));
-    }
+    vouchers::spending(record, &mut out);
+    decisions::votes(record, &mut out);
     instruments::too_long(record, &mut out);
     violence(record, &mut out);
+    lives::ends(record, &mut out);
+    signatures::bodies_of_plans(record, &mut out);
+    signatures::signed_plans(record, &mut out);
     out
 }
 
@@ -190,88 +167,21 @@ fn violence(record: &Value, out: &mut Vec<Problem>) {
     }
 }
 
-fn spending(voucher: &Value, path: &mut String, out: &mut Vec<Problem>) {
-    let spent: Vec<_> = entries(voucher, "spent").collect();
-    for (of, name) in [("value_eur", "amount_eur"), ("hours", "hours")] {
-        let Some(worth) = voucher.get(of).and_then(Value::as_f64) else {
-            continue;
-        };
-        let sum: f64 = spent
-            .iter()
-            .filter_map(|(_, part)| part.get(name).and_then(Value::as_f64))
-            .sum();
-        // Amounts have two decimals; a sum of floats may be off by far less.
-        if sum > worth + 0.001 {
-            let detail = format!(
-                "{sum:.2} spent of {worth:.2} ({of}): correct what was spent or issue another voucher"
-            );
-            let filled = [
-                ("sum", Filled::Text(format!("{sum:.2}"))),
-                ("worth", Filled::Text(format!("{worth:.2}"))),
-                ("of", Filled::codes("field", &[of])),
-            ];
-            within(path, "spent", |path| {
-                let problem = Problem::new(path.as_str(), VOUCHER_OVERSPENT, detail);
-                out.push(problem.said("", &filled));
-            });
-        }
-    }
-    let limit = |name: &str| voucher.get(name).and_then(Value::as_str);
-    let (from, until) = (limit("valid_from"), limit("valid_until"));
-    for (id, part) in spent {
-        let Some(on) = part.get("on").and_then(Value::as_str) else {
-            continue;
-        };
-        if from.is_some_and(|from| on < from) || until.is_some_and(|until| on > until) {
-            let window = format!("{} to {}", from.unwrap_or("…"), until.unwrap_or("…"));
-            let detail = format!(
-                "spent on {on}, and the voucher is valid from {window}: correct the date or the validity"
-            );
-            let path = format!("{path}/spent/{}/on", crate::command::escape(id));
-            let filled = [
-                ("on", Filled::text(on)),
-                ("from", Filled::text(from.unwrap_or("…"))),
-                ("until", Filled::text(until.unwrap_or("…"))),
-            ];
-            out.push(Problem::new(path, VOUCHER_OUTSIDE, detail).said("", &filled));
-        }
-    }
-}
-
-fn votes(decision: &Value, path: &mut String, out: &mut Vec<Problem>) {
-    let body = |vote: &Value| vote.get("body").and_then(Value::as_str).map(str::to_owned);
-    for (id, vote) in entries(decision, "votes") {
-        if body(vote).is_none() {
-            let detail = "a vote is given by a body: say which";
-            let path = format!("{path}/votes/{}/body", crate::command::escape(id));
-            out.push(Problem::new(path, VOTE_WITHOUT_BODY, detail));
-        }
-    }
-    if decision.get("result").is_none_or(Value::is_null) {
-        return;
-    }
-    let voted: BTreeSet<_> = entries(decision, "votes")
-        .filter_map(|(_, vote)| body(vote))
-        .collect();
-    let quorum = decision.get("quorum").and_then(Value::as_array);
-    let missing: Vec<_> = quorum
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .filter(|body| !voted.contains(*body))
-        .collect();
-    if !missing.is_empty() {
-        let detail = format!(
-            "a result without the votes of {}: add them, or leave the result open",
-            missing.join(", ")
-        );
-        let problem = Problem::new(format!("{path}/result"), WITHOUT_QUORUM, detail);
-        out.push(problem.said("", &[("missing", Filled::Text(missing.join(", ")))]));
-    }
-}
-
 fn state(value: &Value) -> Option<&str> {
-    value.get("state").and_then(Value::as_str)
+    text(value, "state")
+}
+
+/// Whether a field is there and says something.
+fn says(value: &Value, name: &str) -> bool {
+    match value.get(name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(_) => true,
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name).and_then(Value::as_str)
 }
 
 /// The sub-entities of a container.

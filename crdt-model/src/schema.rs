@@ -23,8 +23,9 @@ mod told;
 mod transfer;
 
 pub use crate::lifecycle::Lifecycle;
+pub(crate) use codes::{BODIES, BODIES_OF_PLANS};
 pub use field::{Entity, Field, Node, Privacy, Rule, Section, find};
-pub(crate) use project_parts::REFERRAL_PASSAGES;
+pub(crate) use project_parts::{PART_LIVES, PartLife};
 pub use told::Told;
 
 use field::{group, keyed, leaf};

@@ -216,13 +216,13 @@ fn nesting_size_and_names_are_bounded() {
     check_create(
         &with("/many", json!(vec![0; 9000])),
         &expect![[r#"
-        the whole: 9070 values, at most 8000 allowed (too_large)
-    "#]],
+            the whole: 9080 values, at most 8000 allowed (too_large)
+        "#]],
     );
     check_create(
         &with("/long", json!("x".repeat(140_000))),
         &expect![[r#"
-            the whole: 140687 bytes of text, at most 131072 allowed (too_large)
+            the whole: 140891 bytes of text, at most 131072 allowed (too_large)
         "#]],
     );
     check_create(
@@ -296,6 +296,7 @@ fn dates_out_of_order_are_refused_unless_they_are_history() {
         flag dates_out_of_order /reviews/r1/next_on
         flag dates_out_of_order /reviews/r1/on
         flag dates_out_of_order /team/m1/until
+        flag signature_to_renew /plans/social/signatures/s1
     "#]]
     .assert_eq(&open(&document.record()));
 }

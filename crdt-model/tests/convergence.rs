@@ -119,7 +119,7 @@ fn every_deciding_field_keeps_its_rivals_and_other_fields_report_what_they_lost(
         ),
         ("/instruments/k1/amount_eur", json!(100.5), json!(200)),
         ("/need_area", json!("DIS"), json!("FAM")),
-        ("/plans/social/goals/g1/text", json!("Uno"), json!("Due")),
+        ("/team/m1/role", json!("Uno"), json!("Due")),
         (
             "/reviews/r2",
             json!({"on":"2026-07-01","summary":"Uno"}),
@@ -148,7 +148,7 @@ fn every_deciding_field_keeps_its_rivals_and_other_fields_report_what_they_lost(
         conflict /instruments/k1/outcome: "RINUNCIA" | "ASSUNTO" by op-001
         overwritten /instruments/k1/amount_eur: 200.0 | 100.5 by op-001
         overwritten /need_area: "FAM" | "DIS" by op-001
-        overwritten /plans/social/goals/g1/text: "Due" | "Uno" by op-001
+        overwritten /team/m1/role: "Due" | "Uno" by op-001
         overwritten /reviews/r2: {"on":"2026-07-02"} | {"on":"2026-07-01","summary":"Uno"} by op-001
     "#]]
     .assert_eq(&out);

@@ -30,6 +30,10 @@ fn flags(record: &Record) -> String {
 fn in_approval() -> Document {
     let mut fields = full();
     fields["state"] = json!("approval");
+    for plan in ["social", "work"] {
+        fields["plans"][plan]["signatures"] = json!({});
+    }
+    fields["plans"]["work"]["employability"] = json!(null);
     made(&fields)
 }
 
@@ -128,7 +132,10 @@ fn history_and_others_may_break_the_rules_and_are_flagged() {
     out += &flags(&elsewhere.record());
     expect![[r#"
         activated_without_signatures /plans/social/signatures
+        decision_unknown_option /decisions/d1/result
+        decision_unknown_option /decisions/d1/votes/w1/option
         decision_without_quorum /decisions/d1/result
+        ended_without_outcome /referrals/f1/outcome
         instrument_too_long /instruments/k9/until
         referral_state /referrals/f1/state
         vote_without_body /decisions/d1/votes/w1/body
@@ -154,13 +161,69 @@ fn history_and_others_may_break_the_rules_and_are_flagged() {
 }
 
 #[test]
+fn parts_of_former_years_that_went_astray_are_flagged() {
+    let mut document = made(&full());
+    for (path, value) in [
+        ("/instruments/k1/state", json!("planned")),
+        ("/vouchers/b1", json!({"value_eur":10,"state":"active"})),
+        ("/vouchers/b1/state", json!("revoked")),
+        ("/vouchers/b1/spent/e1", json!({"amount_eur":1})),
+        ("/vouchers/b2", json!({"value_eur":10,"state":"revoked"})),
+        ("/vouchers/b2/state", json!("active")),
+        ("/plans/work/state", json!("closed")),
+        ("/plans/work/state", json!("draft")),
+        // Whole from the first: how it came to its end was not told.
+        (
+            "/referrals/f1",
+            json!({"state":"done","outcome":"iscritto"}),
+        ),
+        ("/referrals/f2", json!({"to":"CPI"})),
+        (
+            "/referrals/f2",
+            json!({"to":"CPI","state":"done","outcome":"iscritto"}),
+        ),
+        ("/plans/health/body", json!("SSD")),
+    ] {
+        set(&mut document, path, value, &imported(1, 2));
+    }
+    expect![[r#"
+        instrument_state /instruments/k1/state
+        plan_of_another_body /plans/health/body
+        plan_state /plans/work/state
+        referral_state /referrals/f2/state
+        voucher_ended /vouchers/b1/spent/e1
+        voucher_state /vouchers/b2/state
+    "#]]
+    .assert_eq(&flags(&document.record()));
+}
+
+#[test]
+fn a_project_imported_active_is_kept_and_flagged_as_one_that_became_so() {
+    let mut fields = full();
+    fields["plans"]["social"]["signatures"] = json!({});
+    let refused = shown(common::create(&fields));
+    let stamp = imported(1, 0);
+    let kept = Document::create(common::id(), Kind::Project, "frosinone/a", &fields, &stamp);
+    let out = refused + &flags(&kept.expect("history is kept").0.record());
+    expect![[r#"
+        a rule of the field is broken at /plans/social/signatures: the social plan is not signed by SSD as it is now: have it signed, then activate (activated_without_signatures)
+        activated_without_signatures /plans/social/signatures
+    "#]].assert_eq(&out);
+}
+
+#[test]
 fn people_are_told_the_rule_and_the_remedy() {
     let mut fields = full();
     fields["vouchers"] =
         json!({"b1":{"value_eur":10,"valid_from":"2026-05-01","valid_until":"2026-06-30"}});
     fields["decisions"] = json!({"d1":{"quorum":["SSD","CPI"],"votes":{"w1":{"body":"SSD"}}}});
-    fields["referrals"] = json!({"f1":{"state":"rejected"}});
-    let document = made(&fields);
+    fields["referrals"] = json!({"f1":{"state":"sent"}});
+    fields["decisions"]["d1"]["options"] = json!({"o1":{}});
+    let mut document = made(&fields);
+    let rejected = json!([
+        {"op":"add","path":"/referrals/f1/state","value":"rejected"},
+        {"op":"add","path":"/referrals/f1/reason_of_refusal","value":"Lista d'attesa"}]);
+    edit(&mut document, rejected, &stamp(1, 0)).expect("follows");
     let mut out = String::new();
     for (path, value) in [
         (
@@ -197,7 +260,7 @@ fn people_are_told_the_rule_and_the_remedy() {
         /decisions/d1/result: a rule of the field is broken at /decisions/d1/result: a result without the votes of CPI: add them, or leave the result open (decision_without_quorum)
         /decisions/d1/votes/w2: a rule of the field is broken at /decisions/d1/votes/w2/body: a vote is given by a body: say which (vote_without_body)
         /decisions/d1/votes/w2: accepted
-        /referrals/f1/state: a rule of the field is broken at /referrals/f1/state: accepted cannot follow rejected, nothing may: send another referral (referral_state)
+        /referrals/f1/state: a rule of the field is broken at /referrals/f1/state: accepted cannot follow rejected, nothing may: begin another one (referral_state)
         /instruments/k1/until: a rule of the field is broken at /instruments/k1/until: a traineeship of inclusion lasts at most 24 months (until): shorten it, or give the extension in extended_until (instrument_too_long)
         /instruments/k1/until: accepted
         /reviews/r2: a rule of the field is broken at /reviews/r2/on: on 2026-01-01 comes before the project was opened on 2026-03-04 (dates_out_of_order)

@@ -250,12 +250,12 @@ fn only_one_uncompressed_document_chunk_is_a_save() {
         the bytes end inside the header
         a chunk of type 1, only 0 is allowed
         167 bytes after the end of the chunk
-        2014 bytes after the end of the chunk
+        2252 bytes after the end of the chunk
         the bytes end inside the change
         the checksum is not that of the bytes
-        2014 bytes, at most 100 allowed
+        2252 bytes, at most 100 allowed
         4 changes, at most 3 allowed
-        81 operations, at most 30 allowed
+        91 operations, at most 30 allowed
         an actor of ## bytes, only ## are allowed
     "#]]
     .assert_eq(&out);

@@ -6,6 +6,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod entries;
+pub(crate) mod own_name;
 pub(crate) mod reading;
 pub(crate) mod sections;
 pub(crate) mod table;
@@ -299,6 +300,10 @@ pub(crate) enum Reason {
     Protected,
     /// The note is kept to its author and the case manager.
     Restricted,
+    /// Only who wrote it changes it.
+    Author,
+    /// It is given in the name of another body.
+    Voice,
     /// The token is not good for it.
     Scope,
 }
@@ -312,6 +317,8 @@ impl Reason {
             Self::Body => "body",
             Self::Protected => "protected",
             Self::Restricted => "restricted",
+            Self::Author => "author",
+            Self::Voice => "voice",
             Self::Scope => "scope",
         }
     }
@@ -323,6 +330,10 @@ impl Reason {
             Self::Body => "another body answers for this section",
             Self::Protected => "the person is specially protected",
             Self::Restricted => "a restricted note is its author's and the case managers'",
+            Self::Author => "only who wrote it changes it: add another entry",
+            Self::Voice => {
+                "votes, signatures and answers are each body's own, given once: its referent gives them"
+            }
             Self::Scope => "the token's scopes do not include it",
         }
     }

@@ -76,7 +76,7 @@ impl Workload {
             .collect();
         for reference in &references {
             clock += step;
-            let doc = project(&mut chance, Some(reference), day(clock));
+            let doc = recorded(&mut chance, Some(reference), day(clock));
             let by = &doc["team"]["m0"]["operator"];
             let line = json!({"op": "create", "kind": "project", "ref": reference, "at": clock.to_string(), "by": by, "doc": doc});
             lines.push(line.to_string());
@@ -129,8 +129,18 @@ impl Workload {
     }
 }
 
-/// An invented project, opened on that day.
+/// An invented project as an office makes it, opened on that day: its plans are signed.
 pub fn project(chance: &mut Chance, reference: Option<&str>, opened: Date) -> Value {
+    let mut project = recorded(chance, reference, opened);
+    let plans = project["plans"].as_object_mut().into_iter().flatten();
+    for (_, plan) in plans {
+        plan["signatures"] = json!({"f1": {"body": plan["body"], "on": opened.to_string()}});
+    }
+    project
+}
+
+/// An invented project as files of former years tell of it, without signatures.
+fn recorded(chance: &mut Chance, reference: Option<&str>, opened: Date) -> Value {
     let household = chance.percent(25);
     let plans: Map<String, Value> = PLANS
         .iter()

@@ -9,7 +9,7 @@ use super::{Conflict, Document, Flag, Record, message};
 use crate::field_rules;
 use crate::passage;
 use crate::rules::{BAD_FISCAL_CODE, Findings};
-use crate::schema::Kind;
+use crate::schema::{Kind, PART_LIVES, PartLife};
 use crate::value::UnixMillis;
 
 /// A code outside its open list.
@@ -123,10 +123,7 @@ fn passage_to(
 /// What the rules of the field say, also of how the record came to be as it is.
 fn of_the_field(document: &Document, first: ChangeHash, fields: &Value) -> Vec<Flag> {
     let mut flags = Vec::new();
-    let passage = passage_to(document, &ROOT, fields.get("state"), Some(first));
-    let from = passage.map(|(from, _)| from).unwrap_or_default();
-    let from: Vec<_> = from.iter().map(String::as_str).collect();
-    let broken = field_rules::flags(document.kind, fields, &from);
+    let broken = field_rules::flags(document.kind, fields);
     flags.extend(
         broken
             .iter()
@@ -138,27 +135,77 @@ fn of_the_field(document: &Document, first: ChangeHash, fields: &Value) -> Vec<F
             flags.push(flag(field_rules::FIELD_IS_FIXED, &path));
         }
     }
-    let referrals = fields.get("referrals").and_then(Value::as_object);
-    if document.kind == Kind::Project
-        && let Some(referrals) = referrals
-    {
-        for (id, referral) in referrals {
-            let way = ["referrals".to_owned(), id.clone()];
-            let view = View::new(&document.automerge, document.kind, &way);
-            let passage = view
-                .here()
-                .and_then(|object| passage_to(document, &object, referral.get("state"), None));
-            let follows = passage.is_none_or(|(from, to)| {
-                let mut from = from.iter();
-                from.len() == 0 || from.any(|from| field_rules::referral_may_follow(from, &to))
-            });
-            if !follows {
-                let path = path_of(&[way[0].clone(), way[1].clone(), "state".to_owned()]);
-                flags.push(flag(field_rules::REFERRAL_STATE, &path));
-            }
+    if document.kind == Kind::Project {
+        for life in PART_LIVES {
+            lives(document, life, fields, &mut flags);
         }
     }
     flags
+}
+
+/// Parts of a project whose state was set where it could not follow.
+fn lives(document: &Document, life: &PartLife, fields: &Value, flags: &mut Vec<Flag>) {
+    let parts = fields.get(life.container).and_then(Value::as_object);
+    for (id, part) in parts.into_iter().flatten() {
+        let Some(shown) = part.get("state").filter(|state| state.is_string()) else {
+            continue;
+        };
+        let way = [life.container.to_owned(), id.clone()];
+        let Some(object) = View::new(&document.automerge, document.kind, &way).here() else {
+            continue;
+        };
+        if life.container == "vouchers" {
+            spent_of_ended(document, &object, &way, part, flags);
+        }
+        let made = document.automerge.hash_for_opid(&object);
+        // What began in its state has come by no passage.
+        let Some((from, to)) = passage_to(document, &object, Some(shown), made) else {
+            continue;
+        };
+        let follows = if from.is_empty() {
+            field_rules::may_begin(life, &to)
+        } else {
+            let mut from = from.iter();
+            from.any(|from| field_rules::may_follow(life, from, &to))
+        };
+        if !follows {
+            let path = path_of(&[way[0].clone(), way[1].clone(), "state".to_owned()]);
+            flags.push(flag(life.code, &path));
+        }
+    }
+}
+
+/// What was spent of a voucher when it had ended already.
+fn spent_of_ended(
+    document: &Document,
+    voucher: &ObjId,
+    way: &[String; 2],
+    shown: &Value,
+    flags: &mut Vec<Flag>,
+) {
+    let automerge = &document.automerge;
+    let ended = |state: &str| field_rules::VOUCHER_ENDS.contains(&state);
+    let spent = shown.get("spent").and_then(Value::as_object);
+    let spent = spent.filter(|_| shown["state"].as_str().is_some_and(ended));
+    for id in spent.into_iter().flatten().map(|(id, _)| id) {
+        let way = [&way[0], &way[1], "spent", id].map(str::to_owned);
+        let made = View::new(automerge, document.kind, &way).here();
+        let made = made.and_then(|object| automerge.hash_for_opid(&object));
+        let made = made.and_then(|hash| automerge.get_change_meta_by_hash(&hash));
+        let Some(made) = made else {
+            continue;
+        };
+        let then = automerge
+            .get_all_at(voucher, "state", &made.deps)
+            .unwrap_or_default();
+        if !then.is_empty()
+            && then
+                .iter()
+                .all(|(state, _)| state.as_str().is_some_and(ended))
+        {
+            flags.push(flag(field_rules::VOUCHER_ENDED, &path_of(&way)));
+        }
+    }
 }
 
 /// Whether a root field holds what the first change gave it.

@@ -4,7 +4,7 @@ use jiff::Span;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::entries;
+use super::{entries, text};
 use crate::problem::{Filled, Problem};
 use crate::rules::is_date;
 
@@ -81,8 +81,4 @@ fn last_day(from: Date, months: u32) -> Option<Date> {
 fn date(value: &Value, name: &str) -> Option<Date> {
     let text = text(value, name).filter(|text| is_date(text))?;
     text.parse().ok()
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str)
 }

@@ -7,16 +7,27 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::entries;
+use super::{entries, state, text};
 use crate::import::canonical;
 use crate::problem::{Filled, Problem};
 use crate::rules::{cents, euro_of};
-use crate::schema::{Field, Kind, Node, Rule, find};
+use crate::schema::{BODIES, BODIES_OF_PLANS, Field, Kind, Node, Rule, find};
 
 /// A project activated without the signatures of the bodies that its plans need.
 pub(super) const ACTIVATED_WITHOUT: &str = "activated_without_signatures";
+/// A signature of a body that does not answer for the plan.
+pub(super) const OF_ANOTHER: &str = "signature_of_another_body";
+/// A plan for which a body answers that cannot.
+pub(super) const PLAN_OF_ANOTHER: &str = "plan_of_another_body";
+/// A plan that is said to be signed, and is not.
+pub(super) const PLAN_UNSIGNED: &str = "plan_not_signed";
 /// A signature of a plan that was edited since.
 pub(super) const TO_RENEW: &str = "signature_to_renew";
+
+/// Where the plans stand.
+const PLANS: &str = "/plans";
+/// The state in which a project is worked on, and a plan.
+const ACTIVE: &str = "active";
 
 /// Names what was agreed on in the plan of this name: 64 hexadecimal digits. Signing and judging
 /// both ask here.
@@ -50,38 +61,164 @@ pub(crate) fn fill(kind: Kind, record: &Value) -> Vec<(String, String, String)> 
     out
 }
 
-/// Whether this passage makes a project active that was to be signed first.
-pub(super) fn activates(from: &[&str], before: Option<&str>, after: Option<&str>) -> bool {
-    after == Some("active")
-        && before != after
-        && from
-            .iter()
-            .any(|state| matches!(*state, "approval" | "reopened"))
+/// A project becomes active once its plans are signed: from a review or a suspension each plan in
+/// use by its body at all, else as it is now, and one plan at least is in use.
+pub(super) fn activation(from: &[&str], before: &Value, after: &Value) -> Result<(), Problem> {
+    let becomes = state(after) == Some(ACTIVE) && state(before) != Some(ACTIVE);
+    // Given back after a transfer, or chosen of competing states: it was active already.
+    let was = from
+        .iter()
+        .any(|state| matches!(*state, ACTIVE | "transferring"));
+    // A passage that may not be is refused as that.
+    let life = Kind::Project.lifecycle();
+    let follows = from.is_empty() || from.iter().any(|from| life.may_follow(from, ACTIVE));
+    if !becomes || was || !follows {
+        return Ok(());
+    }
+    let interrupted = |state: &&str| matches!(*state, "review" | "suspended");
+    let missing = if !from.is_empty() && from.iter().all(interrupted) {
+        unsigned(after).into_iter().find(|one| one.pointer != PLANS)
+    } else {
+        not_signed(after, is_current).into_iter().next()
+    };
+    missing.map_or(Ok(()), Err)
 }
 
-/// Every plan in use is signed by its body as it is now.
-pub(super) fn all_signed(record: &Value) -> Result<(), Problem> {
-    for (name, plan, body) in in_use(record) {
-        let hash = section_hash(name, plan);
-        let signed = entries(plan, "signatures").any(|(_, signature)| {
-            text(signature, "body") == Some(body) && text(signature, "section") == Some(&hash)
-        });
-        if !signed {
-            return Err(without(name, body));
+/// Plans in use that their body never signed, and a record in which none is in use.
+pub(super) fn unsigned(record: &Value) -> Vec<Problem> {
+    not_signed(record, |_, _, _| true)
+}
+
+/// Plans in use without a signature of their body that counts.
+fn not_signed(record: &Value, counts: fn(&str, &Value, &Value) -> bool) -> Vec<Problem> {
+    let mut out = Vec::new();
+    let mut used = false;
+    for (name, plan) in entries(record, "plans").filter(|(name, plan)| is_in_use(name, plan)) {
+        used = true;
+        let Some(body) = text(plan, "body") else {
+            let path = format!("{PLANS}/{}/body", crate::command::escape(name));
+            let detail = format!(
+                "nobody answers for the {name} plan: write its body and have it signed, then activate"
+            );
+            let filled = [("plan", Filled::codes("plan", &[name]))];
+            out.push(Problem::new(path, ACTIVATED_WITHOUT, detail).said("body", &filled));
+            continue;
+        };
+        if !of_the_body(plan).any(|signature| counts(name, plan, signature)) {
+            out.push(without(name, body));
+        }
+    }
+    if !used {
+        let detail = "no plan says anything: write at least one and have it signed, then activate";
+        out.push(Problem::new(PLANS, ACTIVATED_WITHOUT, detail).said("empty", &[]));
+    }
+    out
+}
+
+/// Whether a signature is of the plan as it is now.
+fn is_current(name: &str, plan: &Value, signature: &Value) -> bool {
+    text(signature, "section") == Some(&section_hash(name, plan))
+}
+
+/// Signatures that the body which answers for a plan gave.
+fn of_the_body(plan: &Value) -> impl Iterator<Item = &Value> {
+    let body = text(plan, "body");
+    let signatures = entries(plan, "signatures").map(|(_, signature)| signature);
+    signatures.filter(move |signature| {
+        body.is_some() && !is_persons(signature) && text(signature, "body") == body
+    })
+}
+
+fn is_persons(signature: &Value) -> bool {
+    signature.get("person") == Some(&Value::Bool(true))
+}
+
+/// A signature that is given here is of the body that answers for the plan, or of the person.
+pub(super) fn given(before: &Value, after: &Value) -> Result<(), Problem> {
+    for (name, plan) in entries(after, "plans") {
+        let was = before.get("plans").and_then(|plans| plans.get(name));
+        let old = was.and_then(|plan| plan.get("signatures"));
+        for (id, signature) in entries(plan, "signatures") {
+            if old.and_then(|old| old.get(id)) != Some(signature) {
+                by_its_body(name, plan, id, signature)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Plans in use that their body never signed.
-pub(super) fn unsigned(record: &Value) -> Vec<Problem> {
-    let never = |plan: &Value, body: &str| {
-        !entries(plan, "signatures").any(|(_, signature)| text(signature, "body") == Some(body))
+fn by_its_body(name: &str, plan: &Value, id: &str, signature: &Value) -> Result<(), Problem> {
+    let (signer, body) = (text(signature, "body"), text(plan, "body"));
+    let right = if is_persons(signature) {
+        signer.is_none() || signer == body
+    } else {
+        signer.is_some() && signer == body
     };
-    in_use(record)
-        .filter(|(_, plan, body)| never(plan, body))
-        .map(|(name, _, body)| without(name, body))
-        .collect()
+    if right {
+        return Ok(());
+    }
+    let escape = crate::command::escape;
+    let path = format!("{PLANS}/{}/signatures/{}/body", escape(name), escape(id));
+    let (signer, body) = (signer.unwrap_or("…"), body.unwrap_or("…"));
+    let detail = format!(
+        "{signer} cannot sign the {name} plan, for which {body} answers: the body that answers signs"
+    );
+    let filled = [
+        ("plan", Filled::codes("plan", &[name])),
+        ("signer", Filled::text(signer)),
+        ("body", Filled::text(body)),
+    ];
+    Err(Problem::new(path, OF_ANOTHER, detail).said("", &filled))
+}
+
+/// Signatures of plans as they are now that another body gave. Of older ones the plan may have had
+/// another body then.
+pub(super) fn of_another(record: &Value, out: &mut Vec<Problem>) {
+    for (name, plan) in entries(record, "plans") {
+        let foreign = entries(plan, "signatures")
+            .filter_map(|(id, one)| Some((one, by_its_body(name, plan, id, one).err()?)));
+        let current = foreign.filter(|(one, _)| is_current(name, plan, one));
+        out.extend(current.map(|(_, problem)| problem));
+    }
+}
+
+/// Plans that are said to be signed, and nobody did.
+pub(super) fn signed_plans(record: &Value, out: &mut Vec<Problem>) {
+    for (name, plan) in entries(record, "plans") {
+        if matches!(state(plan), Some("signed" | ACTIVE)) && of_the_body(plan).next().is_none() {
+            let path = format!("{PLANS}/{}/state", crate::command::escape(name));
+            let detail = "its body has not signed the plan: have it signed first";
+            let filled = [("plan", Filled::codes("plan", &[name]))];
+            out.push(Problem::new(path, PLAN_UNSIGNED, detail).said("", &filled));
+        }
+    }
+}
+
+/// Plans for which a body answers that cannot: of the health plan one that is no health service, of
+/// the others one that answers for another plan. Codes that nobody knows are left alone.
+pub(super) fn bodies_of_plans(record: &Value, out: &mut Vec<Problem>) {
+    for (name, plan) in entries(record, "plans") {
+        let own = BODIES_OF_PLANS.iter().find(|(plan, _)| *plan == name);
+        let (Some((_, own)), Some(body)) = (own, text(plan, "body")) else {
+            continue;
+        };
+        let of_others = BODIES_OF_PLANS
+            .iter()
+            .any(|(_, bodies)| bodies.contains(&body));
+        let barred = of_others || (name == "health" && BODIES.contains(&body));
+        if barred && !own.contains(&body) {
+            let allowed = own.join(", ");
+            let detail =
+                format!("{body} does not answer for the {name} plan: write one of {allowed}");
+            let filled = [
+                ("body", Filled::text(body)),
+                ("plan", Filled::codes("plan", &[name])),
+                ("allowed", Filled::Text(allowed)),
+            ];
+            let path = format!("{PLANS}/{}/body", crate::command::escape(name));
+            out.push(Problem::new(path, PLAN_OF_ANOTHER, detail).said("", &filled));
+        }
+    }
 }
 
 /// Signatures of what has changed since, unless the same body or person signed anew.
@@ -108,15 +245,23 @@ pub(super) fn to_renew(record: &Value, out: &mut Vec<Problem>) {
     }
 }
 
-/// Plans that have a body and say something, with their names and bodies.
-fn in_use(record: &Value) -> impl Iterator<Item = (&str, &Value, &str)> {
-    entries(record, "plans").filter_map(|(name, plan)| {
-        let body = text(plan, "body")?;
-        let says = ["goals", "interventions"]
-            .iter()
-            .any(|part| entries(plan, part).next().is_some());
-        says.then_some((name, plan, body))
-    })
+/// Whether a plan says anything that a signature would be given for, beside who answers for it.
+fn is_in_use(name: &str, plan: &Value) -> bool {
+    let fields = fields_of(name);
+    let members = plan.as_object().into_iter().flatten();
+    members
+        .filter(|(field, _)| *field != "body")
+        .filter(|(field, _)| find(fields, field).is_none_or(|field| !field.progress))
+        .any(|(_, value)| !is_empty(value))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
 }
 
 fn without(name: &str, body: &str) -> Problem {
@@ -135,15 +280,20 @@ fn without(name: &str, body: &str) -> Problem {
 /// were typed.
 fn agreed(name: &str, plan: &Value) -> Value {
     let mut plan = plan.clone();
-    let plans = find(Kind::Project.fields(), "plans").map(|field| &field.node);
-    let Some(Node::Group(all)) = plans else {
-        return plan;
-    };
-    // A plan that this version does not know has at least what the first one has.
-    if let Some(field) = find(all, name).or(all.first()) {
-        settle(&field.node, &mut plan);
-    }
+    settle(&Node::Group(fields_of(name)), &mut plan);
     plan
+}
+
+/// The fields of a plan; one that this version does not know has at least what the first one has.
+fn fields_of(name: &str) -> &'static [Field] {
+    let plans = find(Kind::Project.fields(), "plans").map(|field| field.node);
+    let Some(Node::Group(all)) = plans else {
+        return &[];
+    };
+    match find(all, name).or(all.first()).map(|field| field.node) {
+        Some(Node::Group(fields)) => fields,
+        _ => &[],
+    }
 }
 
 fn settle(node: &Node, value: &mut Value) {
@@ -170,8 +320,4 @@ fn settle(node: &Node, value: &mut Value) {
         }
         _ => {}
     }
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str)
 }

@@ -1,9 +1,17 @@
 //! Code lists that more than one kind of record uses.
 
 /// Bodies that take part (`ServiceBody`).
-pub(super) const BODIES: &[&str] = &[
+pub(crate) const BODIES: &[&str] = &[
     "SSD", "DSM", "D3D", "DISS", "CPI", "SIL", "CSS", "COR", "DPREV", "FP", "SCU", "ETS", "IMP",
     "PROV", "COM",
+];
+
+/// Which of them answer for a plan: the health service, the social service, those that bring into
+/// work. A body that is in none of the rows may answer for any plan but the health plan.
+pub(crate) const BODIES_OF_PLANS: &[(&str, &[&str])] = &[
+    ("health", &["DSM", "D3D", "DISS", "DPREV"]),
+    ("social", &["SSD"]),
+    ("work", &["CPI", "SIL"]),
 ];
 
 /// Areas of need.

@@ -97,14 +97,76 @@ pub(super) const REFERRAL_STATES: &[&str] = &[
     "done",
 ];
 
-/// Which states may follow a referral's state.
-pub(crate) const REFERRAL_PASSAGES: &[(&str, &[&str])] = &[
-    ("sent", &["delivered", "accepted", "rejected", "withdrawn"]),
-    ("delivered", &["accepted", "rejected", "withdrawn"]),
-    ("accepted", &["done", "withdrawn"]),
-    ("rejected", &[]),
-    ("withdrawn", &[]),
-    ("done", &[]),
+/// The life of a part of a project that has a state of its own.
+pub(crate) struct PartLife {
+    /// Where such parts stand.
+    pub(crate) container: &'static str,
+    /// The rule that a passage breaks which is not here.
+    pub(crate) code: &'static str,
+    /// In which states one may begin; empty for any.
+    pub(crate) first: &'static [&'static str],
+    /// Which states may follow a state.
+    pub(crate) passages: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// Parts of a project that have a state, and what may follow what.
+pub(crate) const PART_LIVES: &[PartLife] = &[
+    PartLife {
+        container: "plans",
+        code: "plan_state",
+        first: &[],
+        passages: &[
+            ("draft", &["proposed", "signed"]),
+            ("proposed", &["draft", "signed"]),
+            ("signed", &["active", "revised", "closed"]),
+            ("active", &["revised", "closed"]),
+            ("revised", &["proposed", "signed", "active", "closed"]),
+            ("closed", &[]),
+        ],
+    },
+    PartLife {
+        container: "referrals",
+        code: "referral_state",
+        first: &["sent", "delivered"],
+        passages: &[
+            ("sent", &["delivered", "accepted", "rejected", "withdrawn"]),
+            ("delivered", &["accepted", "rejected", "withdrawn"]),
+            ("accepted", &["done", "withdrawn"]),
+            ("rejected", &[]),
+            ("withdrawn", &[]),
+            ("done", &[]),
+        ],
+    },
+    PartLife {
+        container: "vouchers",
+        code: "voucher_state",
+        first: &[],
+        passages: &[
+            (
+                "assigned",
+                &["active", "partly_spent", "exhausted", "expired", "revoked"],
+            ),
+            (
+                "active",
+                &["partly_spent", "exhausted", "expired", "revoked"],
+            ),
+            ("partly_spent", &["exhausted", "expired", "revoked"]),
+            ("exhausted", &[]),
+            ("expired", &[]),
+            ("revoked", &[]),
+        ],
+    },
+    PartLife {
+        container: "instruments",
+        code: "instrument_state",
+        first: &[],
+        passages: &[
+            ("planned", &["active", "concluded"]),
+            ("active", &["extended", "concluded"]),
+            ("extended", &["concluded"]),
+            ("concluded", &[]),
+        ],
+    },
 ];
 
 /// A question sent to another service.
@@ -133,6 +195,16 @@ const SPENDING: Entity = Entity {
     order: &[],
 };
 
+/// States of a voucher, in their order.
+const VOUCHER_STATES: &[&str] = &[
+    "assigned",
+    "active",
+    "partly_spent",
+    "exhausted",
+    "expired",
+    "revoked",
+];
+
 /// A voucher and what was spent of it.
 pub(super) const VOUCHER: Entity = Entity {
     fields: &[
@@ -141,17 +213,7 @@ pub(super) const VOUCHER: Entity = Entity {
         leaf("kind", Rule::Open(&[])),
         leaf("provider", Rule::Text(128)),
         keyed("spent", &SPENDING).lazy(),
-        leaf(
-            "state",
-            Rule::Closed(&[
-                "assigned",
-                "active",
-                "partly_spent",
-                "exhausted",
-                "expired",
-                "revoked",
-            ]),
-        ),
+        leaf("state", Rule::Closed(VOUCHER_STATES)),
         leaf("valid_from", Rule::Date),
         leaf("valid_until", Rule::Date),
         leaf("value_eur", Rule::Money),

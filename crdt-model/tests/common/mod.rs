@@ -6,8 +6,23 @@ use raccordo_crdt_model::{
 };
 use serde_json::{Value, json};
 
-/// A whole record with every field of the table.
+/// A whole record with every field of the table, its plans signed as they are.
 pub(crate) fn full() -> Value {
+    let mut fields = unsigned();
+    let plans = [("social", "SSD"), ("work", "CPI")];
+    for (plan, body) in plans {
+        fields["plans"][plan]["signatures"] = json!({"s1":{"body":body,"on":"2026-03-20"}});
+    }
+    // As the node fills in what they sign.
+    let signed = made(&fields).record().fields;
+    for (plan, _) in plans {
+        fields["plans"][plan]["signatures"] = signed["plans"][plan]["signatures"].clone();
+    }
+    fields
+}
+
+/// The same before anybody signed.
+fn unsigned() -> Value {
     json!({"ref":"FR-A-2026-000123","sharing":"shared",
      "subject":{"kind":"person","token":"d2f1","birth_year":1988,"sex":"F","municipality":"060006","minors":0},
      "need_area":"POV","sub_areas":["dipendenze"],"opened_on":"2026-03-04","state":"active",
@@ -123,7 +138,8 @@ pub(crate) fn further() -> Value {
     json!({"case_manager":"m1",
      "plans":{"social":{"state":"signed",
                 "goals":{"g1":{"expected":"Un contratto","indicator":"contratto firmato"}},
-                "signatures":{"s1":{"body":"SSD","by":"op-014","on":"2026-03-20","section":"00","person":false}},
+                "signatures":{"s1":{"body":"SSD","by":"op-014","on":"2026-03-20","person":false},
+                              "s2":{"body":"SSD","section":"00"}},
                 "commitments":{"c1":{"by":"person","text":"Iscriversi al bando","due":"2026-06-30","kept":true}},
                 "supports":{"u1":{"type":"contributo","provider":"ente-012","from":"2026-04-01","until":"2026-09-30","amount_eur":150.5,"note":"Affitto"}},
                 "checks":{"v1":{"goal":"g1","on":"2026-05-01","by":"op-014","result":"A buon punto","next_on":"2026-06-01"}}}},

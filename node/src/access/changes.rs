@@ -10,6 +10,7 @@ use raccordo_crdt_model::{Conflict, Kind, Patch};
 use serde_json::Value;
 
 use super::entries::{self, Step};
+use super::own_name;
 use super::sections::{section_of, touched};
 use super::{
     Action, Decision, Part, Principal, Reading, Reason, Section, Subject, decide, knows_protected,
@@ -155,7 +156,15 @@ pub(crate) fn line_kept(
     {
         return Some(Kept::merge());
     }
-    kept(&by_roles, there, &steps).or_else(|| {
+    let anothers = || {
+        let after = own_name::after(there.fields, &steps);
+        let (root, why) =
+            own_name::anothers(principal, there.kind, there.own, there.fields, &after)?;
+        let section = section_of(there.kind.singular(), &root).0;
+        Some(Kept { why, section, root })
+    };
+    let kept = kept(&by_roles, there, &steps).or_else(anothers);
+    kept.or_else(|| {
         let reading = there.reading(principal);
         let mut tests = steps.iter().filter(|step| step.op == "test");
         tests.find_map(|step| {

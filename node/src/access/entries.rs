@@ -40,7 +40,7 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn keys(&self) -> Vec<String> {
+    pub(super) fn keys(&self) -> Vec<String> {
         keys(self.path)
     }
 
@@ -224,27 +224,32 @@ pub(crate) fn reaches(step: &str, entry: &str) -> bool {
     is_at_or_below(step, entry) || is_at_or_below(entry, step)
 }
 
-/// Writes the author into notes that somebody adds without one.
+/// Writes the author into notes that somebody adds: the one who adds them. Of a diary that is given
+/// whole into those alone that do not say, since some may have been there before.
 pub(crate) fn name_author(principal: &Principal, kind: Kind, pointer: &str, value: &mut Value) {
     if kind != Kind::Casefile || principal.is_office() {
         return;
     }
-    let sign = |note: &mut Value| {
-        if let Value::Object(note) = note {
-            note.entry("author")
-                .or_insert_with(|| principal.name.clone().into());
-        }
-    };
+    let name = || Value::from(principal.name.clone());
     let keys = keys(pointer);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let diary = match keys.as_slice() {
-        ["diary", _] => return sign(value),
+        ["diary", _] => {
+            if let Value::Object(note) = value {
+                note.insert("author".to_owned(), name());
+            }
+            return;
+        }
         ["diary"] => Some(value),
         [] => value.get_mut("diary"),
         _ => None,
     };
     let notes = diary.and_then(Value::as_object_mut);
-    notes.into_iter().flatten().for_each(|(_, note)| sign(note));
+    for note in notes.into_iter().flatten().map(|(_, note)| note) {
+        if let Value::Object(note) = note {
+            note.entry("author").or_insert_with(name);
+        }
+    }
 }
 
 /// Whether a pointer is `root` or stands below it.
@@ -292,7 +297,7 @@ fn answers(principal: &Principal, part: Part<'_>, fields: &Value, step: &Step<'_
 }
 
 /// Whether a decision awaits a body's vote: its quorum names it, or nobody.
-fn awaits(decision: &Value, body: &str) -> bool {
+pub(super) fn awaits(decision: &Value, body: &str) -> bool {
     let quorum = decision["quorum"].as_array();
     decision.is_object()
         && quorum.is_none_or(|quorum| quorum.is_empty() || quorum.iter().any(|one| one == body))
@@ -351,7 +356,7 @@ fn writes_assessment(principal: &Principal, part: Part<'_>, assessed: &Value) ->
 }
 
 /// The bodies in whose name somebody answers.
-fn answering<'a>(principal: &'a Principal, kind: &str, own: bool) -> Vec<&'a str> {
+pub(super) fn answering<'a>(principal: &'a Principal, kind: &str, own: bool) -> Vec<&'a str> {
     if kind != Kind::Project.singular() {
         return Vec::new();
     }
@@ -378,7 +383,7 @@ fn is_author(principal: &Principal, author: &Value) -> bool {
         .is_some_and(|author| author == principal.name)
 }
 
-fn pointer(keys: &[&str]) -> String {
+pub(super) fn pointer(keys: &[&str]) -> String {
     let escaped = keys
         .iter()
         .map(|key| key.replace('~', "~0").replace('/', "~1"));

@@ -252,6 +252,22 @@ mod tests {
             "state_cannot_follow-nothing",
             "state_cannot_follow-first",
             "referral_state-nothing",
+            "referral_state-first",
+            "referral_state-taken",
+            "referral_state-ended",
+            "voucher_state-nothing",
+            "voucher_state-taken",
+            "voucher_state-ended",
+            "instrument_state-nothing",
+            "instrument_state-taken",
+            "instrument_state-ended",
+            "plan_state-nothing",
+            "plan_state-taken",
+            "plan_state-ended",
+            "activated_without_signatures-body",
+            "activated_without_signatures-empty",
+            "decision_unknown_option-none",
+            "voucher_not_spent-partly",
             "dates_out_of_order-before_opening",
             "instrument_too_long-laboratory",
             "locked_by_transfer-given",
@@ -278,6 +294,8 @@ mod tests {
             Reason::Body,
             Reason::Protected,
             Reason::Restricted,
+            Reason::Author,
+            Reason::Voice,
             Reason::Scope,
         ];
         all.extend(reasons.map(|reason| format!("reason-{}", reason.word())));
@@ -404,6 +422,8 @@ mod tests {
                 "pointer",
                 "person",
                 "ref",
+                "option",
+                "signer",
             ] {
                 arguments.set(name, "x");
             }

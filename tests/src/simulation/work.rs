@@ -73,7 +73,7 @@ pub(super) fn project(chance: &mut Chance) -> Value {
         },
         "need_area": chance.pick(&["FAM", "DIS", "POV"]),
         "opened_on": "2026-03-04",
-        "state": chance.pick(&["reported", "planning", "active"]),
+        "state": chance.pick(&["reported", "planning", "approval"]),
     });
     if chance.percent(12) {
         fields["sharing"] = json!("local");
@@ -94,7 +94,7 @@ fn steps(chance: &mut Chance, operator: &str) -> Value {
     let mut steps = vec![json!({"op": "add", "path": key, "value": review})];
     let other = match chance.number() % 6 {
         0 | 1 => {
-            let state = chance.pick(&["active", "planning", "review", "suspended"]);
+            let state = chance.pick(&["taken_in_charge", "assessment", "planning", "approval"]);
             Some(json!({"op": "add", "path": "/state", "value": state}))
         }
         2 => {

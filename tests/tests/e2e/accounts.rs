@@ -68,8 +68,7 @@ async fn a_person_with_an_account_sees_what_the_role_may_until_it_is_disabled() 
     node.start().await;
 
     let mut record = project(&mut Chance::new(1), Some("FR-A-900"), some_day());
-    record["plans"]["health"] =
-        json!({"body": "DSM", "goals": {"g1": {"text": "terapia riservata"}}});
+    record["plans"]["health"] = json!({"body": "DSM", "goals": {"g1": {"text": "terapia riservata"}}, "signatures": {"f1": {"body": "DSM"}}});
     let created = node
         .http()
         .post("/api/v1/projects", &record)

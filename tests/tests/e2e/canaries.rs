@@ -60,7 +60,7 @@ fn records(which: usize, planted: &mut Planted) -> Vec<(Kind, Value)> {
 }
 
 fn project(reference: &str) -> Value {
-    json!({"ref": reference, "subject": {"kind": "person"}, "need_area": "POV", "opened_on": "2026-03-04", "state": "active"})
+    json!({"ref": reference, "subject": {"kind": "person"}, "need_area": "POV", "opened_on": "2026-03-04", "state": "planning"})
 }
 
 /// All that a node answers and exports, of every kind.

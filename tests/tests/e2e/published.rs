@@ -19,9 +19,9 @@ async fn project(http: &Client, reference: &str, area: &str, state: &str) -> Str
 async fn many(http: &Client) -> Vec<String> {
     let mut kept = Vec::new();
     for (area, state, number) in [
-        ("POV", "active", 6),
+        ("POV", "approval", 6),
         ("POV", "planning", 2),
-        ("DIS", "active", 7),
+        ("DIS", "approval", 7),
         ("DIS", "planning", 8),
     ] {
         for one in 0..number {
@@ -37,7 +37,7 @@ fn small_ones_are_withheld(told: &Value) {
     assert_eq!(of("POV", "planning")["withheld"], true, "{told}");
     assert_eq!(of("POV", "planning")["count"], Value::Null);
     assert_eq!(
-        of("POV", "active")["count"],
+        of("POV", "approval")["count"],
         Value::Null,
         "else the row's sum tells it: {told}"
     );
@@ -48,7 +48,7 @@ async fn a_district_that_publishes_aggregates_only_keeps_what_is_new_and_sends_n
     let federation = Federation::joined(PROGRAM, 1, &[]).await;
     let office = &federation.districts[0].node;
     let http = office.http();
-    let before = project(&http, "FR-0", "POV", "active").await;
+    let before = project(&http, "FR-0", "POV", "approval").await;
     let said = office.cli(&["publish", "--level", "aggregates"]).await;
     let said = said.expect(0).stdout;
     assert!(
@@ -61,7 +61,7 @@ async fn a_district_that_publishes_aggregates_only_keeps_what_is_new_and_sends_n
     let refused = http.post("/api/v1/projects", &shared).await;
     refused.refused(409, "aggregates_only");
     let line = json!({"op": "create", "kind": "project", "ref": "FR-I", "doc": {"subject": {"kind": "person"},
-        "need_area": "DIS", "opened_on": "2026-03-04", "state": "active"}});
+        "need_area": "DIS", "opened_on": "2026-03-04", "state": "approval"}});
     let file = office.data.join("lines.jsonl");
     std::fs::write(&file, format!("{line}\n")).expect("a file in the lab");
     let file = file.to_str().expect("UTF-8");
@@ -104,7 +104,7 @@ async fn a_district_that_publishes_aggregates_only_keeps_what_is_new_and_sends_n
         .cli(&["publish", "--level", "records"])
         .await
         .expect(0);
-    let again = project(&http, "FR-R", "POV", "active").await;
+    let again = project(&http, "FR-R", "POV", "approval").await;
     eventually("what is new is shared again", async || {
         let answer = above.get(&again).await;
         seen(answer.status == 200, || answer.to_string())

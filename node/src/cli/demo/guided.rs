@@ -210,7 +210,11 @@ fn whole(today: Date) -> Vec<String> {
             "issued_on": day(32), "valid_from": day(32), "valid_until": day(180), "state": "partly_spent",
             "spent": {"p1": {"on": day(40), "amount_eur": 40}, "p2": {"on": day(70), "amount_eur": 30}}}))]),
         (33, vec![set("/referrals/i1", json!({"to": "CPI", "reason": "Profilo e orientamento al lavoro.", "sent_on": day(33),
-            "due": day(63), "answered_on": day(40), "state": "accepted"}))]),
+            "due": day(63), "state": "sent"}))]),
+        (40, vec![
+            set("/referrals/i1/state", json!("accepted")),
+            set("/referrals/i1/answered_on", json!(day(40))),
+        ]),
         (90, vec![
             set("/reviews/r1", json!({"on": day(90), "bodies": ["SSD", "DSM", "CPI"], "findings": "Obiettivo a breve raggiunto.",
                 "decision": "continue", "next_on": day(180)})),

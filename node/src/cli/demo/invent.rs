@@ -331,8 +331,17 @@ impl<'a> Story<'a> {
             self.patch(&[("/vouchers/b1", voucher)]);
         }
         if self.chance.percent(40) {
-            let referral = work::referral(&mut self.chance, day, today);
+            let (referral, steps) = work::referral(&mut self.chance, day, today);
             self.patch(&[("/referrals/i1", referral)]);
+            for step in steps {
+                let places = step
+                    .iter()
+                    .map(|(name, _)| format!("/referrals/i1/{name}"))
+                    .collect::<Vec<_>>();
+                let values = step.into_iter().map(|(_, value)| value);
+                let changes = places.iter().map(String::as_str).zip(values);
+                self.patch(&changes.collect::<Vec<_>>());
+            }
         }
         if self.chance.percent(30) {
             let decision =

@@ -36,20 +36,36 @@ pub(super) fn voucher(chance: &mut Chance, issued: Date, today: Date) -> Value {
         "spent": spent, "state": state})
 }
 
-/// A referral sent on a day, and what became of it.
-pub(super) fn referral(chance: &mut Chance, sent: Date, today: Date) -> Value {
+/// A referral sent on a day, and what is written of it after, step by step: the answer, and the end.
+pub(super) fn referral(
+    chance: &mut Chance,
+    sent: Date,
+    today: Date,
+) -> (Value, Vec<Vec<(&'static str, Value)>>) {
     let answered = invent::shifted(sent, chance.between(2, 20));
     let state = *chance.weigh(&[("sent", 2), ("accepted", 3), ("done", 4), ("rejected", 1)]);
-    let mut referral = json!({"to": chance.pick(words::REFERRED_TO), "reason": chance.pick(words::REFERRALS),
+    let referral = json!({"to": chance.pick(words::REFERRED_TO), "reason": chance.pick(words::REFERRALS),
         "sent_on": sent.to_string(), "due": invent::shifted(sent, 30).to_string(), "state": "sent"});
-    if state != "sent" && answered < today {
-        referral["state"] = json!(state);
-        referral["answered_on"] = json!(answered.to_string());
+    if state == "sent" || answered >= today {
+        return (referral, Vec::new());
     }
-    if referral["state"] == "rejected" {
-        referral["reason_of_refusal"] = json!("Lista d'attesa: riproporre tra tre mesi.");
-    }
-    referral
+    let on = ("answered_on", json!(answered.to_string()));
+    let steps = if state == "rejected" {
+        let reason = json!("Lista d'attesa: riproporre tra tre mesi.");
+        vec![vec![
+            ("state", json!(state)),
+            ("reason_of_refusal", reason),
+            on,
+        ]]
+    } else {
+        let mut steps = vec![vec![("state", json!("accepted")), on]];
+        if state == "done" {
+            let outcome = ("outcome", json!("presa_in_carico"));
+            steps.push(vec![("state", json!(state)), outcome]);
+        }
+        steps
+    };
+    (referral, steps)
 }
 
 /// A question to the bodies of the team; decided where all have voted.

@@ -13,7 +13,7 @@ impl Author {
         id[..2].copy_from_slice(&number.to_be_bytes());
         let id = DocumentId::from_bytes(id);
         let fields = json!({"subject": {"kind": "person", "token": token}, "need_area": "POV",
-            "opened_on": "2026-03-04", "state": "active"});
+            "opened_on": "2026-03-04", "state": "planning"});
         let made = Document::create(id, Kind::Project, &self.territory, &fields, &self.stamp());
         self.append(EntryKind::Change, *id.as_bytes(), made.unwrap().1.bytes);
         id

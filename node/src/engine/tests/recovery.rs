@@ -93,7 +93,7 @@ impl Bench {
         for _ in 0..count {
             let reference: [u8; 4] = draw(&SystemEntropy);
             let fields = json!({
-                "ref": format!("FR-{reference:02x?}"), "state": "active", "need_area": "POV",
+                "ref": format!("FR-{reference:02x?}"), "state": "planning", "need_area": "POV",
                 "opened_on": "2026-03-04", "subject": {"kind": "person", "token": "t-1"},
             });
             let mut draft = Draft::new(&self.core);

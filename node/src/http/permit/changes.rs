@@ -7,7 +7,7 @@ use raccordo_crdt_model::{DocumentId, Kind};
 use serde_json::{Value, json};
 
 use super::records::frame;
-use super::{What, refusal};
+use super::{What, own_name, refusal};
 use crate::access::changes::{self, Kept, There};
 use crate::access::entries::{self, Step};
 use crate::access::sections::{section_of, touched};
@@ -53,7 +53,7 @@ pub(crate) fn create(
                 .member("section", json!(section.word())));
         }
     }
-    Ok(())
+    own_name::created(shared, principal, kind, fields)
 }
 
 /// Refuses a patch that reaches a section that may not be edited; `operations` as they came.
@@ -89,7 +89,7 @@ pub(crate) async fn patch(
         }
     }
     let Some(kept) = kept else {
-        return Ok(());
+        return own_name::patched(shared, principal, kind, id, &view, &steps).await;
     };
     let what = What::Section(kind, kept.section, &kept.root);
     let refused = refusal(shared, principal, &id.to_string(), "edit", what, kept.why);
@@ -155,16 +155,20 @@ pub(crate) fn line_refused(principal: &Principal, line: &str) -> Option<String> 
     })
 }
 
-/// Writes into the notes of a new record who adds them, where they do not say.
+/// Writes into the notes of a new record who adds them.
 pub(crate) fn name_author(principal: &Principal, kind: Kind, fields: &mut Value) {
-    entries::name_author(principal, kind, "", fields);
+    let diary = fields.get_mut("diary").and_then(Value::as_object_mut);
+    for (id, note) in diary.into_iter().flatten() {
+        let id = id.replace('~', "~0").replace('/', "~1");
+        entries::name_author(principal, kind, &format!("/diary/{id}"), note);
+    }
 }
 
 /// As [`name_author`], of a patch.
 pub(crate) fn name_authors(principal: &Principal, kind: Kind, operations: &mut Value) {
     for operation in operations.as_array_mut().into_iter().flatten() {
         let path = operation["path"].as_str().unwrap_or_default().to_owned();
-        if operation["op"] == "add"
+        if (operation["op"] == "add" || operation["op"] == "replace")
             && let Some(value) = operation.get_mut("value")
         {
             entries::name_author(principal, kind, &path, value);

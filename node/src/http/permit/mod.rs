@@ -5,6 +5,7 @@
 //! in `changes`.
 
 mod changes;
+mod own_name;
 mod records;
 
 use axum::extract::{MatchedPath, Request};

@@ -168,15 +168,17 @@ async fn a_body_signs_the_plan_that_it_answers_for_and_never_sees_the_health_pla
     let section = record["plans"]["social"]["signatures"]["f1"]["section"].as_str();
     assert_eq!(section.map(str::len), Some(64));
     // Of a health plan that a body without the right answers for, nothing.
-    let patch = json!([{"op": "add", "path": "/plans/health/body", "value": "ETS"}]);
+    let patch = json!([{"op": "add", "path": "/plans/health/body", "value": "INVENTED"}]);
     assert_eq!(
         bench.patch(&place, None, &patch).await.status,
         StatusCode::OK
     );
-    let told = bench.seen(&third, &place).await;
+    let other = bench.referent("INVENTED").await;
+    let told = bench.seen(&other, &place).await;
     assert_eq!(told["plans"].get("health"), None);
+    let signature = sign("INVENTED");
     let refused = bench
-        .adds(&third, &place, "/plans/health/signatures/f1", sign("ETS"))
+        .adds(&other, &place, "/plans/health/signatures/f1", signature)
         .await;
     assert_eq!(refused.refusal(), (403, "not_allowed".to_owned()));
     let narrow = bench

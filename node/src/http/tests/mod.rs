@@ -6,6 +6,7 @@ mod entries;
 mod forgetting;
 mod hidden;
 mod importing;
+mod own_name;
 mod pages;
 mod people;
 mod permitted;
@@ -236,6 +237,7 @@ fn project(reference: &str) -> Value {
         "need_area": "POV", "sub_areas": [], "opened_on": "2026-03-04", "state": "active",
         "instruments": {"k1": {"kind": "TIS", "purpose": "LAV", "host": "ente-031", "amount_eur": 500.0, "hours": 120,
             "from": "2026-05-01", "until": "2026-10-31", "state": "active", "outcome": null}},
+        "plans": {"social": {"body": "SSD", "goals": {"g1": {"text": "Cercare una casa"}}, "signatures": {"f1": {"body": "SSD"}}}},
         "next_review_on": "2026-09-01", "outcome": null,
     })
 }

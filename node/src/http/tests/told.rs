@@ -49,9 +49,13 @@ impl Bench {
         fields["state"] = json!("approval");
         fields["plans"] = json!({"social": {"body": "SSD", "goals": {"g1": {"text": "casa"}}}});
         fields["referrals"] =
-            json!({"i1": {"to": "CPI", "state": "rejected"}, "i2": {"to": "CPI", "state": "sent"}});
+            json!({"i1": {"to": "CPI", "state": "sent"}, "i2": {"to": "CPI", "state": "sent"}});
         fields["vouchers"] = json!({"v1": {"value_eur": 100.0, "valid_from": "2026-06-01", "valid_until": "2026-06-30"}});
         let place = self.post_project(&fields).await;
+        let rejected = json!([{"op": "replace", "path": "/referrals/i1/state", "value": "rejected"},
+            {"op": "add", "path": "/referrals/i1/reason_of_refusal", "value": "lista d'attesa"}]);
+        let done = self.patch(&place, None, &rejected).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.text());
         for (patch, code, italian, english) in cases {
             for (language, says) in [("it", italian), ("en", english)] {
                 let told = self.told(language, &place, patch).await;
@@ -98,6 +102,30 @@ async fn a_refused_passage_is_told_with_field_rule_and_remedy_in_both_languages(
             "; può seguire: ",
             "; what may follow is: ",
         ),
+        (
+            set("/referrals/i3", &json!({"to": "CPI", "state": "accepted"})),
+            "referral_state",
+            "un invio non comincia come Accettato (accepted)",
+            "a referral cannot begin as Accepted (accepted)",
+        ),
+        (
+            json!([{"op": "remove", "path": "/referrals/i1/state"}]),
+            "referral_state",
+            "si cambia e non si toglie",
+            "it may be changed, not taken away",
+        ),
+        (
+            json!([{"op": "remove", "path": "/referrals/i1"}]),
+            "referral_state",
+            "resta scritto: fare un nuovo invio",
+            "stays written: send another referral",
+        ),
+        (
+            set("/instruments/k1/state", &json!("planned")),
+            "instrument_state",
+            "Previsto (planned) non può seguire Attivo (active)",
+            "Planned (planned) cannot follow Active (active)",
+        ),
     ];
     Bench::district().await.refuses(&cases).await;
 }
@@ -132,7 +160,7 @@ async fn a_broken_rule_is_told_with_field_rule_and_remedy_in_both_languages() {
         (
             set(
                 "/decisions/d1",
-                &json!({"quorum": ["SSD", "CPI"], "result": "o1", "votes": {"w1": {"body": "SSD"}}}),
+                &json!({"quorum": ["SSD", "CPI"], "options": {"o1": {}}, "result": "o1", "votes": {"w1": {"body": "SSD"}}}),
             ),
             "decision_without_quorum",
             "senza i voti di CPI: aggiungerli",
@@ -167,6 +195,83 @@ async fn a_broken_rule_is_told_with_field_rule_and_remedy_in_both_languages() {
             "sharing_is_fixed",
             "non cambia.",
             "cannot be changed.",
+        ),
+    ];
+    Bench::district().await.refuses(&cases).await;
+}
+
+#[tokio::test]
+async fn who_may_not_vote_sign_or_answer_for_a_plan_is_told_in_both_languages() {
+    let cases = [
+        (
+            set(
+                "/decisions/d1",
+                &json!({"options": {"o1": {}}, "votes": {"w1": {"body": "SSD", "option": "o2"}}}),
+            ),
+            "decision_unknown_option",
+            "o2 non è un’opzione della decisione: scegliere tra o1",
+            "o2 is no option of the decision: choose one of o1",
+        ),
+        (
+            set(
+                "/decisions/d1",
+                &json!({"votes": {"w1": {"body": "SSD"}, "w2": {"body": "SSD"}}}),
+            ),
+            "body_voted_twice",
+            "SSD ha già votato",
+            "SSD has voted already",
+        ),
+        (
+            set("/plans/social/signatures/f1", &json!({"body": "CPI"})),
+            "signature_of_another_body",
+            "CPI non firma questo piano",
+            "CPI does not sign this plan",
+        ),
+        (
+            set("/plans/health/body", &json!("SSD")),
+            "plan_of_another_body",
+            "SSD non risponde di questo piano (il piano sanitario (health)): scrivere uno tra DSM, D3D, DISS, DPREV",
+            "write one of DSM, D3D, DISS, DPREV",
+        ),
+        (
+            set("/plans/social/state", &json!("signed")),
+            "plan_not_signed",
+            "prima farlo firmare",
+            "have it signed first",
+        ),
+    ];
+    Bench::district().await.refuses(&cases).await;
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_reached_or_told_is_told_in_both_languages() {
+    let cases = [
+        (
+            set(
+                "/vouchers/v1/spent/p1",
+                &json!({"hours": 2, "on": "2026-06-02"}),
+            ),
+            "voucher_spent_in_other_measure",
+            "il voucher non vale nulla in questa misura",
+            "the voucher is worth nothing in this measure",
+        ),
+        (
+            set("/vouchers/v1/state", &json!("exhausted")),
+            "voucher_not_spent",
+            "ne resta: scrivere che cosa è stato speso",
+            "something is left of it: write what was spent",
+        ),
+        (
+            set("/instruments/k1/state", &json!("concluded")),
+            "ended_without_outcome",
+            "/instruments/k1/outcome: lo stato è Concluso (concluded) e non c’è l’esito: scrivere in `outcome`",
+            "there is no outcome: write in `outcome` how it ended",
+        ),
+        (
+            set("/referrals/i2/state", &json!("rejected")),
+            "rejected_without_reason",
+            "scrivere in `reason_of_refusal` il motivo",
+            "write the reason in `reason_of_refusal`",
         ),
     ];
     Bench::district().await.refuses(&cases).await;

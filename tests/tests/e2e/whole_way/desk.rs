@@ -112,7 +112,7 @@ async fn the_casefile_is_begun(office: &Office, known: &mut Known, project: &str
     let begun = json!([{"op": "add", "path": "/ref", "value": "C-1"},
         {"op": "add", "path": "/consents/c1", "value": {"purpose": "work_placement", "recipient": "CPI", "basis": "consent",
             "given_on": "2026-03-04"}},
-        {"op": "add", "path": "/diary/d1", "value": {"on": "2026-03-04", "author": "Anna Rossi",
+        {"op": "add", "path": "/diary/d1", "value": {"on": "2026-03-04",
             "text": known.word("diary", "riferisce sogni di balene")}},
         {"op": "add", "path": "/work_extract/hours", "value": "mattina"}]);
     office.manager.writes(&file, &begun).await;

@@ -130,6 +130,9 @@ async fn it_is_activated_when_all_have_signed(office: &Office, project: &str) {
     signs(&office.social, project, "social", "f1", "SSD")
         .await
         .expect(200);
+    // Who may write the plan does not sign it in the name of the body that answers.
+    let early = signs(&office.manager, project, "work", "f1", "CPI").await;
+    early.refused(403, "not_allowed");
     signs(&office.work, project, "work", "f1", "CPI")
         .await
         .expect(200);

@@ -75,7 +75,21 @@ async fn a_referral_is_answered(office: &Office, project: &str) {
     office.work.writes(project, &answered).await;
     let back = office.work.patches(project, &to("withdrawn")).await;
     back.refused(403, "not_allowed");
-    office.work.writes(project, &to("done")).await;
+    let silent = office.work.patches(project, &to("done")).await;
+    refused(
+        &silent,
+        409,
+        "ended_without_outcome",
+        "/referrals/i1/outcome",
+    );
+    let mut done = to("done");
+    done.as_array_mut()
+        .expect("a patch")
+        .push(json!({"op": "add", "path": "/referrals/i1/outcome", "value": "profilo_svolto"}));
+    // Nor does who sent it answer in its place.
+    let foreign = office.manager.patches(project, &done).await;
+    foreign.refused(403, "not_allowed");
+    office.work.writes(project, &done).await;
 }
 
 fn vote(key: &str, body: &str, by: &str) -> Value {
@@ -88,6 +102,11 @@ async fn a_decision_is_voted(office: &Office, project: &str) {
         "criteria": "Esito della verifica.", "on": "2026-06-10", "quorum": ["SSD", "DSM", "CPI"],
         "options": {"o1": {"text": "Sì, tre mesi"}, "o2": {"text": "No"}}}}]);
     office.unit.writes(project, &asked).await;
+    // The right to write in the section is not the right to vote.
+    for other in [&office.manager, &office.unit, &office.health] {
+        let foreign = other.patches(project, &vote("v1", "SSD", "op-003")).await;
+        foreign.refused(403, "not_allowed");
+    }
     office
         .social
         .writes(project, &vote("v1", "SSD", "op-003"))
