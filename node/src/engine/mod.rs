@@ -12,6 +12,7 @@ mod between;
 mod change_run;
 mod clones;
 mod commit;
+mod confirming;
 mod core;
 mod cores;
 mod days;

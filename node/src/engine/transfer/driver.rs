@@ -256,9 +256,11 @@ pub(crate) fn acts(core: &Core, ledger: &Ledger, beginning: [u8; 8]) -> bool {
     if beginning == own || stands(beginning) {
         return beginning == own;
     }
-    let mut others = roster
-        .iter()
-        .filter(|member| member.territory == territory && member.state == MemberState::Approved);
+    let speakers = roster.speakers(&territory);
+    let mut others = roster.iter().filter(|member| {
+        let same = member.territory == territory && member.state == MemberState::Approved;
+        same && speakers.contains(&member.key)
+    });
     others.all(|member| member.key.origin() >= own)
 }
 

@@ -12,6 +12,7 @@ mod forgotten;
 mod gather;
 mod lock;
 mod parcel;
+mod receivers;
 mod shown;
 mod step;
 mod terms;

@@ -8,6 +8,7 @@ use raccordo_crdt_model::DocumentId;
 use serde_json::{Value, json};
 
 use super::super::commit;
+use super::super::confirming;
 use super::super::core::Core;
 use super::already_here;
 use super::driver::is_out;
@@ -27,6 +28,7 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     let open = terms.as_ref().is_some_and(|terms| terms.state == "offered");
     let here = parcel.filter(|_| open).map(|parcel| here(core, &parcel));
     let waits = terms.as_ref().map(|terms| waits_for(core, terms));
+    let unconfirmed = terms.as_ref().map(|terms| not_confirmed(core, terms));
     let Some(members) = fields.as_object_mut() else {
         return;
     };
@@ -38,6 +40,10 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
         members.insert("already_here".to_owned(), here);
     }
     members.insert("waits_for".to_owned(), json!(waits.unwrap_or_default()));
+    let unconfirmed = unconfirmed.filter(|unconfirmed| !unconfirmed.is_empty());
+    if let Some(unconfirmed) = unconfirmed {
+        members.insert("not_confirmed".to_owned(), json!(unconfirmed));
+    }
 }
 
 /// The parcel, at the receiver.
@@ -63,6 +69,21 @@ fn of(core: &Core, terms: &Terms, parcel: Option<&Parcel>) -> Option<Value> {
     let parcel = parcel?;
     let note = parcel.note.as_deref();
     Some(preview(&parcel.project, note, &today(core)))
+}
+
+/// While the receiver has not answered: its nodes, with their ids, that nothing is sealed to and
+/// whose word is not heard before somebody confirms them.
+fn not_confirmed(core: &Core, terms: &Terms) -> Vec<String> {
+    if terms.state != "offered" && !terms.is_ending() {
+        return Vec::new();
+    }
+    let ledger = core.ledger();
+    let here = ledger.roster.iter().filter(|member| {
+        let waits = confirming::is_confirmed(core, &ledger, member) == Some(false);
+        waits && member.territory == terms.to
+    });
+    here.map(|member| format!("{} ({})", member.name, member.key.short()))
+        .collect()
 }
 
 /// The nodes whose word is still awaited before a project that was not taken over is open again.

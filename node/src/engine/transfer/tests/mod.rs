@@ -8,6 +8,7 @@ mod hostile;
 mod marks;
 mod restored;
 mod steps;
+mod strangers;
 mod tokens;
 mod who;
 mod world;
