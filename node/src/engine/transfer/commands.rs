@@ -22,6 +22,7 @@ use super::super::view::{CommandFailed, RecordView};
 use super::super::{Engine, Principal, local, scope, statements, token_renewal};
 use super::already_here::{self, Arrival};
 use super::gather::{self, Gathered, subject_of};
+use super::later;
 use super::parcel::{self, Parcel};
 use super::receivers::{is_heard, no_receiver, receivers};
 use super::terms::{Origin, Terms, document};
@@ -207,6 +208,7 @@ fn make_offer(
         add("/links/transfer", &json!(id.to_string()))
     ]);
     let lock = edit(&mut locked, &lock, &stamp)?;
+    later::note(draft, id, offer.project, &parcel);
     let Some(lane) = statements::own_lane(draft, &to) else {
         return Err(refused(
             "/to",

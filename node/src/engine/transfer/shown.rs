@@ -32,7 +32,7 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     let Some(members) = fields.as_object_mut() else {
         return;
     };
-    for sealed in ["sealed", "keys", "pieces"] {
+    for sealed in ["sealed", "keys", "pieces", "later", "later_keys"] {
         members.remove(sealed);
     }
     members.insert("preview".to_owned(), seen.unwrap_or(Value::Null));

@@ -5,6 +5,7 @@ mod forgotten;
 mod here;
 mod home;
 mod hostile;
+mod later;
 mod marks;
 mod restored;
 mod steps;
