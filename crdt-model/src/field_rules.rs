@@ -50,6 +50,7 @@ pub const CODES: &[&str] = &[
     transfer::NOT_OPEN,
     transfer::NOT_READABLE,
     transfer::NO_RECEIVER,
+    transfer::NOT_CONFIRMED,
     transfer::OF_LOCAL,
     transfer::OF_PROTECTED,
     transfer::SUBJECT_UNCLEAR,

@@ -23,6 +23,8 @@ pub const SUBJECT_UNCLEAR: &str = "transfer_subject_unclear";
 pub const UNDECIDED: &str = "transfer_undecided";
 /// The receiver has no node that could open what is sealed.
 pub const NO_RECEIVER: &str = "transfer_without_receiver";
+/// What this node says is not heard by another district before it is confirmed.
+pub const NOT_CONFIRMED: &str = "transfer_not_confirmed";
 /// More than one transfer carries.
 pub const TOO_LARGE: &str = "transfer_too_large";
 /// Sealed before this node was there, or not whole yet.

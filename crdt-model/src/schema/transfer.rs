@@ -74,6 +74,8 @@ pub(super) const SEALED_CHARS_MAX: usize = 65_536;
 /// What one node of the receiver said, once and for all.
 const WORD: Entity = Entity {
     fields: &[
+        // What came later is in the records that it made.
+        leaf("added_on", Rule::Date),
         leaf("on", Rule::Date),
         leaf("project", Rule::Text(64)),
         leaf("word", Rule::Closed(&["accepted", "declined"])),
@@ -101,6 +103,9 @@ const FIELDS: &[Field] = &[
     leaf("former_state", Rule::Text(64)).required().fixed(),
     leaf("from", Rule::Text(256)).required().fixed(),
     keyed("keys", &WRAPPED).lazy(),
+    // What was appended while it was offered, sealed by the sender when it heard of the acceptance.
+    keyed("later", &PIECE).lazy(),
+    keyed("later_keys", &WRAPPED).lazy(),
     leaf("new_project", Rule::Text(64)),
     leaf("offered_on", Rule::Date).required().fixed(),
     leaf("pieces", Rule::Whole(0, 1_000)).required().fixed(),

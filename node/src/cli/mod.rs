@@ -210,6 +210,9 @@ pub enum PeerCommand {
     Approve(PeerArguments),
     /// Turn a pending peer away
     Reject(PeerArguments),
+    /// Vouch for a node of a district that the coordination alone let in, once its id was compared by
+    /// telephone: from then on what is for its district is sealed to it too
+    Confirm(PeerArguments),
     /// Pause a peer: nothing goes either way until it is resumed
     Suspend(PeerArguments),
     /// End a pause

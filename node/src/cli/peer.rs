@@ -59,6 +59,7 @@ pub(super) async fn peer(data: &Path, command: PeerCommand) -> anyhow::Result<()
         PeerCommand::Pending(format) => list(data, "/api/v1/peers/pending", format).await,
         PeerCommand::Approve(peer) => decide(data, &peer, "approve", json!({})).await,
         PeerCommand::Reject(peer) => decide(data, &peer, "reject", json!({})).await,
+        PeerCommand::Confirm(peer) => decide(data, &peer, "confirm", json!({})).await,
         PeerCommand::Suspend(peer) => decide(data, &peer, "suspend", json!({})).await,
         PeerCommand::Resume(peer) => decide(data, &peer, "resume", json!({})).await,
         PeerCommand::Verify(peer) => decide(data, &peer, "verify", json!({})).await,
@@ -101,6 +102,7 @@ async fn decide(data: &Path, peer: &PeerArguments, verb: &str, body: Value) -> a
         ("resume", Some("suspended")) => {
             "still on hold: another node put it on hold too and has to resume it".to_owned()
         }
+        ("confirm", _) => format!("confirmed, with the id {}", cell(&changed["id"])),
         _ => cell(&changed["state"]),
     };
     print::line(&format!(
@@ -262,6 +264,11 @@ fn words(peer: &Value) -> String {
         "quarantined" => "has a log that stopped at an entry; the rest goes on, and the sentence below says whose \
                           move it is"
             .to_owned(),
+        "relayed" if peer["confirmed"] == false => format!(
+            "joined at another node ({}) and is heard through it, its id is {}",
+            short(&peer["through"]),
+            cell(&peer["id"])
+        ),
         "relayed" => format!(
             "joined at another node ({}) and is heard through it; nobody needs to do anything",
             short(&peer["through"])

@@ -164,6 +164,14 @@ fn shown(transfer: &Value) -> String {
             lines.push(format!("{word:<9} {}", cell(&transfer[name])));
         }
     }
+    let unconfirmed = transfer["not_confirmed"].as_array().into_iter().flatten();
+    let unconfirmed: Vec<String> = unconfirmed.map(cell).collect();
+    if !unconfirmed.is_empty() {
+        lines.push(format!(
+            "not confirmed, so not sealed to: {}; `raccordo peer list` says whose move it is",
+            unconfirmed.join(", ")
+        ));
+    }
     let waits = transfer["waits_for"].as_array().into_iter().flatten();
     let waits: Vec<String> = waits.map(cell).collect();
     if !waits.is_empty() {

@@ -11,6 +11,7 @@ use thiserror::Error;
 #[cfg(feature = "testing")]
 use crate::planted::{Planted, planted};
 
+use super::confirming;
 use super::roster::Member;
 use super::scope::{self, LANE_EVERYONE, Placed};
 use super::view::MemberState;
@@ -39,6 +40,15 @@ pub(crate) enum NotAdmitted {
         /// The lane.
         lane: u8,
     },
+    /// Its author may be anybody whom a coordination let in.
+    #[error(
+        "its author is not confirmed, so what it says to {with} is not heard: {}",
+        confirming::WHOSE_MOVE
+    )]
+    NotConfirmed {
+        /// The territory that its lane is for.
+        with: String,
+    },
     /// What it says belongs into another lane.
     #[error("it is in the lane {}, where such entries do not belong", scope::lane_word(*.lane))]
     Lane {
@@ -64,7 +74,10 @@ impl NotAdmitted {
     pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::NoMember | Self::NotApproved { .. } | Self::AfterTheEnd { .. }
+            Self::NoMember
+                | Self::NotApproved { .. }
+                | Self::AfterTheEnd { .. }
+                | Self::NotConfirmed { .. }
         )
     }
 }

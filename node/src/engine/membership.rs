@@ -204,6 +204,17 @@ impl Engine {
             .await
     }
 
+    /// Vouches for a node of a district that a coordination alone let in: from then on what is for that
+    /// district is sealed to it too, here and at the other nodes of this territory.
+    pub async fn peer_confirm(&self, id_prefix: &str, by: &str) -> Result<PeerView, CommandFailed> {
+        let key = self.peer_key(id_prefix)?;
+        let command = Command::Peer(PeerCommand::Confirm { key }, by.to_owned());
+        let Done::Member(member) = self.hand.submit(command).await? else {
+            return Err(CommandFailed::Stopping);
+        };
+        Ok(report::peer(&self.core, &self.core.ledger(), &member))
+    }
+
     /// Of several nodes with a member's key, lets the one in whose start begins with these digits.
     pub async fn peer_choose(
         &self,

@@ -14,6 +14,7 @@ mod certificate;
 mod change_run;
 mod clones;
 mod commit;
+mod confirming;
 mod core;
 mod cores;
 mod days;

@@ -34,7 +34,6 @@ use super::links::LinkBoard;
 use super::lists::ListBoard;
 use super::peers::{self, InvitationRow};
 use super::quarantine::LogStop;
-use super::roster::{Fact, Roster};
 use super::rows::Counts;
 use super::scope::{Narrowed, Party};
 use super::scrub::Scrub;
@@ -42,8 +41,8 @@ use super::seen::SeenBoard;
 use super::task::{self, Signal, Writer};
 use super::view::Event;
 use super::{
-    Engine, Hand, audit, clones, commit, dial, found, orders, put_back, receipts, recovery, repair,
-    report, scrub, shredding, statements, token_renewal, transfer,
+    Engine, Hand, audit, clones, commit, confirming, dial, found, orders, put_back, receipts,
+    recovery, repair, report, scrub, shredding, statements, token_renewal, transfer,
 };
 
 /// Events that a slow listener may be behind before it misses some.
@@ -512,9 +511,9 @@ pub(super) fn read_ledger(store: &Store, own: Party) -> Result<Ledger, ReadFaile
             Counts::decode(&value)?,
         );
     }
-    let rows = all(store, Table::Roster, b"")?;
-    let facts: Result<Vec<_>, _> = rows.iter().map(|(_, row)| Fact::decode(row)).collect();
-    ledger.roster = Arc::new(Roster::new(own, facts?));
+    let facts = all(store, Table::Roster, b"")?;
+    let confirmed = all(store, Table::Meta, confirming::CONFIRMED)?;
+    ledger.roster = Arc::new(confirming::roster(own, &facts, &confirmed)?);
     let mut narrowed = std::collections::BTreeMap::new();
     for (key, value) in all(store, Table::Meta, peers::NARROWED)? {
         let key = key_of(&key[peers::NARROWED.len()..], "scope")?;

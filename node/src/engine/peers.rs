@@ -15,6 +15,7 @@ use crate::planted::{Planted, planted};
 use crate::store::Table;
 
 use super::clones;
+use super::confirming;
 use super::core::{Core, ReadFailed};
 use super::draft::Draft;
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -52,6 +53,8 @@ pub(crate) enum PeerCommand {
     Narrow { key: PeerId, to: Narrowed },
     /// Lets one of several nodes with a member's key in, by the first digits of its start.
     Choose { key: PeerId, incarnation: String },
+    /// Vouches for a node of a district.
+    Confirm { key: PeerId },
 }
 
 /// An invitation, without its secret.
@@ -126,6 +129,7 @@ pub(crate) fn execute(
         PeerCommand::Adopt { sponsor } => adopt(draft, sponsor, by).map(Done::Member),
         PeerCommand::Narrow { key, to } => narrow(draft, key, to, by).map(Done::Member),
         PeerCommand::Choose { key, incarnation } => clones::choose(draft, key, &incarnation, by),
+        PeerCommand::Confirm { key } => confirming::confirm(draft, key, by),
     }
 }
 
@@ -133,14 +137,8 @@ pub(crate) fn execute(
 pub(crate) fn keep_fact(draft: &mut Draft<'_>, member: Member, author: [u8; 8], seq: u64) {
     // An own fact that comes back after it was lost: the key joined here, if nobody else took it in.
     let returned = author == draft.core.id.origin();
-    let fact = Fact {
-        author,
-        seq,
-        first: seq,
-        here: returned && !draft.ledger.roster.is_known(&member.key),
-        member,
-    };
-    keep(draft, fact);
+    let here = returned && !draft.ledger.roster.is_known(&member.key);
+    keep(draft, Fact::new(author, seq, here, member));
 }
 
 /// Puts the facts that were kept in force. Where one cuts short what this node has admitted already
@@ -323,6 +321,7 @@ fn adopt(draft: &mut Draft<'_>, sponsor: Member, by: &str) -> Result<Member, Com
         // A new address of the same sponsor takes the place of the old one.
         seq: u64::try_from(draft.now_ms).unwrap_or_default(),
         first: 0,
+        approved: None,
         here: true,
         member: sponsor.clone(),
     };
@@ -538,16 +537,7 @@ fn sign(draft: &mut Draft<'_>, member: Member, here: bool) {
     draft.append_fact(EntryKind::Roster, member.encode());
     let log = draft.core.own_log(LANE_EVERYONE);
     let seq = draft.ledger.end(log).seq;
-    hear(
-        draft,
-        Fact {
-            author: log.origin,
-            seq,
-            first: seq,
-            here,
-            member,
-        },
-    );
+    hear(draft, Fact::new(log.origin, seq, here, member));
 }
 
 /// Keeps a fact and puts it in force.

@@ -26,7 +26,7 @@ use super::view::{
     Freshness, MemberState, OverviewView, PeerView, ProofView, ScrubView, StatusView, StopView,
     TerritoryView, TotalsView,
 };
-use super::{clones, overview, put_back, recovery, transfer};
+use super::{clones, confirming, overview, put_back, recovery, transfer};
 
 /// The merged view (a district's: its own territory alone).
 pub(crate) fn overview(core: &Core) -> OverviewView {
@@ -141,10 +141,15 @@ pub(crate) fn peers(core: &Core) -> Vec<PeerView> {
     views_of(core, |ledger, key| ledger.roster.is_peer(key))
 }
 
-/// Those, and the members about which this node decides though others took them in.
+/// Those, the members about which this node decides though others took them in, and those that wait
+/// to be confirmed.
 pub(crate) fn members(core: &Core) -> Vec<PeerView> {
     views_of(core, |ledger, key| {
-        ledger.roster.is_peer(key) || ledger.roster.decides_about(key)
+        let (roster, own) = (&ledger.roster, core.id == *key);
+        let mut member = roster.member(key).filter(|_| !own).into_iter();
+        roster.is_peer(key)
+            || roster.decides_about(key)
+            || member.any(|member| confirming::is_confirmed(core, ledger, member) == Some(false))
     })
 }
 
@@ -211,6 +216,8 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         .endpoint()
         .and_then(|endpoint| endpoint.statistics(&member.key));
     let bytes = live.unwrap_or(link.statistics);
+    let confirmed = confirming::is_confirmed(core, ledger, member);
+    let unconfirmed = confirmed == Some(false);
     PeerView {
         id: member.key.to_string(),
         territory: member.territory.clone(),
@@ -218,6 +225,7 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         through: through.map(|sponsor| sponsor.to_string()),
         above: ledger.roster.fact(&member.key, PINNED).is_some(),
         name: member.name.clone(),
+        confirmed,
         state,
         since: shown(link.since_ms).or(Some(UnixMillis(member.since_ms))),
         last_contact: shown(link.last_contact_ms),
@@ -236,6 +244,7 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         repaired: link.repaired as u64,
         seen_ignored: link.seen_ignored,
         problem: membership_problem(member)
+            .or_else(|| unconfirmed.then(|| confirming::why_not(ledger, member)))
             .or_else(|| core.clones.of(&member.key).problem())
             .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),

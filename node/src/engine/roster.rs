@@ -13,19 +13,23 @@ use super::fields::{BadRow, FieldReader, FieldWriter};
 use super::scope::{LANE_EVERYONE, Party};
 use super::view::MemberState;
 
+mod counting;
 mod force;
 #[cfg(test)]
 mod tests;
 
 /// Version 2 names where the member's logs end; version 1 was signed before that.
 const VERSION: u8 = 2;
-const ROW_VERSION: u8 = 1;
+/// Version 2 says when its author first approved the key; of version 1 that is told as far as it can be.
+const ROW_VERSION: u8 = 2;
 
 /// The author of what this node pinned itself when it joined.
 pub(crate) const PINNED: [u8; 8] = [0; 8];
 
 /// Most keys that one author is heard about.
 const SPOKEN_OF_MAX: usize = 4_096;
+/// Most members that one author is heard to confirm.
+const CONFIRMED_MAX: usize = 4_096;
 /// Longest texts of a fact, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 const REASON_BYTES_MAX: usize = 2_048;
@@ -69,6 +73,8 @@ pub(crate) struct Fact {
     pub(crate) seq: u64,
     /// Number of the author's first entry about this key: what introduced it.
     pub(crate) first: u64,
+    /// Number of the author's first entry that approved it; none if none did.
+    pub(crate) approved: Option<u64>,
     /// Whether the key joined here, or this node joined there: the two are peers.
     pub(crate) here: bool,
     /// What it says.
@@ -83,6 +89,10 @@ pub(crate) struct Roster {
     in_force: BTreeMap<PeerId, InForce>,
     /// Of how many keys each author spoke.
     spoken_of: BTreeMap<[u8; 8], usize>,
+    /// Who confirmed which members.
+    confirmed: BTreeMap<PeerId, BTreeSet<[u8; 8]>>,
+    /// The districts' nodes for which the signed facts vouch at every node alike.
+    counting: BTreeSet<PeerId>,
 }
 
 /// A key as the facts together say it stands.
@@ -180,6 +190,19 @@ impl Member {
 }
 
 impl Fact {
+    /// What an author says of a key in one entry.
+    pub(crate) fn new(author: [u8; 8], seq: u64, here: bool, member: Member) -> Self {
+        let approved = (member.state == MemberState::Approved).then_some(seq);
+        Self {
+            author,
+            seq,
+            first: seq,
+            approved,
+            here,
+            member,
+        }
+    }
+
     /// Key of its row: whom it is about, who says it.
     pub(crate) fn row_key(&self) -> Vec<u8> {
         [self.member.key.as_bytes().as_slice(), &self.author].concat()
@@ -189,6 +212,8 @@ impl Fact {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = FieldWriter::new(ROW_VERSION);
         out.fixed(&self.author).u64(self.seq).u64(self.first);
+        out.u8(u8::from(self.approved.is_some()))
+            .u64(self.approved.unwrap_or_default());
         out.u8(u8::from(self.here))
             .fixed(&self.member.encode())
             .finish()
@@ -196,20 +221,43 @@ impl Fact {
 
     /// Reads its row.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadRow> {
-        let mut row = FieldReader::open("fact", ROW_VERSION, bytes)?;
+        let earlier = bytes.first() == Some(&1);
+        let version = if earlier { 1 } else { ROW_VERSION };
+        let mut row = FieldReader::open("fact", version, bytes)?;
+        let (author, seq, first) = (row.array()?, row.u64()?, row.u64()?);
+        let told = if earlier {
+            None
+        } else {
+            Some((row.u8()? == 1, row.u64()?))
+        };
+        let here = row.u8()? == 1;
+        let member = Member::decode(row.rest())?;
+        let rejected = member.reason.as_deref() == Some(REJECTED);
+        let was_let_in = member.state != MemberState::Pending && !rejected;
+        let (is, approved) = told.unwrap_or((was_let_in, first));
         Ok(Self {
-            author: row.array()?,
-            seq: row.u64()?,
-            first: row.u64()?,
-            here: row.u8()? == 1,
-            member: Member::decode(row.rest())?,
+            author,
+            seq,
+            first,
+            approved: is.then_some(approved),
+            here,
+            member,
         })
     }
 
-    /// Both facts of one author on one key, as one: the newest, but a revocation stays.
+    /// Both facts of one author on one key, as one: the newest, but a revocation stays, and so do the
+    /// territory and role that came first: a key is never moved to where others trust another.
     fn joined_with(self, other: Self) -> Self {
         let first = self.first.min(other.first);
         let here = self.here || other.here;
+        let begun = if self.first <= other.first {
+            &self.member
+        } else {
+            &other.member
+        };
+        let (territory, role) = (begun.territory.clone(), begun.role);
+        let approvals = self.approved.into_iter().chain(other.approved);
+        let approved = approvals.min();
         let revoked = |fact: &Self| fact.member.state == MemberState::Revoked;
         let keeps = match (revoked(&self), revoked(&other)) {
             (true, true) => self.seq <= other.seq,
@@ -217,9 +265,16 @@ impl Fact {
             (revoked, _) => revoked,
         };
         let kept = if keeps { self } else { other };
+        let member = Member {
+            territory,
+            role,
+            ..kept.member
+        };
         Self {
             first,
+            approved,
             here,
+            member,
             ..kept
         }
     }
@@ -265,6 +320,7 @@ impl Roster {
             .map(|(_, is)| is.member.clone())
             .collect();
         self.in_force = now;
+        self.counting = self.vouched_for();
         changed
     }
 

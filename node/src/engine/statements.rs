@@ -1,5 +1,5 @@
 //! What a node states in policy entries: its sealing key, whom a lane is for, a key of tokens, what it
-//! erased.
+//! erased, whom it confirmed.
 //!
 //! A district's node publishes its sealing key to everyone, and hands the key of the year's tokens to
 //! others' sealing keys. A lane for one counterpart begins with the statement whom it is for, so that
@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 
 use raccordo_config::{Role, Territory};
-use raccordo_transport::{EntryHeader, EntryKind, LogId, SignedEntry};
+use raccordo_transport::{EntryHeader, EntryKind, LogId, PeerId, SignedEntry};
 
 use super::admission::NotAdmitted;
+use super::confirming;
 use super::draft::Draft;
 use super::entry_run::log_key;
 use super::fields::{BadRow, FieldReader, FieldWriter};
@@ -29,6 +30,7 @@ const SEALING_KEY: u8 = 1;
 const PAIR_LANE: u8 = 2;
 const TOKEN_KEY: u8 = 3;
 const RECEIPT: u8 = 4;
+const CONFIRMED: u8 = 5;
 
 /// Meta keys of the counterparts of lanes begin so.
 pub(crate) const PAIRS: &[u8] = b"pair/";
@@ -46,6 +48,8 @@ pub(crate) enum Statement {
     TokenKey(HandedKey),
     /// What these tombstones erase is gone at its author.
     Receipt(Vec<Mark>),
+    /// Its administrator vouches for the node with this key.
+    Confirmed(PeerId),
     /// Something that this version does not know.
     Unknown,
 }
@@ -58,6 +62,7 @@ impl Statement {
             Self::PairLane(territory) => out.u8(PAIR_LANE).text(territory),
             Self::TokenKey(handed) => handed.write(out.u8(TOKEN_KEY)),
             Self::Receipt(marks) => receipts::write(out.u8(RECEIPT), marks),
+            Self::Confirmed(key) => out.u8(CONFIRMED).fixed(key.as_bytes()),
             Self::Unknown => &mut out,
         };
         out.finish()
@@ -73,6 +78,7 @@ impl Statement {
             Ok(PAIR_LANE) => Self::PairLane(row.text()?),
             Ok(TOKEN_KEY) => Self::TokenKey(HandedKey::read(&mut row)?),
             Ok(RECEIPT) => Self::Receipt(receipts::read(&mut row)?),
+            Ok(CONFIRMED) => Self::Confirmed(PeerId::from_bytes(row.array()?)),
             _ => return Ok(Self::Unknown),
         };
         let whole = row.rest().is_empty();
@@ -110,6 +116,9 @@ pub(crate) fn check(entry: &SignedEntry, author: &dyn Placed) -> Result<(), NotA
         }
         Statement::TokenKey(_) if author.role() == Role::Coordination => {
             Err(malformed("a coordination has no key of tokens to hand on"))
+        }
+        Statement::Confirmed(_) if author.role() == Role::Coordination => {
+            Err(malformed("a coordination vouches for no district's node"))
         }
         _ => Ok(()),
     }
@@ -155,6 +164,9 @@ pub(crate) fn keep(draft: &mut Draft<'_>, header: &EntryHeader, body: &[u8]) {
         }
         Ok(Statement::Receipt(marks)) if header.lane == LANE_EVERYONE => {
             receipts::hear(draft, header, &marks);
+        }
+        Ok(Statement::Confirmed(key)) if header.lane == LANE_EVERYONE => {
+            confirming::keep(draft, header.origin, key);
         }
         _ => {}
     }
@@ -330,6 +342,11 @@ mod tests {
         for length in [told.len() - 1, 3, 2] {
             assert!(Statement::decode(&told[..length]).is_err(), "{length}");
         }
+        let confirmed = Statement::Confirmed(PeerId::from_bytes([6; 32]));
+        let told = confirmed.encode();
+        assert_eq!(told, [&[VERSION, 5][..], &[6; 32]].concat());
+        assert_eq!(Statement::decode(&told), Ok(confirmed));
+        assert!(Statement::decode(&told[..33]).is_err());
         for later in [vec![], vec![2, 1], vec![VERSION, 9, 1]] {
             assert_eq!(Statement::decode(&later), Ok(Statement::Unknown));
         }
@@ -342,7 +359,6 @@ mod tests {
     #[test]
     fn both_parties_write_in_lanes_for_each_other_and_nobody_else_does() {
         use crate::engine::view::MemberState;
-        use raccordo_transport::PeerId;
         let member = |key: u8, territory: &str| Member {
             key: PeerId::from_bytes([key; 32]),
             territory: territory.to_owned(),

@@ -134,6 +134,21 @@ pub(crate) fn forget(draft: &mut Draft<'_>, node: Origin) {
 
 fn take(draft: &mut Draft<'_>, author: Origin, told: &HandedKey) {
     let own = draft.core.id.origin();
+    let roster = &draft.ledger.roster;
+    let by = roster.of_origin(author);
+    if author != own && !by.is_some_and(|by| roster.counts_here(&by.key)) {
+        let detail = format!(
+            "{}: whoever hands it is not confirmed here, and could know the key",
+            told.year
+        );
+        draft.audit(
+            "peer",
+            "token-key-refused",
+            &HEXLOWER.encode(&author),
+            &detail,
+        );
+        return;
+    }
     let context = context(told.year, &told.id, own);
     let opened = draft.core.sealing_key.unwrap(&told.wrapped, &context).ok();
     let Some(key) = opened.filter(|key| token_key::id_of(told.year, key) == told.id) else {
@@ -171,7 +186,7 @@ fn uses(ledger: &Ledger, node: Origin, year: u32, id: &KeyId) -> bool {
 }
 
 /// Whether the key of a year that this node made is for itself alone, because others use one that it
-/// has not got yet.
+/// has not got yet, or would not take one from it.
 pub(crate) fn is_provisional(ledger: &Ledger, own: Origin, year: u32, id: &KeyId) -> bool {
     if uses(ledger, own, year, id) {
         return false;
@@ -180,16 +195,19 @@ pub(crate) fn is_provisional(ledger: &Ledger, own: Origin, year: u32, id: &KeyId
     let mut used = ledger.handed.iter().filter(|handed| {
         handed.year == year && handed.author == handed.node && others.contains(&handed.author)
     });
-    let first = used.next();
-    first.is_some_and(|first| first.id != *id && used.all(|handed| handed.id != *id))
+    match used.next() {
+        Some(first) => first.id != *id && used.all(|handed| handed.id != *id),
+        None => !ledger.roster.own_counts(),
+    }
 }
 
-/// The districts' nodes that are approved, without this one.
+/// The districts' nodes that are approved and may be sealed to, without this one.
 fn districts(roster: &Roster, own: Origin) -> BTreeSet<Origin> {
     let members = roster
         .iter()
         .filter(|member| member.role == Role::District && member.state == MemberState::Approved);
     members
+        .filter(|member| roster.counts_here(&member.key))
         .map(|member| member.key.origin())
         .filter(|origin| *origin != own)
         .collect()
@@ -314,6 +332,13 @@ fn hand_on(draft: &mut Draft<'_>, year: u32) -> Result<(), ReadFailed> {
             node,
             wrapped,
         };
+        if let Some(member) = draft.ledger.roster.of_origin(node).cloned() {
+            let (key, detail) = (
+                member.key.to_string(),
+                format!("{year} {}", member.territory),
+            );
+            draft.audit("node", "token-key-handed", &key, &detail);
+        }
         draft.append_statement(LANE_EVERYONE, Statement::TokenKey(handed).encode());
     }
     Ok(())

@@ -365,6 +365,8 @@ pub struct PeerView {
     pub through: Option<String>,
     /// Its name.
     pub name: String,
+    /// Of an approved node of a district: whether what is for its district is sealed to it.
+    pub confirmed: Option<bool>,
     /// `connected, catching_up, unreachable, pending, suspended, revoked, refused, quarantined`; of
     /// a member without a link of its own, `relayed`.
     pub state: &'static str,

@@ -208,6 +208,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "above": view.above,
         "through": view.through,
         "name": view.name,
+        "confirmed": view.confirmed,
         "state": view.state,
         "since": moment(view.since),
         "last_contact": moment(view.last_contact),

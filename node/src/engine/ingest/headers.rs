@@ -8,6 +8,7 @@ use raccordo_crdt_model::DocumentId;
 use raccordo_transport::{EntryKind, SignedEntry};
 
 use super::super::admission::{self, NotAdmitted};
+use super::super::confirming;
 use super::super::core::Core;
 use super::super::draft::Draft;
 use super::super::inbox::Waits;
@@ -54,7 +55,8 @@ pub(super) fn check_headers(
         let verdict = if own {
             Ok(())
         } else {
-            admission::admit(header, author, &here, with)
+            let admitted = admission::admit(header, author, &here, with);
+            admitted.and_then(|()| confirming::is_heard(&draft.ledger.roster, header, with))
         };
         if let Err(reason) = verdict {
             return Err(if reason.may_pass() {

@@ -12,6 +12,8 @@ const PROVINCE: u8 = 2;
 const OFFICE: u8 = 3;
 const LAPTOP: u8 = 4;
 const NEIGHBOUR: u8 = 5;
+/// Let into the office's territory by somebody else.
+const STRANGER: u8 = 6;
 
 fn party(byte: u8) -> Party {
     let (territory, role) = match byte {
@@ -44,13 +46,7 @@ fn member(byte: u8, state: MemberState) -> Member {
 
 /// What `author` says of `subject` in its entry `seq`.
 fn fact(author: u8, seq: u64, subject: u8, state: MemberState) -> Fact {
-    Fact {
-        author: key(author).origin(),
-        seq,
-        first: seq,
-        here: false,
-        member: member(subject, state),
-    }
+    Fact::new(key(author).origin(), seq, false, member(subject, state))
 }
 
 fn pin(subject: u8) -> Fact {
@@ -58,6 +54,7 @@ fn pin(subject: u8) -> Fact {
         author: PINNED,
         seq: 0,
         first: 0,
+        approved: None,
         here: true,
         member: member(subject, MemberState::Approved),
     }
@@ -492,4 +489,94 @@ proptest! {
             prop_assert_eq!(roster.standing(&key(LAPTOP)), Standing::Revoked);
         }
     }
+}
+
+/// Who counts at each node, by whom the facts are in the order given.
+fn counting(facts: &[Fact]) -> Vec<Vec<u8>> {
+    let at = everywhere(facts).into_iter();
+    let counts = |roster: &Roster| {
+        let all = [OFFICE, LAPTOP, NEIGHBOUR, STRANGER].into_iter();
+        all.filter(|byte| roster.counts(&key(*byte))).collect()
+    };
+    at.map(|(_, roster)| counts(&roster)).collect()
+}
+
+#[test]
+fn of_a_territorys_nodes_the_first_that_was_let_in_counts_and_whom_those_that_count_took_in() {
+    use MemberState::{Approved, Pending};
+    let facts = |more: &[Fact]| [&chain()[..], more].concat();
+    let all = vec![OFFICE, LAPTOP, NEIGHBOUR];
+    assert!(counting(&facts(&[])).iter().all(|counts| *counts == all));
+    let stranger = fact(PROVINCE, 9, STRANGER, Approved);
+    let mut late = facts(&[stranger.clone()]);
+    assert!(counting(&late).iter().all(|counts| *counts == all));
+    late.reverse();
+    assert!(counting(&late).iter().all(|counts| *counts == all));
+    // Whoever was named before the office and let in after it is not the first.
+    let early = fact(PROVINCE, 0, STRANGER, Pending);
+    let named = facts(&[early, stranger.clone()]);
+    assert!(counting(&named).iter().all(|counts| *counts == all));
+    let gone = facts(&[stranger.clone(), revoked(PROVINCE, 8, OFFICE, &[])]);
+    let vouched = counting(&gone).into_iter();
+    assert!(vouched.clone().all(|counts| !counts.contains(&STRANGER)));
+    let taken_in = facts(&[stranger, fact(OFFICE, 5, STRANGER, Approved)]);
+    let with = vec![OFFICE, LAPTOP, NEIGHBOUR, STRANGER];
+    assert!(counting(&taken_in).iter().all(|counts| *counts == with));
+}
+
+#[test]
+fn a_key_that_is_moved_to_another_territory_takes_nobodys_place_there() {
+    use MemberState::Approved;
+    let elsewhere = |seq, subject, territory: &str| {
+        let mut fact = fact(PROVINCE, seq, subject, Approved);
+        fact.member.territory = territory.to_owned();
+        fact
+    };
+    let comes = [
+        elsewhere(1, STRANGER, "lazio/fr/c"),
+        elsewhere(9, STRANGER, "lazio/fr/a"),
+    ];
+    let leaves = [
+        elsewhere(8, OFFICE, "lazio/fr/c"),
+        elsewhere(9, STRANGER, "lazio/fr/a"),
+    ];
+    for moved in [comes, leaves] {
+        let mut facts = [chain(), moved.to_vec()].concat();
+        for _ in 0..2 {
+            for (own, roster) in everywhere(&facts) {
+                let first = roster.first_of("lazio/fr/a");
+                assert_eq!(first, Some(key(OFFICE)), "{own}");
+                let in_its_place = roster.member(&key(STRANGER)).is_some_and(|member| {
+                    member.territory == "lazio/fr/a" && roster.counts(&member.key)
+                });
+                assert!(!in_its_place, "{own}");
+            }
+            facts.reverse();
+        }
+    }
+}
+
+#[test]
+fn where_two_coordinations_let_different_nodes_in_first_none_counts_before_it_is_confirmed() {
+    use MemberState::Approved;
+    let facts = [chain(), vec![fact(REGION, 2, STRANGER, Approved)]].concat();
+    for (own, mut roster) in everywhere(&facts) {
+        assert_eq!(roster.first_of("lazio/fr/a"), None, "{own}");
+        assert!(!roster.counts(&key(OFFICE)) && roster.counts(&key(NEIGHBOUR)));
+        assert!(roster.confirm(key(NEIGHBOUR).origin(), key(OFFICE)));
+        roster.settle();
+        assert!(roster.counts_for(&key(OFFICE), "lazio/fr/b"), "{own}");
+        assert!(!roster.counts_for(&key(STRANGER), "lazio/fr/b"), "{own}");
+        assert!(!roster.counts_for(&key(OFFICE), "lazio/fr/c"), "{own}");
+    }
+}
+
+#[test]
+fn a_row_that_was_written_before_approvals_were_noted_says_what_it_can() {
+    let now = fact(PROVINCE, 4, OFFICE, MemberState::Approved).encode();
+    let head = [&[1], &now[1..25]].concat();
+    let earlier = [&head[..], &now[34..]].concat();
+    let read = Fact::decode(&earlier).unwrap();
+    assert_eq!(read.approved, Some(4));
+    assert_eq!(read.encode(), now);
 }

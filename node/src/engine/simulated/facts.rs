@@ -79,14 +79,7 @@ pub fn standings(
         .map(|fact| (fact.author, fact.seq, false, fact.body.clone()));
     for (author, seq, here, body) in pinned.chain(signed) {
         let member = Member::decode(&body)?;
-        let fact = Fact {
-            author,
-            seq,
-            first: seq,
-            here,
-            member,
-        };
-        if let Some(kept) = roster.keep(fact) {
+        if let Some(kept) = roster.keep(Fact::new(author, seq, here, member)) {
             rows.insert(kept.row_key(), kept.encode());
         }
         roster.settle();

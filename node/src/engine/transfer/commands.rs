@@ -3,7 +3,6 @@
 //! Everything is worked out before the draft is touched, so that a refusal leaves no trace, and
 //! enters one commit: an offer with its lock, an acceptance with all the records that it makes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -19,11 +18,13 @@ use super::super::core::Core;
 use super::super::days::DAY_MS;
 use super::super::draft::Draft;
 use super::super::task::{Command, Done};
-use super::super::view::{CommandFailed, MemberState, RecordView};
+use super::super::view::{CommandFailed, RecordView};
 use super::super::{Engine, Principal, local, scope, statements, token_renewal};
 use super::already_here::{self, Arrival};
 use super::gather::{self, Gathered, subject_of};
+use super::later;
 use super::parcel::{self, Parcel};
+use super::receivers::{is_heard, no_receiver, receivers};
 use super::terms::{Origin, Terms, document};
 use super::unpack::{rehearse, unpack};
 use super::{refused, refused_as};
@@ -167,11 +168,9 @@ fn make_offer(
     is_confirmed(draft, &project, &own)?;
     let nodes = receivers(draft, &to);
     if to == own || nodes.is_empty() {
-        let detail = format!(
-            "no node of {to} is known that could open the transfer: it must have joined, be approved and have been connected"
-        );
-        return Err(refused("/to", rules::NO_RECEIVER, detail));
+        return Err(no_receiver(draft, &to));
     }
+    is_heard(draft, &to)?;
     let mut parcel = Parcel {
         note,
         project: project.record().fields,
@@ -209,6 +208,7 @@ fn make_offer(
         add("/links/transfer", &json!(id.to_string()))
     ]);
     let lock = edit(&mut locked, &lock, &stamp)?;
+    later::note(draft, id, offer.project, &parcel);
     let Some(lane) = statements::own_lane(draft, &to) else {
         return Err(refused(
             "/to",
@@ -333,6 +333,7 @@ fn withdraw(draft: &mut Draft<'_>, id: DocumentId, by: &str) -> Result<Done, Com
     if terms.state != "offered" {
         return Err(not_open(&terms));
     }
+    is_heard(draft, &terms.to)?;
     let mut asked = Document::clone(&document);
     let patch = json!([add("/state", &json!("withdrawing"))]);
     let change = edit(&mut asked, &patch, &stamp(draft, by, false))?;
@@ -359,6 +360,7 @@ fn open_offer(
     if terms.state != "offered" || answered || terms.winner().is_some() {
         return Err(not_open(&terms));
     }
+    is_heard(draft, &terms.from)?;
     Ok((document, terms))
 }
 
@@ -452,22 +454,6 @@ fn is_confirmed(draft: &mut Draft<'_>, project: &Document, own: &str) -> Result<
         ));
     }
     Ok(())
-}
-
-/// The nodes of a territory to which something can be sealed.
-fn receivers(draft: &Draft<'_>, territory: &str) -> BTreeMap<Origin, [u8; 32]> {
-    let ledger = &draft.ledger;
-    let nodes = ledger.roster.iter().filter(|member| {
-        member.territory == territory
-            && member.state == MemberState::Approved
-            && member.role == raccordo_config::Role::District
-    });
-    nodes
-        .filter_map(|member| {
-            let origin = member.key.origin();
-            Some((origin, *ledger.sealing.get(&origin)?))
-        })
-        .collect()
 }
 
 fn expiry(offer: &Offer, now_ms: i64) -> Result<String, CommandFailed> {

@@ -25,6 +25,7 @@ use super::super::token_renewal;
 use super::super::tombstone;
 use super::super::view::{CommandFailed, MemberState};
 use super::commands::{add, advance, begin_lane, edit, own_word, stamp, word_of};
+use super::later;
 use super::step::{self, Sight, Standing, Step};
 use super::terms::{Origin, Terms, document};
 use super::{Handing, today};
@@ -233,6 +234,12 @@ fn due(
     let own = core.id.origin();
     let row = core.document_row(id)?;
     let offering = row.map_or(own, |row| row.home_origin);
+    let taker = terms.winner().map(|(node, _)| node);
+    let beginning = if core.territory() == terms.from {
+        offering
+    } else {
+        taker.unwrap_or(own)
+    };
     let settled = Cell::new(true);
     let is_out = |origin| {
         let out = is_out(core, &ledger, origin);
@@ -246,7 +253,7 @@ fn due(
         transfer: id,
         territory: &core.territory(),
         own,
-        acts: acts(core, &ledger, offering),
+        acts: acts(core, &ledger, beginning),
         today,
         is_out: &is_out,
         project: &project,
@@ -283,9 +290,11 @@ pub(crate) fn acts(core: &Core, ledger: &Ledger, beginning: [u8; 8]) -> bool {
     if beginning == own || stands(beginning) {
         return beginning == own;
     }
-    let mut others = roster
-        .iter()
-        .filter(|member| member.territory == territory && member.state == MemberState::Approved);
+    let speakers = roster.speakers(&territory);
+    let mut others = roster.iter().filter(|member| {
+        let same = member.territory == territory && member.state == MemberState::Approved;
+        same && speakers.contains(&member.key)
+    });
     others.all(|member| member.key.origin() >= own)
 }
 
@@ -313,6 +322,10 @@ fn take(
     } else {
         &terms.from
     };
+    if let Step::Complete { .. } | Step::Release = step {
+        begin_lane(draft, other)?;
+        later::leave(draft, id, terms, matches!(step, Step::Complete { .. }))?;
+    }
     let (of_transfer, of_project) = match step {
         Step::Expire => (vec![state("expired")], None),
         Step::Withdraw => (vec![state("withdrawing")], None),
@@ -343,6 +356,11 @@ fn take(
             let open = vec![state(&terms.former_state)];
             (told, holds.then_some((terms.project, open)))
         }
+        Step::Add { node, project } => {
+            later::add(draft, id, terms, project)?;
+            let path = format!("{}/added_on", word_of(node));
+            (vec![add(&path, &json!(today))], None)
+        }
         Step::Forget => {
             tombstone::erase(draft, Kind::Transfer, id, FORGOTTEN, BY)?;
             (Vec::new(), None)
@@ -363,7 +381,7 @@ fn take(
     Ok(())
 }
 
-fn change(
+pub(super) fn change(
     draft: &mut Draft<'_>,
     kind: Kind,
     id: DocumentId,
@@ -390,6 +408,7 @@ fn word(step: Step) -> &'static str {
         Step::DeclineFor { .. } => "decline-for",
         Step::Complete { .. } => "complete",
         Step::Release => "release",
+        Step::Add { .. } => "add",
         Step::Forget => "forget",
         Step::Yield { .. } => "yield",
     }

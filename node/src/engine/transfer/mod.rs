@@ -10,8 +10,10 @@ mod commands;
 mod driver;
 mod forgotten;
 mod gather;
+mod later;
 mod lock;
 mod parcel;
+mod receivers;
 mod shown;
 mod step;
 mod terms;
@@ -119,6 +121,7 @@ pub(crate) fn erased(draft: &mut Draft<'_>, id: DocumentId) {
     draft
         .batch
         .delete(Table::Meta, [OPEN, id.as_bytes()].concat());
+    later::forget(draft, id);
     std::sync::Arc::make_mut(&mut draft.ledger.transfers).remove(&id);
 }
 

@@ -105,23 +105,31 @@ impl Parcel {
         terms: &Terms,
         fields: &Value,
     ) -> Option<Self> {
+        let names: Vec<String> = (0..terms.pieces).map(piece_name).collect();
+        let piece = |name: &String| fields.pointer(&format!("/sealed/{name}/text"));
+        let pieces: Option<Vec<&str>> = names.iter().map(|name| piece(name)?.as_str()).collect();
+        Self::read(&Self::opened(core, transfer, &fields["keys"], &pieces?)?)
+    }
+
+    /// What stands in text that was sealed for this node.
+    pub(super) fn opened(
+        core: &Core,
+        transfer: DocumentId,
+        keys: &Value,
+        pieces: &[&str],
+    ) -> Option<Value> {
         let own = core.id.origin();
-        let wrapped = fields.pointer(&format!("/keys/{}/key", HEXLOWER.encode(&own)))?;
+        let wrapped = keys.pointer(&format!("/{}/key", HEXLOWER.encode(&own)))?;
         let wrapped = BASE64_NOPAD.decode(wrapped.as_str()?.as_bytes()).ok()?;
         let bound = context(transfer, Some(own));
         let key = core.sealing_key.unwrap(&wrapped, &bound).ok()?;
-        let mut text = String::new();
-        for piece in 0..terms.pieces {
-            let pointer = format!("/sealed/{}/text", piece_name(piece));
-            text.push_str(fields.pointer(&pointer)?.as_str()?);
-        }
-        let sealed = BASE64_NOPAD.decode(text.as_bytes()).ok()?;
+        let sealed = BASE64_NOPAD.decode(pieces.concat().as_bytes()).ok()?;
         let packed = sealing::open(&key, &sealed, &context(transfer, None)).ok()?;
         let content = zstd::bulk::decompress(&packed, CONTENT_BYTES_MAX).ok()?;
         if values_in(&content) > VALUES_MAX {
             return None;
         }
-        Self::read(&serde_json::from_slice(&content).ok()?)
+        serde_json::from_slice(&content).ok()
     }
 
     fn content(&self) -> Value {

@@ -8,6 +8,7 @@ use raccordo_crdt_model::DocumentId;
 use serde_json::{Value, json};
 
 use super::super::commit;
+use super::super::confirming;
 use super::super::core::Core;
 use super::already_here;
 use super::driver::is_out;
@@ -29,10 +30,11 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
     let here = parcel.filter(|_| open).map(|parcel| here(core, &parcel));
     let waits = terms.as_ref().map(|terms| waits_for(core, terms));
     let held = terms.as_ref().and_then(|terms| held(core, id, terms));
+    let unconfirmed = terms.as_ref().map(|terms| not_confirmed(core, terms));
     let Some(members) = fields.as_object_mut() else {
         return;
     };
-    for sealed in ["sealed", "keys", "pieces"] {
+    for sealed in ["sealed", "keys", "pieces", "later", "later_keys"] {
         members.remove(sealed);
     }
     members.insert("preview".to_owned(), seen.unwrap_or(Value::Null));
@@ -43,6 +45,10 @@ pub(crate) fn show(core: &Core, id: DocumentId, fields: &mut Value) {
         members.insert("erasure_held_by".to_owned(), json!(code));
     }
     members.insert("waits_for".to_owned(), json!(waits.unwrap_or_default()));
+    let unconfirmed = unconfirmed.filter(|unconfirmed| !unconfirmed.is_empty());
+    if let Some(unconfirmed) = unconfirmed {
+        members.insert("not_confirmed".to_owned(), json!(unconfirmed));
+    }
 }
 
 /// The parcel, at the receiver.
@@ -76,6 +82,21 @@ fn held(core: &Core, id: DocumentId, terms: &Terms) -> Option<&'static str> {
         tracing::error!(error = %commit::chain(&failed), "what holds an erasure could not be read");
         None
     })
+}
+
+/// While the receiver has not answered: its nodes, with their ids, that nothing is sealed to and
+/// whose word is not heard before somebody confirms them.
+fn not_confirmed(core: &Core, terms: &Terms) -> Vec<String> {
+    if terms.state != "offered" && !terms.is_ending() {
+        return Vec::new();
+    }
+    let ledger = core.ledger();
+    let here = ledger.roster.iter().filter(|member| {
+        let waits = confirming::is_confirmed(core, &ledger, member) == Some(false);
+        waits && member.territory == terms.to
+    });
+    here.map(|member| format!("{} ({})", member.name, member.key.short()))
+        .collect()
 }
 
 /// The nodes whose word is still awaited before a project that was not taken over is open again.

@@ -22,6 +22,8 @@ pub(super) enum Step {
     Complete { new: DocumentId },
     /// The sender's project is opened again as it was.
     Release,
+    /// What was appended while it was offered is put into the records that this node made.
+    Add { node: Origin, project: DocumentId },
     /// The sender erases the transfer: the receiver has forgotten whom it was about.
     Forget,
     /// A second project made of the same transfer ends in favour of the one that counts.
@@ -41,7 +43,8 @@ pub(super) struct Sight<'a> {
     pub(super) transfer: DocumentId,
     pub(super) territory: &'a str,
     pub(super) own: Origin,
-    /// Whether this node takes the steps of its territory where one of them is enough.
+    /// Whether this node takes the steps of its territory where one of them is enough: at the sender
+    /// the one that offered, at the receiver the one whose acceptance counts.
     pub(super) acts: bool,
     /// The day, as this node's clock says.
     pub(super) today: &'a str,
@@ -102,8 +105,13 @@ fn of_the_receiver(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
     if let Some(node) = terms.keys.iter().find(silent).filter(|_| terms.is_ending()) {
         return Some(Step::DeclineFor { node: *node });
     }
-    let (_, winner) = terms.winner()?;
+    let (node, winner) = terms.winner()?;
     let told = terms.new_project.filter(|_| terms.state == "completed");
+    let opens = sight.acts && terms.later_keys.contains(&sight.own);
+    if told == Some(winner) && opens && terms.awaits_addition() && !terms.forgotten {
+        let project = winner;
+        return Some(Step::Add { node, project });
+    }
     let to = told.filter(|new| !terms.has_made(*new)).unwrap_or(winner);
     let yields = |project: &DocumentId| {
         let standing = (sight.project)(*project);
@@ -139,6 +147,8 @@ mod tests {
                 .iter()
                 .map(|(node, word)| ([*node; 8], *word))
                 .collect::<BTreeMap<_, _>>(),
+            later_keys: BTreeSet::new(),
+            added: BTreeSet::new(),
             released: false,
             new_project: None,
             forgotten: false,
@@ -216,6 +226,33 @@ mod tests {
         assert_eq!(at(&late, "f/b", 3, &open), Some(yields));
         late.new_project = Some(id(12));
         assert_eq!(at(&late, "f/a", 1, &given(id(12))), None, "done once");
+    }
+
+    #[test]
+    fn what_came_later_is_added_once_by_a_node_that_opens_it_when_its_acceptance_counts() {
+        let mut late = terms("completed", &[(2, Word::Accepted(id(12)))]);
+        late.new_project = Some(id(12));
+        let open = Standing::default();
+        assert_eq!(at(&late, "f/b", 2, &open), None);
+        assert!(late.is_at_rest());
+        late.later_keys = BTreeSet::from([[2; 8]]);
+        let add = Step::Add {
+            node: [2; 8],
+            project: id(12),
+        };
+        assert_eq!(at(&late, "f/b", 2, &open), Some(add));
+        assert_eq!(at(&late, "f/b", 3, &open), None, "it cannot open it");
+        assert!(!late.is_at_rest());
+        late.new_project = Some(id(13));
+        let given = Standing {
+            state: "transferred".to_owned(),
+            ..Standing::default()
+        };
+        assert_eq!(at(&late, "f/b", 2, &given), None, "another one counts");
+        late.new_project = Some(id(12));
+        late.added = BTreeSet::from([[2; 8]]);
+        assert_eq!(at(&late, "f/b", 2, &open), None);
+        assert!(late.is_at_rest());
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub(super) struct Terms {
     /// The nodes that can open what is sealed, and so accept.
     pub(super) keys: BTreeSet<Origin>,
     pub(super) words: BTreeMap<Origin, Word>,
+    /// The nodes that can open what was sealed later, if anything was.
+    pub(super) later_keys: BTreeSet<Origin>,
+    /// The nodes of the receiver in whose records it is.
+    pub(super) added: BTreeSet<Origin>,
     /// Whether the sender's project was opened again.
     pub(super) released: bool,
     pub(super) new_project: Option<DocumentId>,
@@ -56,6 +60,9 @@ impl Terms {
             };
             Some((origin(node)?, word))
         });
+        let added =
+            keyed("words").filter(|(_, said)| said.get("added_on").is_some_and(Value::is_string));
+        let opens = |name: &str| keyed(name).filter_map(|(node, _)| origin(node)).collect();
         Some(Self {
             from: text("from")?,
             to: text("to")?,
@@ -64,8 +71,10 @@ impl Terms {
             state: text("state")?,
             expires_on: text("expires_on")?,
             pieces: usize::try_from(fields.get("pieces")?.as_u64()?).ok()?,
-            keys: keyed("keys").filter_map(|(node, _)| origin(node)).collect(),
+            keys: opens("keys"),
             words: words.collect(),
+            later_keys: opens("later_keys"),
+            added: added.filter_map(|(node, _)| origin(node)).collect(),
             released: fields.get("released_on").is_some_and(Value::is_string),
             new_project: document(fields.get("new_project")),
             forgotten: fields.get("forgotten_on").is_some_and(Value::is_string),
@@ -95,10 +104,17 @@ impl Terms {
         self.state == "completed" || (self.released && self.winner().is_none())
     }
 
+    /// Whether the records that count have still to get what was appended while it was offered.
+    pub(super) fn awaits_addition(&self) -> bool {
+        let by = self.winner().map(|(node, _)| node);
+        !self.later_keys.is_empty() && by.is_some_and(|node| !self.added.contains(&node))
+    }
+
     /// Whether nothing follows any more, whatever happens to the projects: not so while a second
-    /// acceptance has made a project that has to give way, or the sender has still to erase it.
+    /// acceptance has made a project that has to give way, something is still to be added, or the
+    /// sender has still to erase it.
     pub(super) fn is_at_rest(&self) -> bool {
-        if self.forgotten {
+        if self.forgotten || self.awaits_addition() {
             return false;
         }
         let made: Vec<_> = self.accepted().map(|(_, made)| made).collect();

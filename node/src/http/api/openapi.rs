@@ -100,7 +100,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(
         "post",
         "/api/v1/peers/{id}/{verb}",
-        "Tells a peer's standing: approve, reject, suspend, resume, or revoke with {\"reason\": TEXT}; or narrows what it is sent: scope with {\"territories\": [PATH], \"lanes\": [LANE]}, empty for all; or, of several nodes with its key, chooses one: choose with {\"incarnation\": PREFIX}; or compares every shared document now: verify.",
+        "Tells a peer's standing: approve, reject, suspend, resume, confirm (of a district's node that a coordination alone let in: what is for its district is sealed to it too), or revoke with {\"reason\": TEXT}; or narrows what it is sent: scope with {\"territories\": [PATH], \"lanes\": [LANE]}, empty for all; or, of several nodes with its key, chooses one: choose with {\"incarnation\": PREFIX}; or compares every shared document now: verify.",
         NO_QUERY,
     )
     .takes(JSON),

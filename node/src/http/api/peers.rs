@@ -37,6 +37,7 @@ pub(crate) async fn act(
         "reject" => engine.peer_reject(&id, by).await?,
         "suspend" => engine.peer_suspend(&id, by).await?,
         "resume" => engine.peer_resume(&id, by).await?,
+        "confirm" => engine.peer_confirm(&id, by).await?,
         "verify" => engine.peer_verify(&id)?,
         "revoke" => {
             let arguments = body::arguments(&headers, bytes, &["reason"])?;
@@ -103,7 +104,7 @@ fn no_such_verb(verb: &str) -> ApiError {
         StatusCode::NOT_FOUND,
         "no_such_address",
         format!(
-            "a peer cannot be told to {verb:?}; allowed are approve, reject, suspend, resume, revoke, scope, choose, verify"
+            "a peer cannot be told to {verb:?}; allowed are approve, reject, confirm, suspend, resume, revoke, scope, choose, verify"
         ),
     )
 }
