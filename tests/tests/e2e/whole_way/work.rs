@@ -63,7 +63,7 @@ async fn a_referral_is_answered(office: &Office, project: &str) {
     office.manager.writes(project, &sent).await;
     let to =
         |state: &str| json!([{"op": "replace", "path": "/referrals/i1/state", "value": state}]);
-    let skipped = office.manager.patches(project, &to("done")).await;
+    let skipped = office.work.patches(project, &to("done")).await;
     refused(&skipped, 409, "referral_state", "/referrals/i1/state");
     office.manager.writes(project, &to("delivered")).await;
     let mut answered = to("accepted");
