@@ -179,7 +179,8 @@ impl Reading {
         }
     }
 
-    fn knows_no_circumstances(&self) -> bool {
+    /// Whether it is a project of which a subject's circumstances are kept from the reader.
+    pub(crate) fn knows_no_circumstances(&self) -> bool {
         let level = self.levels[&Section::Circumstances];
         self.kind == Kind::Project.singular() && level != Decision::Allow
     }
