@@ -188,7 +188,8 @@ impl Reading {
         !is_closed && (is_opened || touched.all(|(section, _)| is_read(section)))
     }
 
-    fn knows_no_circumstances(&self) -> bool {
+    /// Whether it is a project of which a subject's circumstances are kept from the reader.
+    pub(crate) fn knows_no_circumstances(&self) -> bool {
         let level = self.levels[&Section::Circumstances];
         self.kind == Kind::Project.singular() && level != Decision::Allow
     }

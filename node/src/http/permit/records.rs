@@ -70,9 +70,12 @@ impl Shown {
             reading.hush(team)
         };
         if !reading.is_whole() {
-            for item in &mut items {
+            // Who changed what is not shown may tell what it was: a health service's name does.
+            items.retain_mut(|item| {
+                let was_empty = item.changes.is_empty();
                 reading.changes(&mut item.changes);
-            }
+                was_empty || !item.changes.is_empty()
+            });
         }
         items
     }
@@ -409,6 +412,10 @@ fn cut(principal: &Principal, reading: &Reading, view: &mut RecordView) -> Vec<S
     }
     if reading.is_whole() {
         return Vec::new();
+    }
+    // Of a health service it may be.
+    if reading.knows_no_circumstances() {
+        view.updated_by = None;
     }
     reading.conflicts(&mut view.conflicts);
     reading.conflicts(&mut view.overwritten);

@@ -173,7 +173,16 @@ async fn a_search_finds_no_project_by_what_is_not_shown_and_its_end_tells_nothin
             "work": {"body": "CPI", "interventions": {"i1": {"provider": "bottega"}}}});
         known.push(bench.has("projects", &fields).await);
     }
+    let edit = json!([{"op": "add", "path": "/plans/health/state", "value": "proposed"}]);
+    let health = bench.role_token("medico-dsm", Role::Referent, Some("DSM"), &[]);
+    let place = "/api/v1/projects/FR-0";
+    let edited = bench.as_bearer(&health.await, "PATCH", place, &edit).await;
+    assert_eq!(edited.status, StatusCode::OK, "{}", edited.text());
     let centre = bench.being(Role::Referent, Some("CPI")).await;
+    for path in ["projects/FR-0", "projects/FR-0/history", "projects"] {
+        let seen = centre.get(path).await;
+        assert!(!seen.text().contains("medico-dsm"), "{}", seen.text());
+    }
     for q in ["clinica-nascosta", "clinica", "%11clinica"] {
         let page = centre.get(&format!("projects?q={q}&limit=1")).await.json();
         assert_eq!((&page["items"], &page["next"]), (&json!([]), &Value::Null));
