@@ -4,8 +4,8 @@
 
 use raccordo_crdt_model::DocumentId;
 use raccordo_node::engine::MemberState;
-use raccordo_node::engine::simulated::SimulatedNode;
-use raccordo_node::store::{MemoryDisk, Unsynced};
+use raccordo_node::engine::simulated::{SimulatedMachine, SimulatedNode};
+use raccordo_node::store::Unsynced;
 use raccordo_transport::{CloseReason, Cursor, LinkEvent, LogId};
 
 use super::place::{Asked, Past, Place};
@@ -19,18 +19,18 @@ const RESTORE_MS: u64 = 25_000;
 const SCRUB_EVERY_MS: u64 = 2_000;
 
 impl World {
-    /// A copy of a place's disk is taken, to be put back later.
+    /// A copy of a place's folder is taken, to be put back later.
     pub(super) fn restore_later(&mut self, place: usize, after_ms: u64) {
         if !self.is_edge(place) {
             return;
         }
-        let disk = self.places[place].machine.disk.copy();
-        let disk = disk.after_power_cut(Unsynced::Lost);
-        self.after(after_ms, Event::Restore(place, disk));
+        let mut older = self.places[place].machine.copy();
+        older.disk = older.disk.after_power_cut(Unsynced::Lost);
+        self.after(after_ms, Event::Restore(place, Box::new(older)));
     }
 
     /// It is put back: what the place did since is known to others or to nobody.
-    pub(super) fn restore(&mut self, place: usize, disk: &MemoryDisk) {
+    pub(super) fn restore(&mut self, place: usize, older: &SimulatedMachine) {
         let above = self.places[place].above;
         let needed = above.is_some_and(|above| self.places[above].damaged.is_some());
         if self.calm || needed || self.places[place].node.is_none() {
@@ -51,7 +51,7 @@ impl World {
         }
         let now_ms = self.now_ms();
         let one = &mut self.places[place];
-        one.machine.disk = disk.copy();
+        one.machine.put_back(older);
         one.off_until_ms = now_ms + RESTORE_MS;
         one.past = Past::Older;
         one.screens.clear();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raccordo_node::store::MemoryDisk;
+use raccordo_node::engine::simulated::SimulatedMachine;
 use raccordo_transport::{LogId, PeerId};
 
 use super::clock::Time;
@@ -92,8 +92,8 @@ pub(super) enum Event {
     Wake { link: u64, side: usize },
     /// One side notices that the other is gone.
     Lost { link: u64, side: usize },
-    /// An older disk is put back.
-    Restore(usize, MemoryDisk),
+    /// An older folder is put back.
+    Restore(usize, Box<SimulatedMachine>),
     /// A copy of a machine is switched off.
     SwitchOff(usize),
     /// A place with damage reads what it has stored.
@@ -180,7 +180,7 @@ impl World {
             Event::Mend { link, side, mend } => self.mend(link, side, mend),
             Event::Wake { link, side } => self.wake(link, side),
             Event::Lost { link, side } => self.lost(link, side),
-            Event::Restore(place, disk) => self.restore(place, &disk),
+            Event::Restore(place, older) => self.restore(place, &older),
             Event::SwitchOff(place) => self.switch_off(place),
             Event::Scrub(place) => self.scrub(place),
             Event::WayOpen { from, to } => self.open_way(from, to),

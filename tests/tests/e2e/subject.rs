@@ -135,6 +135,8 @@ async fn an_erased_person_is_gone_with_all_that_is_theirs_and_an_offline_node_is
         seen(now["complete"] == true, || now.to_string())
     })
     .await;
+    let old_key = office.data.join("keys/epoch-0001.key");
+    assert!(!old_key.exists(), "it was replaced while the node served");
     all_gone(&laptop.node.local(), &paths).await;
     let text = std::fs::read_to_string(&file).expect("the certificate was written");
     for word in [

@@ -132,6 +132,12 @@ impl SimulatedMachine {
         }
     }
 
+    /// Puts the folder back as an older copy has it: the disk, and the keys of its time.
+    pub fn put_back(&mut self, older: &Self) {
+        self.disk = older.disk.copy();
+        self.epochs = older.epochs.copy();
+    }
+
     /// Starts the node with what is on the disk.
     pub fn start(
         &self,
