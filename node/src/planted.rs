@@ -39,11 +39,15 @@ pub enum Planted {
     StaleOverview,
     /// A node that is told that it lost entries goes on writing.
     IgnoredRollback,
+    /// A project that was offered and asked back is open again before the receiver has confirmed.
+    ReleasedUnconfirmed,
+    /// A receiver makes the project that it takes over before its word that it has accepted.
+    OpenedBeforeWord,
 }
 
 impl Planted {
     /// Every fault.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SkippedFlush,
         Self::PublishedBeforeFlush,
         Self::AnsweredBeforeFlush,
@@ -59,6 +63,8 @@ impl Planted {
         Self::ForeignHomeAdmitted,
         Self::StaleOverview,
         Self::IgnoredRollback,
+        Self::ReleasedUnconfirmed,
+        Self::OpenedBeforeWord,
     ];
 
     /// The fault of that name, as printed.

@@ -5,6 +5,7 @@
 //! and replays one. A world: `plan` says what happens, `world` lets it happen, `network` and `people`
 //! do it, `truth` knows what was published, `promises` says what must hold.
 
+mod audience;
 mod bend;
 mod clock;
 mod joining;
@@ -13,6 +14,8 @@ mod mending;
 mod naming;
 mod network;
 mod own;
+mod passages;
+mod passing;
 mod people;
 mod place;
 pub mod plan;

@@ -22,18 +22,32 @@ impl World {
         if was_behind {
             self.places[place].past = Past::Older;
         }
-        for lane in 0..=2 {
-            let log = LogId::new(id.origin(), lane);
+        for log in self.own_logs(place) {
             if self.places[place].is_restored() {
                 self.match_own(place, log)?;
             } else {
                 self.publish_next(place, log)?;
             }
         }
+        if !self.places[place].is_behind() {
+            let pairs = self.node(place).pairs().into_iter();
+            let own = pairs.filter(|(log, _)| log.origin == id.origin());
+            self.truth.pairs.extend(own);
+        }
         if was_behind && !self.places[place].is_behind() {
             self.tally.count(tally::RECOVERED);
         }
         Ok(())
+    }
+
+    /// The logs of a place's author: those that each has, and those for one other territory.
+    fn own_logs(&self, place: usize) -> BTreeSet<LogId> {
+        let origin = self.places[place].id.origin();
+        let held = self.node(place).ends().into_iter().map(|end| end.log);
+        let published = self.truth.logs().map(|(log, _)| log);
+        let own = held.chain(published).filter(|log| log.origin == origin);
+        own.chain((0..=2).map(|lane| LogId::new(origin, lane)))
+            .collect()
     }
 
     fn publish_next(&mut self, place: usize, log: LogId) -> Result<(), Broken> {
@@ -124,6 +138,7 @@ impl World {
         self.truth.lose_after(log, from);
         revived.retain(|id| !self.truth.is_erased(*id));
         named.extend(&revived);
+        self.passages.lost.extend(&named);
         let after = operators(self, &named);
         let lost: BTreeSet<&String> = before.difference(&after).collect();
         // What an erased record said is not known; where the erasure went, so did what it covered.

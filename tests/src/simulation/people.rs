@@ -39,6 +39,9 @@ impl World {
             Act::Erase { place } => self.erase(place, &mut chance),
             Act::Group { place } => self.group(place, &mut chance),
             Act::Offend { place } => self.offend(place, &mut chance),
+            Act::Offer { place, to } => self.offer(place, to, &mut chance),
+            Act::Answer { place, looks } => self.answer_offer(place, looks, &mut chance),
+            Act::Withdraw { place } => self.withdraw(place, &mut chance),
             Act::Crash { place } => {
                 let unsynced = self.places[place].unsynced;
                 self.crash(place, Some(unsynced));
@@ -331,7 +334,7 @@ impl World {
         self.touch(place);
     }
 
-    fn operator(&mut self) -> String {
+    pub(super) fn operator(&mut self) -> String {
         self.operators += 1;
         format!("op-{}", self.operators)
     }
@@ -431,6 +434,9 @@ impl World {
             (Asked::Invitation { place: guest }, Ok(Answered::Invited(invitation))) => {
                 self.places[*guest].invitation = Some(invitation);
                 self.join(*guest, true);
+            }
+            (Asked::Passing { way, operator }, Ok(Answered::Record(id))) => {
+                self.passed(place, id, way, operator);
             }
             (Asked::Pin, Ok(_)) => {
                 self.places[place].pinned = true;

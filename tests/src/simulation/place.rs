@@ -13,6 +13,7 @@ use raccordo_node::store::Unsynced;
 use raccordo_transport::{Host, PeerId};
 
 use super::clock::{SeededEntropy, SimulatedClock, Time};
+use super::passing::Passing;
 use super::plan::{Plan, Seat};
 use super::scripted::Scripted;
 use crate::chance::Chance;
@@ -125,6 +126,13 @@ pub(super) enum Asked {
     Erasure {
         /// The record.
         id: DocumentId,
+    },
+    /// Something about a transfer.
+    Passing {
+        /// What.
+        way: Passing,
+        /// Unique in the world.
+        operator: String,
     },
     /// The node above to be pinned.
     Pin,

@@ -11,6 +11,9 @@ use crate::chance::Chance;
 /// Most acts of a world, if not asked otherwise.
 pub const ACTS_MAX: usize = 80;
 
+/// In how many of a hundred worlds projects are offered, if it has two districts.
+const PASSAGES_PERCENT: u64 = 60;
+
 /// A world and what happens in it.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -116,11 +119,17 @@ pub enum Act {
     Group { place: usize },
     /// It writes what it may not.
     Offend { place: usize },
+    /// Somebody offers a project to another district.
+    Offer { place: usize, to: usize },
+    /// Somebody accepts or refuses an offer; where there is none yet, looks again so many times.
+    Answer { place: usize, looks: u32 },
+    /// Somebody asks for a project back.
+    Withdraw { place: usize },
 }
 
 impl Act {
     /// Every kind of act.
-    pub const NAMES: [&str; 26] = [
+    pub const NAMES: [&str; 29] = [
         "ask for membership",
         "approve a member",
         "put a member on hold",
@@ -147,6 +156,9 @@ impl Act {
         "damage a stored record",
         "write a command of several entries",
         "write what is not allowed",
+        "offer a project to another district",
+        "answer an offer",
+        "withdraw an offer",
     ];
 
     /// Which kind it is of.
@@ -178,6 +190,9 @@ impl Act {
             Self::Damage { .. } => 23,
             Self::Group { .. } => 24,
             Self::Offend { .. } => 25,
+            Self::Offer { .. } => 26,
+            Self::Answer { .. } => 27,
+            Self::Withdraw { .. } => 28,
         };
         Self::NAMES[kind]
     }
@@ -210,6 +225,7 @@ impl Plan {
             plan.add(&mut chance, act);
         }
         plan.late_word(&mut chance);
+        plan.passages(&mut chance, trouble);
         plan.acts.sort_by_key(|planned| planned.at_ms);
         plan.acts.truncate(acts_max);
         plan
@@ -302,6 +318,64 @@ impl Plan {
         for (later_ms, act) in scene {
             let (at_ms, seed) = (at_ms + later_ms, chance.number());
             self.acts.push(Planned { at_ms, seed, act });
+        }
+    }
+
+    /// Projects are offered to other districts; who answers, and who asks for them back, may do so at
+    /// the same time, and the same may be offered onward.
+    fn passages(&mut self, chance: &mut Chance, trouble: u64) {
+        let seats = self.seats.iter().enumerate();
+        let of_district = seats.filter(|(_, seat)| seat.role == Role::District && !seat.scripted);
+        let nodes: Vec<usize> = of_district.map(|(place, _)| place).collect();
+        if !chance.percent(PASSAGES_PERCENT) {
+            return;
+        }
+        for _ in 0..chance.between(1, 3) {
+            let place = *chance.pick(&nodes);
+            let others = nodes.iter().copied();
+            let home = &self.seats[place].territory;
+            let others: Vec<usize> = others
+                .filter(|other| self.seats[*other].territory != *home)
+                .collect();
+            if others.is_empty() {
+                return;
+            }
+            let to = *chance.pick(&others);
+            let mut scene = vec![(0, Act::Offer { place, to })];
+            let later = |chance: &mut Chance| chance.between(50, 9_000);
+            let looks = 6;
+            if chance.percent(80) {
+                scene.push((later(chance), Act::Answer { place: to, looks }));
+            }
+            if chance.percent(35) {
+                let place = *chance.pick(&others);
+                scene.push((later(chance), Act::Answer { place, looks }));
+            }
+            if chance.percent(40) {
+                scene.push((later(chance), Act::Withdraw { place }));
+            }
+            if let Some(above) = self.seats[to].above.filter(|_| chance.percent(20)) {
+                // What is answered is on its way while the other side goes on.
+                let cut = Act::WayCut {
+                    from: to,
+                    to: above,
+                    both: false,
+                    for_ms: chance.between(2_000, 30_000),
+                };
+                scene.push((later(chance), cut));
+            }
+            if chance.percent(25) {
+                let (place, to) = (to, *chance.pick(&nodes));
+                scene.push((2 * later(chance), Act::Offer { place, to }));
+            }
+            if trouble > 0 && chance.percent(60) {
+                scene.push((later(chance), self.trouble(chance)));
+            }
+            let at_ms = chance.between(1_000, self.calm_ms);
+            for (later_ms, act) in scene {
+                let (at_ms, seed) = (at_ms + later_ms, chance.number());
+                self.acts.push(Planned { at_ms, seed, act });
+            }
         }
     }
 

@@ -4,14 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raccordo_config::Role;
 use raccordo_crdt_model::{Digest, DocumentId};
 use raccordo_node::engine::MemberState;
 use raccordo_node::engine::simulated::{DocumentFacts, SimulatedNode, TerritoryFacts};
 use raccordo_transport::{Cursor, LogId, PeerId, Rollback};
+use serde_json::Value;
 
 use super::link::End;
-use super::place::Place;
 use super::tally;
 use super::truth::{Ends, State};
 use super::world::World;
@@ -106,7 +105,8 @@ impl World {
             .and_then(|()| self.overview_holds(place))
             .and_then(|()| self.durable_holds(place))
             .and_then(|()| self.memory_holds(place))
-            .and_then(|()| self.erasures_hold(place));
+            .and_then(|()| self.erasures_hold(place))
+            .and_then(|()| self.passages_hold());
         if let Err((invariant, seen)) = checked {
             self.fail(invariant, format!("{place}: {seen}"));
         }
@@ -126,6 +126,9 @@ impl World {
             return;
         }
         self.check_place(place);
+        if let Err((invariant, seen)) = self.answers_stay(place) {
+            self.fail(invariant, format!("{place}: {seen}"));
+        }
     }
 
     /// A place acknowledges: its disk has what it says.
@@ -222,31 +225,6 @@ impl World {
                 .count_many(tally::GROUPS, published.groups(before, seq));
         }
         Ok(())
-    }
-
-    /// Whether a log is for a place: of its own territory, of above or below it, or for all.
-    pub(super) fn may_hold(&self, place: usize, log: LogId) -> bool {
-        let (here, author) = (&self.places[place], self.author(log));
-        let Some(author) = author.map(|author| &self.places[author]) else {
-            return false;
-        };
-        let same = here.territory == author.territory;
-        let leads = |above: &Place, below: &Place| {
-            above.role == Role::Coordination
-                && below.territory != above.territory
-                && below.territory.is_within(&above.territory)
-        };
-        match log.lane {
-            0 => same || leads(here, author) || leads(author, here),
-            1 => same,
-            lane => lane == 2,
-        }
-    }
-
-    /// The place that writes a log.
-    pub(super) fn author(&self, log: LogId) -> Option<usize> {
-        let writes = |place: &Place| place.id.origin() == log.origin;
-        self.places.iter().position(writes)
     }
 
     /// Logs of members who were on hold or revoked before have not grown beyond where they ended
@@ -444,6 +422,9 @@ impl World {
                 return;
             }
         }
+        if let Err((invariant, seen)) = self.passages_are_whole() {
+            self.fail(invariant, seen);
+        }
         for (place, operator, id) in std::mem::take(&mut self.promises.acknowledged) {
             // What a node wrote that never fetched back what it lost stays with it.
             let known = self.places[place].is_behind()
@@ -559,7 +540,7 @@ impl World {
 pub(super) type Broken = (&'static str, String);
 
 fn counts(facts: &TerritoryFacts) -> bool {
-    facts.projects + facts.local_projects > 0
+    facts.projects + facts.local_projects > 0 || facts.digest != Digest::default().finish()
 }
 
 fn shown(
@@ -580,11 +561,29 @@ fn shown(
             ),
         ));
     }
-    if record.fields != wanted.fields || record.conflicts.len() != wanted.conflicts.len() {
-        return Err((
-            PREFIX,
-            format!("{id} shows {} and not {}", record.fields, wanted.fields),
-        ));
+    let (is, must) = (told(&record.fields), told(&wanted.fields));
+    if is != must || record.conflicts.len() != wanted.conflicts.len() {
+        return Err((PREFIX, format!("{id} shows {is} and not {must}")));
     }
     Ok(())
+}
+
+/// What a record says, without what a transfer shows to some alone.
+fn told(fields: &Value) -> Value {
+    let mut fields = fields.clone();
+    let of_transfer = [
+        "sealed",
+        "keys",
+        "pieces",
+        "preview",
+        "already_here",
+        "waits_for",
+    ];
+    if let Some(members) = fields
+        .as_object_mut()
+        .filter(|all| all.contains_key("former_state"))
+    {
+        members.retain(|name, _| !of_transfer.contains(&name.as_str()));
+    }
+    fields
 }

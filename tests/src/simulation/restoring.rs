@@ -233,9 +233,9 @@ impl World {
             let ends = member.ends.clone();
             let valid = |lane: u8| ends.get(&lane).copied().unwrap_or(0);
             member.state == MemberState::Revoked
-                && (0..=2).any(|lane| {
-                    let log = LogId::new(member.key.origin(), lane);
-                    nodes().any(|node| node.end(log).seq > valid(lane))
+                && nodes().flat_map(SimulatedNode::ends).any(|end| {
+                    let log = end.log;
+                    log.origin == member.key.origin() && end.seq > valid(log.lane)
                 })
         });
         beyond && nodes().any(|node| !node.waiting().is_empty())

@@ -9,7 +9,7 @@ use super::world::World;
 
 impl World {
     /// What keeps a healed world from being settled; none if nothing does.
-    pub(super) fn differing(&self) -> Option<String> {
+    pub(super) fn differing(&mut self) -> Option<String> {
         let own = self.places.iter().enumerate();
         for (number, place) in
             own.filter(|(_, place)| place.scripted.is_none() && place.twin_of.is_none())
@@ -27,12 +27,15 @@ impl World {
         let members = self.members();
         let unsettled = members.iter().find_map(|number| {
             let place = &self.places[*number];
-            let words = match (place.is_behind(), place.damaged.is_some()) {
-                (true, _) => "has lost entries of its own",
-                (_, true) => "has a damaged record",
-                _ => return None,
-            };
-            Some(format!("{number} {words}"))
+            match (place.is_behind(), place.damaged.is_some(), &place.node) {
+                (true, ..) => Some(format!("{number} has lost entries of its own")),
+                (_, true, _) => Some(format!("{number} has a damaged record")),
+                (.., Some(node)) => {
+                    let refuses = node.refuses_writes();
+                    refuses.map(|why| format!("{number} takes no writes: {why}"))
+                }
+                _ => None,
+            }
         });
         if unsettled.is_some() {
             return unsettled;
@@ -40,6 +43,7 @@ impl World {
         members
             .iter()
             .find_map(|place| self.apart(*place, &members))
+            .or_else(|| self.passage_waits(&members))
     }
 
     /// What a member lacks of what is for it, and with whom it has not found itself equal.

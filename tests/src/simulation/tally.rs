@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a run led to, each at least once in some hundred worlds.
-pub const EFFECTS: [&str; 37] = [
+pub const EFFECTS: [&str; 43] = [
     ADMITTED,
     GROUPS,
     ACKNOWLEDGED,
@@ -42,6 +42,12 @@ pub const EFFECTS: [&str; 37] = [
     "copies settled by choice",
     "documents damaged and found",
     "documents repaired",
+    "projects offered",
+    "offers accepted",
+    "offers refused",
+    "offers withdrawn",
+    "projects handed over",
+    "projects given back",
 ];
 
 pub(super) const ADMITTED: &str = "entries admitted";

@@ -5,7 +5,7 @@
 //! engine's indexes, so that the two can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use raccordo_crdt_model::{
     ChangeHash, CheckedChange, Digest, Document, DocumentId, Kind, Summary, gate,
@@ -20,6 +20,10 @@ pub(super) struct Truth {
     documents: BTreeMap<DocumentId, TrueDocument>,
     /// Where it stands that a record was erased.
     tombstones: BTreeMap<DocumentId, Vec<(LogId, u64)>>,
+    transfers: BTreeSet<DocumentId>,
+    /// For whom logs are that are for one other territory.
+    pub(super) pairs: BTreeMap<LogId, String>,
+    moved: u64,
 }
 
 /// One log as its author published it.
@@ -54,6 +58,17 @@ pub(super) struct State {
     pub document: Document,
     /// In short.
     pub summary: Summary,
+    operators: OnceLock<BTreeSet<String>>,
+}
+
+impl State {
+    /// Who, by the names under which changes were made, has changed it.
+    fn operators(&self) -> &BTreeSet<String> {
+        self.operators.get_or_init(|| {
+            let history = self.document.history().into_iter();
+            history.filter_map(|item| item.by).collect()
+        })
+    }
 }
 
 /// How far somebody holds each log.
@@ -96,6 +111,7 @@ impl Truth {
             ));
         }
         let document = DocumentId::from_bytes(header.document);
+        self.moved += 1;
         known.entries.push(TrueEntry {
             hash: entry.entry_hash(),
             ends_group: header.seq + 1 >= header.group_first + u64::from(header.group_count),
@@ -108,6 +124,9 @@ impl Truth {
                 let change = change.map_err(|refused| {
                     format!("entry {due} of {log} is bad: {}", refused.reason())
                 })?;
+                if header.document_kind == Kind::Transfer.code() {
+                    self.transfers.insert(document);
+                }
                 let document = self.documents.entry(document).or_default();
                 document.changes.push((log, header.seq, change));
             }
@@ -139,12 +158,18 @@ impl Truth {
         known
             .entries
             .truncate(usize::try_from(after).unwrap_or(usize::MAX));
+        self.moved += 1;
+        if after == 0 {
+            self.pairs.remove(&log);
+        }
         let stays = |of: &LogId, seq: &u64| *of != log || *seq <= after;
         self.documents.retain(|_, document| {
             document.changes.retain(|(of, seq, _)| stays(of, seq));
             document.states.clear();
             !document.changes.is_empty()
         });
+        let documents = &self.documents;
+        self.transfers.retain(|id| documents.contains_key(id));
         self.tombstones.retain(|_, places| {
             places.retain(|(of, seq)| stays(of, seq));
             !places.is_empty()
@@ -248,8 +273,50 @@ impl Truth {
         own.map(|(id, state)| (id, state.summary.kind)).collect()
     }
 
+    /// The transfers, also those that were erased since.
+    pub(super) const fn transfers(&self) -> &BTreeSet<DocumentId> {
+        &self.transfers
+    }
+
+    /// The log in which a record began.
+    pub(super) fn began_in(&self, id: DocumentId) -> Option<LogId> {
+        let document = self.documents.get(&id)?;
+        document.changes.first().map(|(log, _, _)| *log)
+    }
+
+    /// Whether a project may be offered to another district as it stands, for whoever holds all.
+    pub(super) fn may_pass(&mut self, id: DocumentId) -> bool {
+        let everything = self.everything();
+        let state = self.state(id, &everything).ok().flatten();
+        let open = |summary: &Summary| {
+            let stays = ["closed", "archived", "transferring", "transferred"];
+            !summary.local && !stays.contains(&summary.state.as_str())
+        };
+        state.is_some_and(|state| open(&state.summary))
+    }
+
+    /// Every record that was not lost.
+    pub(super) fn ids(&self) -> BTreeSet<DocumentId> {
+        self.documents.keys().copied().collect()
+    }
+
+    /// Grows with everything that is published or lost.
+    pub(super) const fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// A record as it must be for somebody at these ends, whether it was erased or not.
+    pub(super) fn state(
+        &mut self,
+        id: DocumentId,
+        ends: &Ends,
+    ) -> Result<Option<Arc<State>>, String> {
+        let document = self.documents.get_mut(&id);
+        document.map_or(Ok(None), |document| document.state(id, ends))
+    }
+
     /// Where somebody stands who holds all.
-    fn everything(&self) -> Ends {
+    pub(super) fn everything(&self) -> Ends {
         let logs = self.logs.iter().map(|(log, known)| (*log, known.len()));
         Ends {
             logs: logs.collect(),
@@ -294,10 +361,7 @@ impl Truth {
             .documents
             .get_mut(&id)
             .and_then(|document| document.state(id, &everything).ok().flatten());
-        let history = state
-            .map(|state| state.document.history())
-            .unwrap_or_default();
-        history.into_iter().filter_map(|item| item.by).collect()
+        state.map_or_else(BTreeSet::new, |state| state.operators().clone())
     }
 }
 
@@ -377,6 +441,7 @@ impl TrueDocument {
         let state = Arc::new(State {
             summary: document.summary(),
             document,
+            operators: OnceLock::new(),
         });
         self.states.insert(held, Arc::clone(&state));
         Ok(Some(state))
@@ -399,6 +464,11 @@ impl Counted {
             self.facts.local_projects += 1;
             return;
         }
+        self.digest.add(&state.document.heads().item_hash(id));
+        // It counts in the one that took its place.
+        if summary.state == "transferred" {
+            return;
+        }
         self.facts.projects += 1;
         self.facts.conflicts += u64::from(summary.conflicts > 0);
         let by_state = self.facts.by_state.entry(summary.state.clone());
@@ -412,7 +482,6 @@ impl Counted {
             };
             subjects.insert(token);
         }
-        self.digest.add(&state.document.heads().item_hash(id));
     }
 
     fn facts(self) -> TerritoryFacts {

@@ -12,6 +12,7 @@ use super::clock::Time;
 use super::joining::Joining;
 use super::link::{Link, Travelling};
 use super::mending::Mend;
+use super::passages::Passages;
 use super::place::Place;
 use super::plan::{Act, Plan};
 use super::promises::Promises;
@@ -44,6 +45,7 @@ pub(super) struct World {
     pub(super) on_hold: BTreeSet<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) promises: Promises,
+    pub(super) passages: Passages,
     pub(super) tally: Tally,
     pub(super) trace: Trace,
     pub(super) calm: bool,
@@ -116,6 +118,7 @@ impl World {
             .collect();
         let mut world = Self {
             promises: Promises::default(),
+            passages: Passages::default(),
             time,
             chance,
             places,
@@ -257,6 +260,7 @@ impl World {
     /// Ends the world when all hold the same, or says that they do not come to.
     fn look(&mut self) {
         self.finish_membership();
+        self.settle_passages();
         let differing = self.differing();
         let rested_ms = self.now_ms() - self.plan.calm_ms.min(self.now_ms());
         match differing {

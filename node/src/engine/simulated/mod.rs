@@ -8,6 +8,7 @@
 mod facts;
 mod look;
 mod opened;
+mod passing;
 
 use std::fmt;
 use std::future::Future;

@@ -29,6 +29,8 @@ use super::terms::{Origin, Terms, document};
 use super::unpack::{rehearse, unpack};
 use super::{refused, refused_as};
 use crate::clock::draw;
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 
 /// How long an offer stands if nothing is said, in days, and at most.
 const DAYS: i64 = 30;
@@ -266,6 +268,12 @@ fn accept(
         add("/answered_on", &json!(today)),
         add("/new_project", &json!(project.to_string())),
     ]);
+    #[cfg(feature = "testing")]
+    let answer = if planted(Planted::OpenedBeforeWord) {
+        json!([add("/answered_on", &json!(today))])
+    } else {
+        answer
+    };
     let answer = edit(&mut answered, &answer, &stamp(draft, by, false))?;
     begin_lane(draft, &terms.from)?;
     // First, so that whoever counts hears of the acceptance before the project in its place.

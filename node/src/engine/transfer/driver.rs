@@ -18,7 +18,7 @@ use super::super::draft::Draft;
 use super::super::forget;
 use super::super::ledger::Ledger;
 use super::super::report;
-use super::super::roster::Roster;
+use super::super::roster::{Member, Roster};
 use super::super::scope;
 use super::super::statements;
 use super::super::token_renewal;
@@ -254,6 +254,7 @@ fn due(
         territory: &core.territory(),
         own,
         acts: acts(core, &ledger, beginning),
+        offered_here: offering == own,
         today,
         is_out: &is_out,
         project: &project,
@@ -263,11 +264,21 @@ fn due(
 
 /// Whether a node is revoked and all that it had said to this territory is here: its acceptance may
 /// come later than the word that it is revoked. A lane that is not known may be for this territory.
+/// Of another district one of its own nodes says so, while it has any: who revoked the node from above
+/// may not have heard what its office had, and that counts.
 pub(super) fn is_out(core: &Core, ledger: &Ledger, origin: Origin) -> bool {
     let Some(member) = ledger.roster.of_origin(origin) else {
         return false;
     };
     let own = core.territory();
+    let mut others = ledger.roster.iter();
+    let speaks = |other: &Member| {
+        let stands = matches!(other.state, MemberState::Approved | MemberState::Suspended);
+        stands && other.role == Role::District && other.territory == member.territory
+    };
+    if member.territory != own && others.any(speaks) {
+        return false;
+    }
     let is_here = |(lane, end): (&u8, &u64)| {
         let log = LogId::new(origin, *lane);
         let for_another = ledger.pairs.get(&log).is_some_and(|with| *with != own);
@@ -329,6 +340,13 @@ fn take(
     let (of_transfer, of_project) = match step {
         Step::Expire => (vec![state("expired")], None),
         Step::Withdraw => (vec![state("withdrawing")], None),
+        Step::Lock => {
+            let locked = vec![
+                state("transferring"),
+                add("/links/transfer", &json!(id.to_string())),
+            ];
+            (Vec::new(), Some((terms.project, locked)))
+        }
         Step::Decline => {
             let said = json!({"word": "declined", "on": today});
             (vec![add(&own_word(draft.core), &said)], None)
@@ -404,6 +422,7 @@ fn word(step: Step) -> &'static str {
     match step {
         Step::Expire => "expire",
         Step::Withdraw => "withdraw",
+        Step::Lock => "lock",
         Step::Decline => "decline",
         Step::DeclineFor { .. } => "decline-for",
         Step::Complete { .. } => "complete",

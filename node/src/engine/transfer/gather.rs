@@ -41,7 +41,7 @@ impl Gathered {
 
 /// The records of this territory about whom a project is: casefiles that name it, their subject
 /// with what was merged into it, and of a household its members, of a person its household.
-pub(super) fn subject_of(core: &Core, project: DocumentId) -> Result<Vec<Gathered>, CommandFailed> {
+pub(crate) fn subject_of(core: &Core, project: DocumentId) -> Result<Vec<Gathered>, CommandFailed> {
     let mut gathering = Gathering {
         core,
         own: core.territory(),

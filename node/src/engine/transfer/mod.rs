@@ -42,6 +42,8 @@ pub use self::commands::Offer;
 pub(crate) use self::commands::{TransferCommand, execute};
 pub(crate) use self::driver::{Driver, acts};
 pub(crate) use self::forgotten::{ask, brought, held};
+#[cfg(feature = "testing")]
+pub(crate) use self::gather::subject_of;
 pub(crate) use self::shown::show;
 use self::terms::Terms;
 

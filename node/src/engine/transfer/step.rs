@@ -6,6 +6,8 @@
 use raccordo_crdt_model::DocumentId;
 
 use super::terms::{Origin, Terms};
+#[cfg(feature = "testing")]
+use crate::planted::{Planted, planted};
 
 /// What is to be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Step {
     Expire,
     /// The sender gives the offer up: it offered the same project elsewhere too.
     Withdraw,
+    /// The sender's project is locked again: its lock went with a newer disk, or with another offer.
+    Lock,
     /// This node of the receiver gives its word that it did not accept and never will.
     Decline,
     /// Another node of the receiver is revoked, and did not accept in what it had said before.
@@ -46,6 +50,8 @@ pub(super) struct Sight<'a> {
     /// Whether this node takes the steps of its territory where one of them is enough: at the sender
     /// the one that offered, at the receiver the one whose acceptance counts.
     pub(super) acts: bool,
+    /// Whether this node made the offer, and so its lock.
+    pub(super) offered_here: bool,
     /// The day, as this node's clock says.
     pub(super) today: &'a str,
     /// Whether a node is revoked, and all that it had said to this territory is here.
@@ -80,6 +86,10 @@ fn of_the_sender(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
         }
         return terms.forgotten.then_some(Step::Forget);
     }
+    let is_open = |project: &Standing| !project.state.starts_with("transfer");
+    if sight.offered_here && !terms.released && project.as_ref().is_some_and(is_open) {
+        return Some(Step::Lock);
+    }
     match terms.state.as_str() {
         "offered" if sight.today > terms.expires_on.as_str() => Some(Step::Expire),
         "offered" => {
@@ -89,6 +99,9 @@ fn of_the_sender(terms: &Terms, sight: &Sight<'_>) -> Option<Step> {
         }
         _ if terms.is_ending() && !terms.released => {
             let gave_word = |node: &Origin| terms.words.contains_key(node) || (sight.is_out)(*node);
+            #[cfg(feature = "testing")]
+            let gave_word =
+                |node: &Origin| gave_word(node) || planted(Planted::ReleasedUnconfirmed);
             terms.keys.iter().all(gave_word).then_some(Step::Release)
         }
         _ => None,
@@ -161,6 +174,7 @@ mod tests {
             territory,
             own: [own; 8],
             acts: true,
+            offered_here: own == 1,
             today: "2026-11-23",
             is_out: &|node| node == [3; 8] && own == 7,
             project: &|_| Some(project.clone()),
@@ -193,6 +207,15 @@ mod tests {
             assert_eq!(of(&taken, 1), Some(Step::Complete { new: id(5) }));
         }
         assert_eq!(at(&terms("offered", &[]), "f/a", 1, &locked()), None);
+        let unlocked = Standing {
+            state: "active".to_owned(),
+            ..Standing::default()
+        };
+        for state in ["offered", "withdrawing"] {
+            let of = |own| at(&terms(state, &[]), "f/a", own, &unlocked);
+            assert_eq!(of(1), Some(Step::Lock));
+            assert_ne!(of(7), Some(Step::Lock), "the lock may still be on its way");
+        }
         let elsewhere = Standing {
             transfer: Some(id(8)),
             ..locked()

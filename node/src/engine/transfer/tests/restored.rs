@@ -105,3 +105,25 @@ fn an_offer_made_on_an_older_copy_of_the_disk_still_goes_to_whom_it_was_made() {
         }
     }
 }
+
+#[test]
+fn an_offer_that_was_heard_of_locks_its_project_again_when_the_lock_was_lost_with_the_disk() {
+    let mut world = World::new();
+    let project = world.project();
+    world.ship_all();
+    let copy = world.stations[A].disk.copy();
+    let id = world.stations[A].offer(project, "f/b").unwrap();
+    world.ship_pairs(A, COORDINATION);
+    world.stations[A].disk = copy;
+    world.stations[A].restart();
+    give_back(&world);
+    let state = |world: &World| world.stations[A].state(Kind::Project, project);
+    world.stations[A].settle();
+    assert_eq!(state(&world), "transferring");
+    world.ship_all();
+    world.stations[B].accept(id).unwrap();
+    world.check(project, "it is accepted");
+    world.ship_all();
+    assert_eq!(state(&world), "transferred");
+    assert_eq!(world.edited().len(), 1);
+}

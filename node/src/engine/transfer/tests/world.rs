@@ -357,6 +357,13 @@ impl World {
         deliver(&self.stations[from], &self.stations[to], most, |_| true);
     }
 
+    /// What one node said to other territories alone; the rest comes later.
+    pub(super) fn ship_pairs(&mut self, from: usize, to: usize) {
+        let takes = |log: LogId| log.lane >= 16;
+        deliver(&self.stations[from], &self.stations[to], usize::MAX, takes);
+        self.stations[to].settle();
+    }
+
     /// All but what one node said to another territory, which comes later.
     pub(super) fn ship_but(&mut self, from: usize, to: usize, late: usize) {
         let late = self.stations[late].core.id.origin();
