@@ -420,6 +420,7 @@ mod tests {
                 "why",
                 "address",
                 "pointer",
+                "nodes",
                 "person",
                 "ref",
                 "option",
