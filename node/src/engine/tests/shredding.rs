@@ -32,7 +32,7 @@ impl Hands {
 }
 
 fn made(bench: &Bench, reference: &str) -> DocumentId {
-    let fields = json!({"ref": reference, "state": "active", "need_area": "POV",
+    let fields = json!({"ref": reference, "state": "planning", "need_area": "POV",
         "opened_on": "2026-03-04", "subject": {"kind": "person"}});
     let mut draft = Draft::new(&bench.core);
     let done = local::create(&mut draft, Kind::Project, &fields, "op-1").unwrap();

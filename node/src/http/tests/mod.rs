@@ -129,7 +129,7 @@ impl Bench {
     }
 
     async fn create(&self, reference: &str) -> Answer {
-        let fields = project(reference).to_string();
+        let fields = active(reference).to_string();
         let answer = self
             .call("POST", "/api/v1/projects", "application/json", &fields)
             .await;
@@ -234,12 +234,20 @@ fn project(reference: &str) -> Value {
     json!({
         "ref": reference,
         "subject": {"kind": "person", "token": "t-1", "birth_year": 1988, "sex": "F", "municipality": "060006", "minors": 0},
-        "need_area": "POV", "sub_areas": [], "opened_on": "2026-03-04", "state": "active",
+        "need_area": "POV", "sub_areas": [], "opened_on": "2026-03-04", "state": "planning",
         "instruments": {"k1": {"kind": "TIS", "purpose": "LAV", "host": "ente-031", "amount_eur": 500.0, "hours": 120,
             "from": "2026-05-01", "until": "2026-10-31", "state": "active", "outcome": null}},
-        "plans": {"social": {"body": "SSD", "goals": {"g1": {"text": "Cercare una casa"}}, "signatures": {"f1": {"body": "SSD"}}}},
         "next_review_on": "2026-09-01", "outcome": null,
     })
+}
+
+/// The same once its plan was signed.
+fn active(reference: &str) -> Value {
+    let mut fields = project(reference);
+    fields["state"] = json!("active");
+    fields["plans"] = json!({"social": {"body": "SSD", "goals": {"g1": {"text": "Cercare una casa"}},
+        "signatures": {"f1": {"body": "SSD"}}}});
+    fields
 }
 
 fn check(value: &Value, wanted: &Expect) {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use raccordo_config::Role;
 use serde_json::json;
 
-use super::{Bench, project};
+use super::{Bench, active};
 
 #[tokio::test]
 async fn a_choice_made_on_the_page_settles_the_field() {
@@ -83,7 +83,7 @@ async fn the_pages_say_whose_disk_delivered_speaks_of() {
 async fn hostile_text_is_shown_as_text() {
     let bench = Bench::district().await;
     let hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
-    let mut fields = project("<b>x");
+    let mut fields = active("<b>x");
     fields["need_area"] = json!(hostile);
     fields["unknown_field"] = json!(hostile);
     let answer = bench
@@ -155,7 +155,7 @@ async fn the_coordination_opens_on_the_state_of_its_territories() {
             "POST",
             "/api/v1/projects",
             "application/json",
-            &project("X").to_string(),
+            &active("X").to_string(),
         )
         .await;
     assert_eq!(refused.refusal(), (403, "not_home".to_owned()));

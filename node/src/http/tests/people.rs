@@ -68,7 +68,6 @@ impl Bench {
     /// A project with three plans; its address.
     pub(super) async fn planned(&self, reference: &str) -> String {
         let mut fields = project(reference);
-        fields["state"] = json!("planning");
         fields["plans"] = json!({
             "health": {"body": "DSM", "goals": {"g1": {"text": "terapia-riservata", "due": "2026-12-01"}},
                 "interventions": {"i1": {"provider": "clinica-nascosta"}}},
@@ -350,12 +349,8 @@ async fn a_change_that_reaches_a_guarded_section_is_refused_whole_with_section_a
         .as_bearer(&worker, "POST", "/api/v1/projects", &with_health)
         .await;
     assert_eq!(created.json()["section"], "health");
-    // Of a plan alone that nobody signs in another's name.
-    let mut begun = project("FR-A-2");
-    begun["state"] = json!("planning");
-    begun["plans"]["social"]["signatures"] = json!({});
     let created = bench
-        .as_bearer(&worker, "POST", "/api/v1/projects", &begun)
+        .as_bearer(&worker, "POST", "/api/v1/projects", &project("FR-A-2"))
         .await;
     assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
     assert!(bench.audited("denied").await.len() >= 5);

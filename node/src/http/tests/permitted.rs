@@ -58,7 +58,6 @@ async fn records(node: &Node, name: &str) -> Ids {
         "social": {"body": "SSD", "goals": {"g1": {"text": "sociale", "due": "2026-12-01"}}},
         "work": {"body": "CPI", "goals": {"g1": {"text": "lavoro", "due": "2026-12-01"}}},
     });
-    fields["state"] = json!("planning");
     fields["reviews"] = json!({"r1": {"on": "2026-06-01", "summary": "verifica"}});
     let mut ids = Vec::new();
     for kind in Kind::all() {

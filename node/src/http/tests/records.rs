@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use super::{Bench, check, project, shape};
+use super::{Bench, active, check, shape};
 
 const JSON: &str = "application/json";
 
@@ -172,7 +172,7 @@ async fn every_bad_record_is_refused_with_its_status_and_code() {
         post(JSON, format!("\"{}\"", "x".repeat(1 << 20))).await,
         refused(413, "too_large")
     );
-    let mut wrong = project("FR-A-2");
+    let mut wrong = active("FR-A-2");
     wrong["state"] = json!("asleep");
     wrong["opened_on"] = json!("04/03/2026");
     let invalid = bench
@@ -189,7 +189,7 @@ async fn every_bad_record_is_refused_with_its_status_and_code() {
     assert_eq!(pointers.len(), 2, "{document}");
     assert!(pointers.contains(&&json!("/state")) && pointers.contains(&&json!("/opened_on")));
     assert_eq!(
-        post(JSON, project("FR-A-1").to_string()).await,
+        post(JSON, active("FR-A-1").to_string()).await,
         refused(409, "ref_in_use")
     );
 }
@@ -349,7 +349,7 @@ async fn what_is_not_in_quarantine_cannot_be_decided_on() {
 #[tokio::test]
 async fn an_import_takes_good_lines_and_reports_bad_ones_by_number() {
     let bench = Bench::district().await;
-    let good = json!({"op": "create", "kind": "project", "ref": "FR-A-1", "at": "2026-03-04T09:00:00Z", "by": "op-1", "doc": project("FR-A-1")});
+    let good = json!({"op": "create", "kind": "project", "ref": "FR-A-1", "at": "2026-03-04T09:00:00Z", "by": "op-1", "doc": active("FR-A-1")});
     let mut file = format!("{good}\n\nnonsense\n").into_bytes();
     file.extend_from_slice(b"\xff\xfe\n");
     file.extend_from_slice(
@@ -407,7 +407,7 @@ async fn an_import_takes_good_lines_and_reports_bad_ones_by_number() {
 #[tokio::test]
 async fn a_refusal_is_said_in_the_language_that_the_client_names() {
     let bench = Bench::district().await;
-    let mut fields = project("FR-A-1");
+    let mut fields = active("FR-A-1");
     fields["opened_on"] = json!("domani");
     let bearer = format!("Bearer {}", bench.token);
     let refused = async |language: Option<&str>| {

@@ -351,7 +351,7 @@ async fn what_names_a_person_is_refused_in_a_project_that_is_shared() {
     );
 
     let mut shared = project("FR-2");
-    shared["plans"]["social"]["goals"]["g1"]["text"] = json!("casa per rssmra85t10a562s");
+    shared["plans"] = json!({"social": {"goals": {"g1": {"text": "casa per rssmra85t10a562s"}}}});
     let refused = bench.post("/api/v1/projects", &shared).await;
     assert_eq!(
         refused.refusal(),
