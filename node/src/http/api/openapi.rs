@@ -139,7 +139,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "Proofs that an author signed two entries with one number.",
         NO_QUERY,
     ),
-    operation("get", "/api/v1/erasures", "What was erased, and the receipts of every peer.", NO_QUERY),
+    operation("get", "/api/v1/erasures", "What was erased, why where that was said here, and the receipts of every peer; `held`: transfers that their receiver has forgotten and that may not be erased yet.", NO_QUERY),
     operation(
         "post",
         "/api/v1/erasures",
