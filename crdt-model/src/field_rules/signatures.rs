@@ -61,27 +61,17 @@ pub(crate) fn fill(kind: Kind, record: &Value) -> Vec<(String, String, String)> 
     out
 }
 
-/// A project becomes active once its plans are signed: from a review or a suspension each plan in
-/// use by its body at all, else as it is now, and one plan at least is in use.
+/// A project becomes active by approval, or when it is opened again, once each plan in use is signed
+/// by its body as it is now, and one plan at least is in use. One that was active before, or that is
+/// written down as active, is not made so here: it is flagged where signatures are missing.
 pub(super) fn activation(from: &[&str], before: &Value, after: &Value) -> Result<(), Problem> {
     let becomes = state(after) == Some(ACTIVE) && state(before) != Some(ACTIVE);
-    // Given back after a transfer, or chosen of competing states: it was active already.
-    let was = from
-        .iter()
-        .any(|state| matches!(*state, ACTIVE | "transferring"));
-    // A passage that may not be is refused as that.
-    let life = Kind::Project.lifecycle();
-    let follows = from.is_empty() || from.iter().any(|from| life.may_follow(from, ACTIVE));
-    if !becomes || was || !follows {
+    let mut from = from.iter();
+    if !becomes || !from.any(|state| matches!(*state, "approval" | "reopened")) {
         return Ok(());
     }
-    let interrupted = |state: &&str| matches!(*state, "review" | "suspended");
-    let missing = if !from.is_empty() && from.iter().all(interrupted) {
-        unsigned(after).into_iter().find(|one| one.pointer != PLANS)
-    } else {
-        not_signed(after, is_current).into_iter().next()
-    };
-    missing.map_or(Ok(()), Err)
+    let missing = not_signed(after, is_current);
+    missing.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Plans in use that their body never signed, and a record in which none is in use.

@@ -348,38 +348,26 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
             .len()
             > 1
     {
-        flags.push(Flag {
-            code: "ref_in_use_twice".to_owned(),
-            path: "/ref".to_owned(),
-        });
+        flags.push(flag("ref_in_use_twice", "/ref"));
     }
     let (mut alike, mut resolved, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     match document.kind() {
         Kind::Person => {
             alike = persons::alike(core, id, &fields)?;
             if !persons::leads_somewhere(core, id, &fields)? {
-                flags.push(Flag {
-                    code: MERGED_INTO_NOBODY.to_owned(),
-                    path: "/merged_into".to_owned(),
-                });
+                flags.push(flag(MERGED_INTO_NOBODY, "/merged_into"));
             }
         }
         Kind::Project if row.territory == core.territory() => {
             elsewhere = notices::elsewhere(core, id)?;
             if !elsewhere.is_empty() {
-                flags.push(Flag {
-                    code: "subject_elsewhere".to_owned(),
-                    path: "/subject".to_owned(),
-                });
+                flags.push(flag("subject_elsewhere", "/subject"));
             }
         }
         Kind::Household | Kind::Casefile | Kind::Contact => {
             resolved = persons::resolved(core, &fields)?;
             if document.kind() == Kind::Casefile && casefiles::has_second(core, id, &fields)? {
-                flags.push(Flag {
-                    code: casefiles::SECOND.to_owned(),
-                    path: "/subject".to_owned(),
-                });
+                flags.push(flag(casefiles::SECOND, "/subject"));
             }
         }
         _ => {}
@@ -406,6 +394,13 @@ fn view(core: &Core, row: &DocumentRow, document: &Document) -> Result<RecordVie
         overwritten: record.overwritten,
         flags,
     })
+}
+
+fn flag(code: &str, path: &str) -> Flag {
+    Flag {
+        code: code.to_owned(),
+        path: path.to_owned(),
+    }
 }
 
 /// How far a record has travelled, from acknowledgements alone: delivered when every peer has it
