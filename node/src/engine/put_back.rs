@@ -79,13 +79,17 @@ fn sentence(since: i64) -> String {
 
 /// Looks at the start whether the store's folder is the one that it was.
 pub(crate) fn looked_at(core: Core, folder: &Path) -> Result<Core, ReadFailed> {
-    let place = match place(folder) {
-        Ok(place) => place,
+    match place(folder) {
+        Ok(place) => looked_at_in(core, place),
         Err(failed) => {
             tracing::warn!(error = %failed, "the store's folder cannot be told from a copy of it");
-            return Ok(core);
+            Ok(core)
         }
-    };
+    }
+}
+
+/// As [`looked_at`], of a store that is in this place now.
+pub(crate) fn looked_at_in(core: Core, place: Vec<u8>) -> Result<Core, ReadFailed> {
     let known = core.store.get(Table::Meta, PLACE)?;
     let moved = known.as_ref().is_some_and(|known| *known != place);
     let older = matches!(core.store.condition(), Condition::Degraded { .. });

@@ -415,14 +415,23 @@ impl World {
                 }
             }
         }
-        if open.len() > 1 {
-            return Err((ONE, format!("of {family:?} at rest {open:?} can be edited")));
-        }
         let is_gone =
             |id: &DocumentId| self.truth.is_erased(*id) || self.passages.lost.contains(id);
         let passages = self.passages.all.iter();
-        let mut of_family = passages.filter(|(_, one)| family.contains(&one.project));
-        if of_family.any(|(id, one)| !one.is_settled() || self.passages.lost.contains(id)) {
+        let of_family = || {
+            let all = passages.clone();
+            all.filter(|(_, one)| family.contains(&one.project))
+        };
+        if open.len() > 1 {
+            // An answer that was lost with a disk while what was made with it came back: a person chooses.
+            if of_family().any(|(id, _)| self.passages.lost.contains(id)) {
+                self.tally
+                    .count("projects open twice since an answer went with a disk");
+                return Ok(());
+            }
+            return Err((ONE, format!("of {family:?} at rest {open:?} can be edited")));
+        }
+        if of_family().any(|(id, one)| !one.is_settled() || self.passages.lost.contains(id)) {
             self.tally.count("projects that nobody is left to settle");
             return Ok(());
         }

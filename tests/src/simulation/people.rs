@@ -229,6 +229,15 @@ impl World {
             self.tally.count("restarts");
         }
         self.note(&[22], || format!("{place} starts"));
+        if self.places[place].machine.disk.is_off() {
+            self.tally.count("power cuts");
+            let unsynced = self.places[place].unsynced;
+            return self.crash(place, Some(unsynced));
+        }
+        let node = self.places[place].node.as_ref();
+        if let Some(reason) = node.and_then(SimulatedNode::store_problem) {
+            return self.fall_ill(place, &reason);
+        }
         self.check_start(place);
         let wait_ms = self.chance.between(0, 1_000);
         self.dial_soon(place, wait_ms);

@@ -574,10 +574,14 @@ fn told(fields: &Value) -> Value {
     let of_transfer = [
         "sealed",
         "keys",
+        "later",
+        "later_keys",
         "pieces",
         "preview",
         "already_here",
         "waits_for",
+        "not_confirmed",
+        "erasure_held_by",
     ];
     if let Some(members) = fields
         .as_object_mut()

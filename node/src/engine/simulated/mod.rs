@@ -35,7 +35,7 @@ use super::peers::PeerCommand;
 use super::repair::RepairCommand;
 use super::task::{Command, Done, Signal, Writer};
 use super::view::{CommandFailed, ImportReport, ImportText, MemberState, Principal};
-use super::{Engine, Hand, dial, found, roster, scrub};
+use super::{Engine, Hand, dial, found, put_back, roster, scrub};
 
 /// Who decides about peers.
 const ADMINISTRATOR: &str = "administrator";
@@ -49,6 +49,8 @@ pub use opened::{opened, token_keys};
 pub struct SimulatedMachine {
     /// Its disk, with faults on demand.
     pub disk: MemoryDisk,
+    /// Which folder the disk is, as a node tells its own from a copy.
+    folder: u64,
     /// Its configuration.
     pub config: Config,
     seed: [u8; 32],
@@ -107,6 +109,7 @@ impl SimulatedMachine {
     ) -> Result<Self, StartFailed> {
         let machine = Self {
             disk: MemoryDisk::new(),
+            folder: 0,
             config,
             seed: draw(entropy),
             epochs: MemoryKeys::new(draw(entropy)),
@@ -128,6 +131,7 @@ impl SimulatedMachine {
     pub fn copy(&self) -> Self {
         Self {
             disk: self.disk.copy(),
+            folder: self.folder + 1,
             epochs: self.epochs.copy(),
             ..self.clone()
         }
@@ -137,6 +141,7 @@ impl SimulatedMachine {
     pub fn put_back(&mut self, older: &Self) {
         self.disk = older.disk.copy();
         self.epochs = older.epochs.copy();
+        self.folder = self.folder.max(older.folder) + 1;
     }
 
     /// Starts the node with what is on the disk.
@@ -152,7 +157,10 @@ impl SimulatedMachine {
         let vault = Vault::in_memory(node::lineage(&store)?, &self.epochs, &self.index_key);
         let key = NodeKey::from_seed(self.seed);
         let core = node::assemble(self.config.clone(), key, store, vault, clock, entropy)?;
-        let core = Arc::new(core);
+        let core = Arc::new(put_back::looked_at_in(
+            core,
+            self.folder.to_be_bytes().to_vec(),
+        )?);
         let inbox = Arc::new(Inbox::new(Limits::scaled_to(self.inbox_bytes)));
         let (sender, signals) = mpsc::channel();
         let hand = Hand::new(sender);
