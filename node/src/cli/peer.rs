@@ -279,7 +279,11 @@ fn words(peer: &Value) -> String {
         .as_str()
         .map(|problem| format!(" Last problem: {problem}"))
         .unwrap_or_default();
-    format!("{name} {meaning}.{problem}")
+    let not_confirmed = peer["not_confirmed"]
+        .as_str()
+        .map(|why| format!(" It is {why}."))
+        .unwrap_or_default();
+    format!("{name} {meaning}.{problem}{not_confirmed}")
 }
 
 #[cfg(test)]

@@ -115,12 +115,10 @@ pub(super) fn peer_table(peers: &Value) -> String {
             }
             .to_owned(),
         ]);
-        if peer["problem"].is_string() {
-            problems.push(format!(
-                "\n{}: {}",
-                cell(&peer["territory"]),
-                cell(&peer["problem"])
-            ));
+        let told = [&peer["problem"], &peer["not_confirmed"]];
+        for told in told.into_iter().filter(|told| told.is_string()) {
+            let territory = cell(&peer["territory"]);
+            problems.push(format!("\n{territory}: {}", cell(told)));
         }
     }
     format!("{}{}", table.show("no peers yet"), problems.concat())

@@ -217,7 +217,6 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         .and_then(|endpoint| endpoint.statistics(&member.key));
     let bytes = live.unwrap_or(link.statistics);
     let confirmed = confirming::is_confirmed(core, ledger, member);
-    let unconfirmed = confirmed == Some(false);
     PeerView {
         id: member.key.to_string(),
         territory: member.territory.clone(),
@@ -226,6 +225,7 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         above: ledger.roster.fact(&member.key, PINNED).is_some(),
         name: member.name.clone(),
         confirmed,
+        not_confirmed: (confirmed == Some(false)).then(|| confirming::why_not(ledger, member)),
         state,
         since: shown(link.since_ms).or(Some(UnixMillis(member.since_ms))),
         last_contact: shown(link.last_contact_ms),
@@ -244,7 +244,6 @@ fn glance(core: &Core, ledger: &Ledger, member: &Member) -> PeerView {
         repaired: link.repaired as u64,
         seen_ignored: link.seen_ignored,
         problem: membership_problem(member)
-            .or_else(|| unconfirmed.then(|| confirming::why_not(ledger, member)))
             .or_else(|| core.clones.of(&member.key).problem())
             .or_else(|| stopped.first().map(stops::sentence))
             .or_else(|| link.problem()),

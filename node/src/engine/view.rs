@@ -367,6 +367,8 @@ pub struct PeerView {
     pub name: String,
     /// Of an approved node of a district: whether what is for its district is sealed to it.
     pub confirmed: Option<bool>,
+    /// Why it is not, and whose move it is; its link is none the worse for it.
+    pub not_confirmed: Option<String>,
     /// `connected, catching_up, unreachable, pending, suspended, revoked, refused, quarantined`; of
     /// a member without a link of its own, `relayed`.
     pub state: &'static str,

@@ -209,6 +209,7 @@ pub(crate) fn peer(view: &PeerView) -> Value {
         "through": view.through,
         "name": view.name,
         "confirmed": view.confirmed,
+        "not_confirmed": view.not_confirmed,
         "state": view.state,
         "since": moment(view.since),
         "last_contact": moment(view.last_contact),

@@ -142,9 +142,9 @@ async fn a_node_that_the_coordination_alone_let_into_a_district_has_neither_key_
         told(&district.http(), 2).await;
         eventually("the stranger is listed", async || {
             let shown = listed(district, &stranger).await;
-            let problem = shown["problem"].as_str().unwrap_or_default();
+            let why = shown["not_confirmed"].as_str().unwrap_or_default();
             seen(
-                shown["confirmed"] == false && problem.contains("peer confirm"),
+                shown["confirmed"] == false && why.contains("peer confirm"),
                 || shown.to_string(),
             )
         })
