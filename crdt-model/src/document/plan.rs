@@ -186,6 +186,11 @@ impl Plan {
 
     fn carry_out(&mut self, patch: &Patch, problems: &mut Vec<Problem>) -> Result<(), Rejected> {
         for (pointer, operation) in patch.steps() {
+            // A value that is not there is not the one that the patch tests for.
+            let is_test = matches!(operation, Operation::Test(_));
+            let differs = || Rejected::TestFailed {
+                pointer: pointer.to_string(),
+            };
             let Some(part) = self
                 .parts
                 .iter_mut()
@@ -193,10 +198,8 @@ impl Plan {
             else {
                 let reserved = pointer.tokens().first();
                 let reserved = reserved.is_some_and(|name| name.starts_with('_'));
-                if matches!(operation, Operation::Test(_)) && !reserved {
-                    return Err(Rejected::TestFailed {
-                        pointer: pointer.to_string(),
-                    });
+                if is_test && !reserved {
+                    return Err(differs());
                 }
                 continue; // Its part could not be read, which is reported already.
             };
@@ -206,12 +209,7 @@ impl Plan {
             }
             match step(&mut part.after, inner, operation) {
                 Ok(()) => {}
-                // A value that is not there is not the one that the patch tests for.
-                Err(_) if matches!(operation, Operation::Test(_)) => {
-                    return Err(Rejected::TestFailed {
-                        pointer: pointer.to_string(),
-                    });
-                }
+                Err(_) if is_test => return Err(differs()),
                 Err(_) => {
                     let detail = "there is nothing at this path in the record";
                     problems.push(Problem::new(pointer.to_string(), "path_not_found", detail));

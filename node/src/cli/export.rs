@@ -38,7 +38,8 @@ async fn copied(api: &Api, arguments: &ExportArguments) -> anyhow::Result<()> {
         return success(response).await.map(drop);
     }
     if arguments.kind.is_none() {
-        let others: Vec<&str> = Kind::all().iter().map(|kind| kind.singular()).collect();
+        let others = Kind::all().into_iter().filter(|other| *other != kind);
+        let others: Vec<&str> = others.map(Kind::singular).collect();
         let others = others.join(", ");
         print::remark(&format!(
             "these are the projects alone; --kind gives the others: {others}"

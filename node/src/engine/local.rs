@@ -262,12 +262,8 @@ pub(crate) fn refer(
     id: DocumentId,
 ) {
     if let Some(reference) = reference {
-        let hash = reference_hash(draft.core, kind, territory, reference);
-        draft.batch.put(
-            Table::References,
-            [hash.as_slice(), id.as_bytes()].concat(),
-            Vec::new(),
-        );
+        let key = reference_key(draft, kind, territory, reference, id);
+        draft.batch.put(Table::References, key, Vec::new());
     }
 }
 
@@ -280,10 +276,20 @@ fn unrefer(
     id: DocumentId,
 ) {
     if let Some(reference) = reference {
-        let hash = reference_hash(draft.core, kind, territory, reference);
-        let key = [hash.as_slice(), id.as_bytes()].concat();
+        let key = reference_key(draft, kind, territory, reference, id);
         draft.batch.delete(Table::References, key);
     }
+}
+
+fn reference_key(
+    draft: &Draft<'_>,
+    kind: Kind,
+    territory: &str,
+    reference: &str,
+    id: DocumentId,
+) -> Vec<u8> {
+    let hash = reference_hash(draft.core, kind, territory, reference);
+    [hash.as_slice(), id.as_bytes()].concat()
 }
 
 pub(crate) fn new_change(change: &Change) -> NewChange<'_> {

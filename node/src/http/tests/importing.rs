@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Bench, project};
-use crate::access::{Role, Scope};
+use crate::access::{Grant, Role, Scope};
 
 const AT: &str = "2026-03-04T10:00:00Z";
 
@@ -64,6 +64,27 @@ impl Bench {
 fn codes(report: &Value) -> Vec<&str> {
     let rejects = report["rejects"].as_array().unwrap().iter();
     rejects.map(|one| one["code"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn who_may_edit_a_section_brings_in_no_word_of_anothers() {
+    let bench = Bench::district().await;
+    let (place, _) = bench.held().await;
+    let grants = [Role::DistrictManager, Role::SocialWorker].map(|role| Grant { role, body: None });
+    let engine = bench.node.engine();
+    let token = engine.create_token_for("carla", grants.to_vec(), Vec::new(), "administrator");
+    let bearer = format!("Bearer {}", token.await.unwrap());
+    let before = bench.get(&place).await.json();
+    let rewritten = json!([{"op": "replace", "path": "/diary/n2/text", "value": "x"}]);
+    let lines = [change("casefile", "C-1", &rewritten)];
+    let report = bench.brings(&bearer, "", &lines).await;
+    assert_eq!(codes(&report), ["not_allowed"], "{report}");
+    assert_eq!(bench.get(&place).await.json(), before);
+    let own = json!([{"op": "add", "path": "/diary/n3",
+        "value": {"on": "2026-03-05", "author": "carla", "text": "mia"}}]);
+    let lines = [change("casefile", "C-1", &own)];
+    let report = bench.brings(&bearer, "", &lines).await;
+    assert_eq!((&report["changed"], codes(&report)), (&json!(1), vec![]));
 }
 
 #[tokio::test]
